@@ -1,0 +1,170 @@
+import type { Body, Pair, RecordRef, Snapshot, System } from '../domain/record.ts';
+
+/** What bounds one remote call. */
+export interface Call {
+  /** No call may still be pending at this time (ms since 1970). */
+  readonly deadline: number;
+  /** Background work (sweep, first load) leaves a reserve of the request budget to live work. */
+  readonly priority: 'live' | 'background';
+}
+
+/** What a by-id read showed. */
+export type Reading =
+  | { readonly state: 'living'; readonly snapshot: Snapshot }
+  /** The system itself says that the record was deleted (Customcrm: 410 or `DeletedAt`). */
+  | { readonly state: 'deleted' }
+  /** Unknown id, wrong business, no rights or a lagging replica: proves nothing. */
+  | { readonly state: 'not-found' };
+
+/**
+ * The records of one system. Kept by lib/customcrm, lib/wave and the simulated systems in test/simulation.
+ * Every method throws a `SyncError` and nothing else, and ends before `call.deadline`.
+ */
+export interface Records {
+  readonly system: System;
+
+  /** @throws RemoteUnavailableError, ReconnectNeededError. Never answers a record of which a part could not be read. */
+  read(pair: Pair, id: string, call: Call): Promise<Reading>;
+
+  /**
+   * Creates one record from a partial body in the system's own (read) shape; absent keys are not sent.
+   * @param key Customcrm's Idempotency-Key. Wave has none: a second call makes a second record.
+   * @throws RemoteRejectedError (nothing was made), RemoteUnavailableError (nothing was made), RemoteOutcomeUnknownError, ReconnectNeededError.
+   */
+  create(pair: Pair, body: Body, key: string, call: Call): Promise<Snapshot>;
+
+  /**
+   * Writes the properties named by `paths` (dotted, read shape, such as `address.city`) so that the record holds what `next` holds there.
+   * Objects and lists that the system replaces as a whole are sent complete, from `next`.
+   * @param next the whole record as it shall be, read shape. @param current what was read; its version is the If-Match where the system has one.
+   * @throws RemoteRejectedError, RemoteUnavailableError, RemoteOutcomeUnknownError, StaleVersionError, RemoteMissingError, ReconnectNeededError.
+   */
+  update(pair: Pair, current: Snapshot, next: Body, paths: readonly string[], call: Call): Promise<Snapshot>;
+
+  /** Deletes one record (Wave: a DRAFT invoice only). @throws as update. */
+  remove(pair: Pair, current: Snapshot, call: Call): Promise<void>;
+
+  /**
+   * One page of the records modified at or after `since` (ms), oldest change first, deleted and archived ones included where the system lists them.
+   * `next` is an opaque cursor; undefined after the last page.
+   */
+  changedSince(pair: Pair, since: number, cursor: string | undefined, call: Call): Promise<ChangePage>;
+}
+
+export interface ChangePage {
+  readonly changes: readonly Change[];
+  readonly next: string | undefined;
+}
+
+/** One row of a list: living with its snapshot, or deleted (Customcrm's `DeletedAt`). */
+export type Change =
+  | { readonly state: 'living'; readonly snapshot: Snapshot }
+  | { readonly state: 'deleted'; readonly ref: RecordRef; readonly modifiedAt: number };
+
+/** Where a list of the Wave poll stands. `after` is Wave's own `modifiedAt` text; `page` > 1 only while one stamp fills whole pages. */
+export interface ListPosition {
+  readonly after: string;
+  readonly page: number;
+}
+
+/** One answer of the Wave poll: up to one page of each list that was asked for, oldest change first. */
+export interface WavePage {
+  /** The answer's `Date` header, ms since 1970 by Wave's clock. */
+  readonly date: number;
+  readonly lists: Readonly<
+    Partial<Record<Pair, { readonly snapshots: readonly Snapshot[]; readonly full: boolean }>>
+  >;
+}
+
+/** Kept by lib/wave: one GraphQL document for all the lists named in `from`. */
+export interface WaveFeed {
+  changes(from: Readonly<Partial<Record<Pair, ListPosition>>>, call: Call): Promise<WavePage>;
+}
+
+/** One sales tax of the Wave business. Customcrm names taxes by abbreviation, Wave by id. */
+export interface Tax {
+  readonly id: string;
+  readonly abbreviation: string;
+  readonly archived: boolean;
+}
+
+/** Kept by lib/wave; cached for some minutes, read again when a code is unknown. */
+export interface TaxCatalogue {
+  taxes(call: Call, options?: { readonly fresh: boolean }): Promise<readonly Tax[]>;
+}
+
+/** A doorbell: "this record may have changed". Never carries record data. */
+export interface Doorbell extends RecordRef {
+  /** Webhook event id, or poll run and record: what the delivery is recognised by, never its content. */
+  readonly eventId: string;
+  /** When we first heard of it, ms since 1970 by our clock. */
+  readonly at: number;
+  /** Customcrm webhooks only: what the event said, to recognise the echo of our own write. */
+  readonly version?: string;
+  readonly updatedAt?: string;
+}
+
+/** Kept by lib/aws/change-queue.ts. */
+export interface ChangeQueue {
+  /** @throws when one doorbell could not be queued; a repeat is swallowed by its event id. */
+  ring(doorbells: readonly Doorbell[]): Promise<void>;
+}
+
+export interface Clock {
+  /** ms since 1970. */
+  now(): number;
+}
+
+/** One item of the table: a partition key, a sort key and plain attributes. Undefined attributes are not stored. */
+export interface Item {
+  readonly pk: string;
+  readonly sk: string;
+  readonly [attribute: string]: unknown;
+}
+
+export interface Key {
+  readonly pk: string;
+  readonly sk: string;
+}
+
+/** What must hold of the stored item for a write to happen. */
+export type Condition =
+  | 'absent'
+  | 'present'
+  /** Present, and every named attribute equals. */
+  | { readonly equals: Readonly<Record<string, string | number>> }
+  /** Absent, or the named number lies before `before`, or every attribute of `or` equals. */
+  | {
+      readonly absentOrExpired: {
+        readonly attribute: string;
+        readonly before: number;
+        readonly or?: Readonly<Record<string, string>>;
+      };
+    };
+
+export type Write =
+  | { readonly put: Item; readonly when?: Condition }
+  | { readonly delete: Key; readonly when?: Condition }
+  | { readonly check: Key; readonly when: Condition };
+
+/** All of it happened, or nothing: then `failed` lists, by position in the transaction, the conditions that did not hold. */
+export type WriteResult =
+  | { readonly done: true }
+  | { readonly done: false; readonly failed: ReadonlyMap<number, Item | undefined> };
+
+/**
+ * The one table. Kept by lib/aws/table.ts and the simulated table in test/simulation. All reads but `byState` are strongly consistent.
+ * @throws any error for throttling, conflict with another transaction, or no answer: the write may or may not have happened.
+ */
+export interface Table {
+  get(key: Key): Promise<Item | undefined>;
+  /** All items of one partition whose sort key begins with `prefix`, in sort-key order, at most `limit`. */
+  query(
+    pk: string,
+    options: { readonly prefix?: string; readonly after?: string; readonly limit: number },
+  ): Promise<readonly Item[]>;
+  /** Items whose `state` attribute is `state` and whose `due` (ms) is at or before `dueBefore`, earliest first. Lags: never decides. */
+  byState(state: string, dueBefore: number, limit: number): Promise<readonly Item[]>;
+  /** One to 25 writes on distinct keys, all or nothing. */
+  write(writes: readonly Write[]): Promise<WriteResult>;
+}

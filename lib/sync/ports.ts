@@ -113,6 +113,8 @@ export interface ChangeQueue {
 export interface Clock {
   /** ms since 1970. */
   now(): number;
+  /** A short pause inside an invocation; never used to wait for another worker. */
+  sleep(ms: number): Promise<void>;
 }
 
 /** One item of the table: a partition key, a sort key and plain attributes. Undefined attributes are not stored. */

@@ -1,0 +1,177 @@
+import { randomUUID } from 'node:crypto';
+import { parseDoorbell, sqsQueue } from './aws/change-queue.ts';
+import { dynamoTable } from './aws/table.ts';
+import type { Config } from './config.ts';
+import { customcrmRecords } from './customcrm/records.ts';
+import { readCustomcrmWebhook } from './customcrm/webhook.ts';
+import type { System } from './domain/record.ts';
+import type { Delivery, Headers } from './domain/webhook.ts';
+import { log } from './log.ts';
+import type { Engine } from './sync/engine.ts';
+import { handleBatch, type Message } from './sync/handle-batch.ts';
+import { tidy } from './sync/janitor.ts';
+import { markFailed } from './sync/mark-failed.ts';
+import { pollCustomcrm } from './sync/poll-customcrm.ts';
+import { type PollResult, pollWave } from './sync/poll-wave.ts';
+import type { Call } from './sync/ports.ts';
+import { receive } from './sync/receive-webhook.ts';
+import { waveClient } from './wave/client.ts';
+import { waveFeed } from './wave/feed.ts';
+import { waveRecords } from './wave/records.ts';
+import { waveTaxes } from './wave/taxes.ts';
+import { readWaveWebhook } from './wave/webhook.ts';
+
+/** The longest that one remote request may take, ms. */
+const requestTimeoutMs = 20_000;
+/** What a worker keeps for itself before Lambda ends it: the last commit and the answer, ms. */
+const reserveMs = 3_000;
+/** Bodies beyond this are not webhooks of ours, in characters. */
+const bodyLimit = 256 * 1024;
+
+/** An HTTP request as far as a webhook needs it. `rawBody` is exactly what was signed; header names are lower case. */
+export interface WebhookRequest {
+  readonly rawBody: string;
+  readonly headers: Headers;
+}
+
+/** A message of a queue, as an event source delivers it. */
+export interface QueueMessage {
+  readonly messageId: string;
+  readonly body: string;
+  readonly receiveCount: number;
+}
+
+export interface App {
+  /** Answers the HTTP status. */
+  readonly customcrmWebhook: (request: WebhookRequest) => Promise<number>;
+  readonly waveWebhook: (request: WebhookRequest) => Promise<number>;
+  /** Answers the ids of the messages that must come again. */
+  readonly applyChanges: (
+    messages: readonly QueueMessage[],
+    remainingMs: number,
+  ) => Promise<readonly string[]>;
+  readonly customcrmPoll: (remainingMs: number) => Promise<void>;
+  readonly wavePoll: (remainingMs: number) => Promise<void>;
+  readonly janitor: (remainingMs: number) => Promise<void>;
+  readonly markFailed: (messages: readonly QueueMessage[]) => Promise<readonly string[]>;
+}
+
+/** Wires the use cases to the real adapters: the only place that knows them all. */
+export function createApp(config: Config): App {
+  const engine = engineOf(config);
+  const secretsOf = { customcrm: config.CUSTOMCRM_WEBHOOK_SECRET, wave: config.WAVE_WEBHOOK_SECRET };
+  const webhook =
+    (
+      system: System,
+      read: (rawBody: string, headers: Headers, secrets: readonly string[], now: number) => Delivery,
+    ) =>
+    ({ rawBody, headers }: WebhookRequest): Promise<number> =>
+      rawBody.length > bodyLimit
+        ? Promise.resolve(413)
+        : receive(engine, system, read(rawBody, headers, secretsOf[system], Date.now()), log);
+  return {
+    customcrmWebhook: webhook('customcrm', readCustomcrmWebhook),
+    waveWebhook: webhook('wave', readWaveWebhook),
+    applyChanges: (messages, remainingMs) =>
+      handleBatch(engine, messages.map(messageOf), callWithin(remainingMs, 'live')),
+    customcrmPoll: (remainingMs) =>
+      repeatedly(config.CUSTOMCRM_POLL_INTERVAL_SECONDS, remainingMs, 'customcrm', (call) =>
+        pollCustomcrm(engine, call),
+      ),
+    wavePoll: (remainingMs) =>
+      repeatedly(config.WAVE_POLL_INTERVAL_SECONDS, remainingMs, 'wave', (call) => pollWave(engine, call)),
+    janitor: async () => log('info', { message: 'janitor ran', ...(await tidy(engine)) }),
+    markFailed: (messages) => eachReadable(messages, (readable) => markFailed(engine, readable)),
+  };
+}
+
+const messageOf = ({ messageId, body, receiveCount }: QueueMessage) => ({
+  messageId,
+  receiveCount,
+  doorbell: parseDoorbell(body),
+});
+
+const callWithin = (remainingMs: number, priority: Call['priority']): Call => ({
+  deadline: Date.now() + remainingMs - reserveMs,
+  priority,
+});
+
+/** Polls at its own pace inside one invocation, until less than one interval is left; schedules know whole minutes only. */
+async function repeatedly(
+  intervalSeconds: number,
+  remainingMs: number,
+  system: System,
+  poll: (call: Call) => Promise<PollResult>,
+): Promise<void> {
+  const call = callWithin(remainingMs, 'live');
+  for (;;) {
+    const startedAt = Date.now();
+    const result = await poll(call);
+    if (result.rung > 0 || !result.complete)
+      log('info', {
+        message: 'polled',
+        system,
+        pages: result.pages,
+        rung: result.rung,
+        complete: result.complete,
+      });
+    const next = result.complete ? startedAt + intervalSeconds * 1000 : Date.now();
+    if (next + requestTimeoutMs > call.deadline) return;
+    await sleep(Math.max(0, next - Date.now()));
+  }
+}
+
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+function engineOf(config: Config): Engine {
+  const waveOptions = {
+    url: config.WAVE_API_URL,
+    accessToken: async () => config.WAVE_ACCESS_TOKEN,
+    businessId: config.WAVE_BUSINESS_ID,
+    timeoutMs: requestTimeoutMs,
+    incomeAccountId: config.WAVE_INCOME_ACCOUNT_ID,
+  };
+  const client = waveClient(waveOptions);
+  return {
+    systems: {
+      customcrm: customcrmRecords({
+        url: config.CUSTOMCRM_API_URL,
+        token: config.CUSTOMCRM_API_TOKEN,
+        timeoutMs: requestTimeoutMs,
+      }),
+      wave: waveRecords(client, waveOptions),
+    },
+    feed: waveFeed(client, waveOptions),
+    taxes: waveTaxes(client, waveOptions),
+    table: dynamoTable(config.TABLE_NAME),
+    queues: {
+      customcrm: sqsQueue(config.CUSTOMCRM_CHANGES_QUEUE_URL),
+      wave: sqsQueue(config.WAVE_CHANGES_QUEUE_URL),
+    },
+    clock: { now: Date.now, sleep },
+    newId: randomUUID,
+    report: (line) => log(line.message === 'change failed' ? 'error' : 'info', line),
+    settings: engineSettings(config),
+  };
+}
+
+const engineSettings = (config: Config): Engine['settings'] => ({
+  mapping: {
+    createInvoicesFrom: config.CREATE_INVOICES_FROM,
+    poNumberFrom: config.PO_NUMBER_FROM,
+    approveInvoices: config.APPROVE_INVOICES,
+    editIssuedInvoices: config.EDIT_ISSUED_INVOICES,
+    waveFallbackProductId: config.WAVE_FALLBACK_PRODUCT_ID,
+    wavePercentage: config.WAVE_PERCENTAGE,
+    waveKeepsLineOrder: config.WAVE_KEEPS_LINE_ORDER,
+  },
+  keys: config.FINGERPRINT_KEYS,
+  conflict: () => config.CONFLICT_POLICY,
+  firstLink: () => config.FIRST_LINK_POLICY,
+  settleMs: config.SETTLE_SECONDS * 1000,
+  lookupPauseMs: 30_000,
+  fenceMarginMs: 5 * 60_000,
+  leaseReserveMs: requestTimeoutMs + 30_000,
+  maxReadToWriteMs: 2_000,
+  startedPairs: () => config.PAIRS_STARTED,
+});

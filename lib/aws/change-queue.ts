@@ -1,0 +1,61 @@
+import { createHash } from 'node:crypto';
+import { SendMessageBatchCommand, SQSClient } from '@aws-sdk/client-sqs';
+import * as z from 'zod';
+import { pairs, refKey, systems } from '../domain/record.ts';
+import type { ChangeQueue, Doorbell } from '../sync/ports.ts';
+
+/** SQS takes at most ten entries a call. */
+const batchSize = 10;
+/** The longest group id that SQS takes, in ASCII characters. */
+const groupIdLimit = 128;
+
+const message = z.object({
+  system: z.enum(systems),
+  pair: z.enum(pairs),
+  id: z.string().min(1),
+  eventId: z.string().min(1),
+  at: z.number(),
+  version: z.string().optional(),
+  updatedAt: z.string().optional(),
+});
+
+/** The doorbell of a queue message; undefined for a body that {@link sqsQueue} did not make. */
+export function parseDoorbell(body: string): Doorbell | undefined {
+  try {
+    return message.parse(JSON.parse(body)) as Doorbell;
+  } catch {
+    return undefined;
+  }
+}
+
+/** An SQS FIFO queue of doorbells: one group a record, de-duplicated by delivery, never by content. */
+export function sqsQueue(queueUrl: string): ChangeQueue {
+  const client = new SQSClient({ maxAttempts: 3 });
+  return {
+    async ring(doorbells) {
+      for (let first = 0; first < doorbells.length; first += batchSize) {
+        const entries = doorbells.slice(first, first + batchSize).map((doorbell, index) => ({
+          Id: String(index),
+          MessageBody: JSON.stringify(message.parse(doorbell)),
+          MessageGroupId: groupOf(doorbell),
+          MessageDeduplicationId: sha256(`${doorbell.eventId}\u0000${refKey(doorbell)}`),
+        }));
+        const { Failed = [] } = await client.send(
+          new SendMessageBatchCommand({ QueueUrl: queueUrl, Entries: entries }),
+        );
+        if (Failed.length > 0)
+          throw new Error(
+            `The queue did not take ${Failed.length} of ${entries.length} changes: ${Failed[0]?.Code}`,
+          );
+      }
+    },
+  };
+}
+
+const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
+
+/** Hashed when the name of the record does not fit what SQS takes. */
+function groupOf(doorbell: Doorbell): string {
+  const group = `${doorbell.pair}#${doorbell.system}#${doorbell.id}`;
+  return group.length <= groupIdLimit && /^[\x21-\x7e]+$/.test(group) ? group : sha256(group);
+}

@@ -1,0 +1,182 @@
+import {
+  ConditionalCheckFailedException,
+  DeleteItemCommand,
+  type DeleteItemCommandInput,
+  DynamoDBClient,
+  GetItemCommand,
+  PutItemCommand,
+  type PutItemCommandInput,
+  QueryCommand,
+  TransactionCanceledException,
+  type TransactWriteItem,
+  TransactWriteItemsCommand,
+} from '@aws-sdk/client-dynamodb';
+import { marshall, unmarshall } from '@aws-sdk/util-dynamodb';
+import type { Condition, Item, Key, Table, Write, WriteResult } from '../sync/ports.ts';
+
+/** The SDK's own tries of one call: throttling and transaction conflicts are retried with jitter, then thrown. */
+const maxAttempts = 4;
+
+/** The one table, in DynamoDB. Key `pk`/`sk`, index `byState` on `state`/`due`. */
+export function dynamoTable(tableName: string): Table {
+  const client = new DynamoDBClient({ maxAttempts });
+  return {
+    async get(key) {
+      const { Item } = await client.send(
+        new GetItemCommand({ TableName: tableName, Key: marshall(key), ConsistentRead: true }),
+      );
+      return Item && (unmarshall(Item) as Item);
+    },
+    async query(pk, { prefix, after, limit }) {
+      return pagesOf(limit, (start, left) =>
+        client.send(
+          new QueryCommand({
+            TableName: tableName,
+            ConsistentRead: true,
+            Limit: left,
+            ...partition(pk, prefix, after),
+            ...(start && { ExclusiveStartKey: start }),
+          }),
+        ),
+      );
+    },
+    async byState(state, dueBefore, limit) {
+      return pagesOf(limit, (start, left) =>
+        client.send(
+          new QueryCommand({
+            TableName: tableName,
+            IndexName: 'byState',
+            KeyConditionExpression: '#state = :state AND #due <= :due',
+            ExpressionAttributeNames: { '#state': 'state', '#due': 'due' },
+            ExpressionAttributeValues: marshall({ ':state': state, ':due': dueBefore }),
+            Limit: left,
+            ...(start && { ExclusiveStartKey: start }),
+          }),
+        ),
+      );
+    },
+    async write(writes) {
+      try {
+        await client.send(
+          new TransactWriteItemsCommand({
+            TransactItems: writes.map((write) => transactItem(tableName, write)),
+          }),
+        );
+        return { done: true };
+      } catch (error) {
+        return failedConditions(error);
+      }
+    },
+  };
+}
+
+type Start = Record<string, import('@aws-sdk/client-dynamodb').AttributeValue>;
+type Page = { readonly Items?: Start[] | undefined; readonly LastEvaluatedKey?: Start | undefined };
+
+/** A page ends after 1 MB even below its limit; go on until the limit or the end. */
+async function pagesOf(
+  limit: number,
+  page: (start: Start | undefined, left: number) => Promise<Page>,
+): Promise<readonly Item[]> {
+  const items: Item[] = [];
+  let start: Start | undefined;
+  do {
+    const answer = await page(start, limit - items.length);
+    items.push(...(answer.Items ?? []).map((item) => unmarshall(item) as Item));
+    start = answer.LastEvaluatedKey;
+  } while (start && items.length < limit);
+  return items;
+}
+
+/** DynamoDB allows one condition on the sort key: a prefix and a start are a range. */
+function partition(pk: string, prefix: string | undefined, after: string | undefined) {
+  const names = { '#pk': 'pk', ...((prefix !== undefined || after !== undefined) && { '#sk': 'sk' }) };
+  if (after !== undefined) {
+    const last = prefix === undefined ? '\u{10ffff}' : `${prefix}\u{10ffff}`;
+    // BETWEEN is inclusive; nothing sorts between `after` and `after` with the lowest character behind it.
+    const values = marshall({ ':pk': pk, ':first': `${after}\u0000`, ':last': last });
+    return {
+      KeyConditionExpression: '#pk = :pk AND #sk BETWEEN :first AND :last',
+      ExpressionAttributeNames: names,
+      ExpressionAttributeValues: values,
+    };
+  }
+  if (prefix !== undefined) {
+    const values = marshall({ ':pk': pk, ':prefix': prefix });
+    return {
+      KeyConditionExpression: '#pk = :pk AND begins_with(#sk, :prefix)',
+      ExpressionAttributeNames: names,
+      ExpressionAttributeValues: values,
+    };
+  }
+  return {
+    KeyConditionExpression: '#pk = :pk',
+    ExpressionAttributeNames: names,
+    ExpressionAttributeValues: marshall({ ':pk': pk }),
+  };
+}
+
+function transactItem(TableName: string, write: Write): TransactWriteItem {
+  const condition = write.when === undefined ? undefined : expressionOf(write.when);
+  if ('put' in write)
+    return { Put: { TableName, Item: marshall(write.put, { removeUndefinedValues: true }), ...condition } };
+  if ('delete' in write) return { Delete: { TableName, Key: keyOf(write.delete), ...condition } };
+  const { ReturnValuesOnConditionCheckFailure, ...check } = expressionOf(write.when);
+  return {
+    ConditionCheck: { TableName, Key: keyOf(write.check), ...check, ReturnValuesOnConditionCheckFailure },
+  };
+}
+
+const keyOf = ({ pk, sk }: Key) => marshall({ pk, sk });
+
+/** Every clause of a condition, spelled out. A failed one answers the item that is there. */
+function expressionOf(condition: Condition) {
+  const itemIsAbsent = 'attribute_not_exists(pk)';
+  const itemIsPresent = 'attribute_exists(pk)';
+  const names: Record<string, string> = {};
+  const values: Record<string, string | number> = {};
+  const equal = (attributes: Readonly<Record<string, string | number>>) =>
+    Object.entries(attributes).map(([name, value]) => {
+      names[`#${name}`] = name;
+      values[`:${name}`] = value;
+      return `#${name} = :${name}`;
+    });
+  let ConditionExpression: string;
+  if (condition === 'absent') ConditionExpression = itemIsAbsent;
+  else if (condition === 'present') ConditionExpression = itemIsPresent;
+  else if ('equals' in condition)
+    ConditionExpression = [itemIsPresent, ...equal(condition.equals)].join(' AND ');
+  else {
+    const { attribute, before, or } = condition.absentOrExpired;
+    names['#expiry'] = attribute;
+    values[':before'] = before;
+    const itHasExpired = '#expiry < :before';
+    const itIsOurs = or ? [`(${equal(or).join(' AND ')})`] : [];
+    ConditionExpression = [itemIsAbsent, itHasExpired, ...itIsOurs].join(' OR ');
+  }
+  return {
+    ConditionExpression,
+    ...(Object.keys(names).length > 0 && {
+      ExpressionAttributeNames: names,
+      ExpressionAttributeValues: marshall(values),
+    }),
+    ReturnValuesOnConditionCheckFailure: 'ALL_OLD' as const,
+  };
+}
+
+/** Failed conditions are an answer; everything else (throttling, conflicts, no answer) is thrown. */
+function failedConditions(error: unknown): WriteResult {
+  if (error instanceof ConditionalCheckFailedException)
+    return { done: false, failed: new Map([[0, error.Item && (unmarshall(error.Item) as Item)]]) };
+  if (!(error instanceof TransactionCanceledException)) throw error;
+  const reasons = error.CancellationReasons ?? [];
+  const failed = new Map(
+    reasons.flatMap((reason, position) =>
+      reason.Code === 'ConditionalCheckFailed'
+        ? [[position, reason.Item && (unmarshall(reason.Item) as Item)] as const]
+        : [],
+    ),
+  );
+  if (failed.size === 0) throw error;
+  return { done: false, failed };
+}

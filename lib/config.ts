@@ -1,0 +1,115 @@
+import * as z from 'zod';
+import type { FingerprintKey } from './domain/fingerprint.ts';
+import { conflictPolicies } from './domain/policy.ts';
+import { SettingsError } from './errors.ts';
+
+/** A variable that is set to nothing is not set. */
+const given = <T extends z.ZodType>(schema: T) =>
+  z.preprocess((value) => (value === '' ? undefined : value), schema);
+const flag = z.enum(['true', 'false']).transform((value) => value === 'true');
+const seconds = (least: number, most: number) => z.coerce.number().int().min(least).max(most);
+const secrets = z
+  .string()
+  .transform((text) =>
+    text
+      .split(',')
+      .map((part) => part.trim())
+      .filter(Boolean),
+  )
+  .refine((list) => list.length > 0, 'at least one secret');
+
+const fingerprintKeys = z.string().transform((text, context): [FingerprintKey, ...FingerprintKey[]] => {
+  const keys = text.split(',').map((part) => {
+    const [id = '', secret = ''] = part.trim().split(':');
+    return { id, secret: new Uint8Array(Buffer.from(secret, 'base64')) };
+  });
+  const [first, ...others] = keys;
+  if (!first || keys.some(({ id, secret }) => !/^[A-Za-z0-9]{1,16}$/.test(id) || secret.length < 16)) {
+    context.addIssue(
+      'each key is id:base64, the id up to 16 letters and digits, the secret at least 16 bytes; make one with: openssl rand -base64 32',
+    );
+    return z.NEVER;
+  }
+  return [first, ...others];
+});
+
+/** Every setting, in the order in which the README lists them. Descriptions end up there. */
+export const settings = z.object({
+  CUSTOMCRM_API_URL: given(z.url()).describe(
+    'Base URL of the CRM that keeps the contract, such as `https://crm.example.com/api/v1`',
+  ),
+  CUSTOMCRM_API_TOKEN: given(z.string()).describe('Bearer token for it'),
+  CUSTOMCRM_WEBHOOK_SECRET: given(secrets).describe(
+    'Webhook secrets, `whsec_...`, comma-separated during a rotation',
+  ),
+  WAVE_WEBHOOK_SECRET: given(secrets).describe(
+    "Webhook secrets as Wave's developer portal shows them, comma-separated",
+  ),
+  WAVE_API_URL: given(z.url().default('https://gql.waveapps.com/graphql/public')).describe(
+    "Wave's GraphQL endpoint",
+  ),
+  WAVE_ACCESS_TOKEN: given(z.string()).describe('Full-access token of the Wave user'),
+  WAVE_BUSINESS_ID: given(z.string()).describe('Global id of the business, base64 of `Business:<uuid>`'),
+  WAVE_INCOME_ACCOUNT_ID: given(z.string().optional()).describe(
+    'Income account of products that are created in Wave; without it they are `blocked`',
+  ),
+  WAVE_FALLBACK_PRODUCT_ID: given(z.string().optional()).describe(
+    'Wave product that stands for order lines without a product',
+  ),
+  WAVE_POLL_INTERVAL_SECONDS: given(seconds(1, 60).default(60)).describe(
+    'How often Wave is asked what changed, within each minute',
+  ),
+  CUSTOMCRM_POLL_INTERVAL_SECONDS: given(seconds(1, 300).default(300)).describe(
+    'How often Customcrm is asked what its webhooks may have lost',
+  ),
+  CONFLICT_POLICY: given(z.enum(conflictPolicies).default('latest')).describe(
+    'Who wins when both sides changed the same property',
+  ),
+  FIRST_LINK_POLICY: given(z.enum(conflictPolicies).default('hold')).describe(
+    'Who wins where two records differ when they are first linked',
+  ),
+  FINGERPRINT_KEYS: given(fingerprintKeys).describe(
+    '`id:base64` keys of the fingerprints, the first one writes, older ones still recognise',
+  ),
+  CREATE_INVOICES_FROM: given(z.enum(['draft', 'confirmed']).default('draft')).describe(
+    'From which status on an order gets an invoice',
+  ),
+  PO_NUMBER_FROM: given(z.enum(['OrderNumber', 'PurchaseOrderNumber']).default('OrderNumber')).describe(
+    "What Wave's `poNumber` holds",
+  ),
+  APPROVE_INVOICES: given(z.enum(['never', 'on-confirm']).default('never')).describe(
+    'Whether confirming an order approves its invoice',
+  ),
+  EDIT_ISSUED_INVOICES: given(flag.default(false)).describe(
+    'Whether lines, customer, currency and date may change after an invoice was issued',
+  ),
+  WAVE_PERCENTAGE: given(z.enum(['percent', 'fraction']).default('percent')).describe(
+    "Unit of Wave's discount percentage: 10 or 0.10 (unconfirmed)",
+  ),
+  WAVE_KEEPS_LINE_ORDER: given(flag.default(false)).describe(
+    'Whether Wave keeps the order of invoice items (unconfirmed)',
+  ),
+  SETTLE_SECONDS: given(seconds(30, 900).default(120)).describe(
+    'How long an unanswered write may still be executed',
+  ),
+  PAIRS_STARTED: given(flag.default(true)).describe(
+    'Whether records that are not linked yet get a counterpart',
+  ),
+  TABLE_NAME: given(z.string()).describe('Set by the deployment'),
+  CUSTOMCRM_CHANGES_QUEUE_URL: given(z.url()).describe('Set by the deployment'),
+  WAVE_CHANGES_QUEUE_URL: given(z.url()).describe('Set by the deployment'),
+});
+
+export type Config = z.infer<typeof settings>;
+
+/** @throws SettingsError that names every fault at once and shows no value. */
+export function loadConfig(env: Readonly<Record<string, string | undefined>>): Config {
+  const parsed = settings.safeParse(env);
+  if (parsed.success) return parsed.data;
+  const faults = parsed.error.issues.map(({ path, code, message }) => {
+    const name = String(path[0]);
+    const missing = code === 'invalid_type' && !env[name];
+    return `  ${name}: ${missing ? 'is not set' : message}`;
+  });
+  throw new SettingsError(`These settings need attention:\n${faults.join('\n')}`);
+}

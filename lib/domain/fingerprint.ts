@@ -1,0 +1,37 @@
+import { createHmac } from 'node:crypto';
+
+/** Version of the canonical forms. Raise it when a form changes: rows agreed under another version count as never agreed. */
+const formVersion = 1;
+
+/** Keys for keyed hashes: the first one writes, all of them recognise. Ids are short labels, secrets at least 128 bits. */
+export type FingerprintKeys = readonly [FingerprintKey, ...FingerprintKey[]];
+export interface FingerprintKey {
+  readonly id: string;
+  readonly secret: Uint8Array;
+}
+
+/** Makes and recognises the keyed hashes of one link's cells. */
+export interface Fingerprints {
+  of(row: string, form: string): string;
+  /** `none` when nothing was agreed, or under a key or form version that is unknown here. */
+  compare(stored: string | undefined, row: string, form: string): 'same' | 'changed' | 'none';
+}
+
+/** 96 bits of HMAC-SHA-256, as `key.version.hash`. Scoped, so that equal values of two records do not show as equal. */
+export function fingerprints(keys: FingerprintKeys, scope: string): Fingerprints {
+  const make = (key: FingerprintKey, row: string, form: string) =>
+    `${key.id}.${formVersion}.${keyedHash(key.secret, `${scope}\u0000${row}\u0000${form}`)}`;
+  return {
+    of: (row, form) => make(keys[0], row, form),
+    compare(stored, row, form) {
+      if (stored === undefined) return 'none';
+      const key = keys.find((candidate) => stored.startsWith(`${candidate.id}.${formVersion}.`));
+      if (!key) return 'none';
+      return stored === make(key, row, form) ? 'same' : 'changed';
+    },
+  };
+}
+
+/** Keyed hash for index entries (match keys): the same for equal forms, under the writing key. */
+export const keyedHash = (secret: Uint8Array, text: string): string =>
+  createHmac('sha256', secret).update(text, 'utf8').digest('base64url').slice(0, 16);

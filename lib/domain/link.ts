@@ -1,0 +1,76 @@
+import type { ObservedAt } from './policy.ts';
+import type { Pair, RecordRef, System } from './record.ts';
+
+/** Fingerprints by row id. */
+export type RowPrints = Readonly<Record<string, string>>;
+
+/** What each side held, row by row, when both last agreed. */
+export interface Agreed {
+  readonly customcrm: RowPrints;
+  readonly wave: RowPrints;
+  /** One-way rows whose receiving side was put back: the sender's print at that time. */
+  readonly reverted: RowPrints;
+}
+
+export const nothingAgreed: Agreed = { customcrm: {}, wave: {}, reverted: {} };
+
+/** What a link can show, everywhere: log, metric, command line. */
+export type LinkState =
+  | 'in-sync'
+  | 'recorded-difference'
+  | 'conflict'
+  | 'held'
+  | 'blocked'
+  | 'deletion-suspected'
+  | 'unlinked';
+
+/** Two records, one in each system, that are kept equal. Holds no name, address or e-mail in the clear. */
+export interface Link {
+  readonly id: string;
+  readonly pair: Pair;
+  readonly customcrmId: string;
+  readonly waveId: string;
+  /** Grows with every write of the link. */
+  readonly revision: number;
+  readonly agreed: Agreed;
+  /** Customcrm's `Version` and `UpdatedAt` (ms) when everything was agreed: the stamp of our own echo. */
+  readonly agreedVersion?: string;
+  readonly agreedUpdatedAt?: number;
+  /** Write-ahead: what an update that is under way, or was never answered, is putting there. */
+  readonly ahead?: Ahead;
+  /** When, since agreement, a change was first observed on each side. */
+  readonly observed: ObservedAt;
+  /** Customcrm's `ExternalId` was offered: never offered twice. */
+  readonly marked: boolean;
+  /** The picture of both sides in which a write was refused: not tried again until one of them changes. */
+  readonly refused?: string;
+  readonly state: LinkState;
+  readonly reasons: readonly string[];
+  /** Since when the record was not found in this system, ms. */
+  readonly missing?: { readonly system: System; readonly since: number; readonly times: number };
+  readonly history: readonly Outcome[];
+}
+
+export interface Ahead {
+  readonly customcrm: RowPrints;
+  readonly wave: RowPrints;
+  /** While unanswered, no new attempt starts before this time (ms). */
+  readonly settlesAt: number;
+}
+
+/** One line of a link's history. No values. */
+export interface Outcome {
+  readonly at: number;
+  readonly eventId: string;
+  readonly did: string;
+  readonly rows: readonly string[];
+}
+
+/** The last outcomes that a link keeps. */
+export const historyLimit = 50;
+
+export const refOf = (link: Pick<Link, 'pair' | 'customcrmId' | 'waveId'>, system: System): RecordRef => ({
+  system,
+  pair: link.pair,
+  id: system === 'customcrm' ? link.customcrmId : link.waveId,
+});

@@ -1,0 +1,147 @@
+import { type ConflictPolicy, type ObservedAt, winner } from './policy.ts';
+import { otherSystem, type System } from './record.ts';
+
+/** One side of a row, as the last read showed it. Unknown: the system did not show the property. */
+export type Side =
+  | { readonly known: false }
+  | {
+      readonly known: true;
+      readonly empty: boolean;
+      /** Against this side's own agreed value; `none` when nothing was agreed for it. */
+      readonly change: 'same' | 'changed' | 'none';
+    };
+
+/** One row of a linked record, ready to be decided. */
+export interface RowState {
+  readonly id: string;
+  readonly direction: 'both' | 'toWave' | 'toCustomcrm';
+  readonly customcrm: Side;
+  readonly wave: Side;
+  /** Do both sides hold the same value after conversion? */
+  readonly equal: boolean;
+  /** False: the row's own rule says that it does not concern this record now. */
+  readonly applies: boolean;
+  readonly irreversible: boolean;
+  /** What to do when Customcrm empties what Wave cannot hold empty. */
+  readonly emptyInWave: 'allow' | 'block' | 'restore';
+  /** Customcrm cannot hold an empty one. */
+  readonly required: boolean;
+  /** The receiving side of this one-way row was already put back since the sending side last changed. */
+  readonly revertedBefore: boolean;
+  /** Only for the life cycle of an order: where each side stands, and whether we may move Wave forward. */
+  readonly lifeCycle?: {
+    readonly customcrm: LifeCycle;
+    readonly wave: LifeCycle;
+    readonly mayAdvanceWave: boolean;
+  };
+}
+
+export type LifeCycle = 'draft' | 'issued' | 'cancelled';
+
+export interface Policies {
+  readonly conflict: (row: string) => ConflictPolicy;
+  readonly firstLink: (row: string) => ConflictPolicy;
+  readonly observed: ObservedAt;
+}
+
+/** What to do about one row. `agree`: both sides' values are from now on the agreed ones. */
+export type Verdict =
+  | { readonly do: 'nothing'; readonly because: NothingBecause; readonly agree: boolean }
+  | { readonly do: 'write'; readonly to: System; readonly because: WriteBecause }
+  | { readonly do: 'hold'; readonly because: 'first link differs' | 'both changed' | 'irreversible' }
+  | { readonly do: 'block'; readonly reason: string };
+
+export type NothingBecause =
+  | 'not applicable'
+  | 'unknown'
+  | 'equal'
+  | 'recorded difference'
+  | 'waits for the other rows';
+export type WriteBecause = 'changed' | 'filled' | 'first link' | 'conflict' | 'reverted';
+
+export type Plan = ReadonlyMap<string, Verdict>;
+
+/** Every decision that the product makes about a linked record: one verdict for each row. */
+export function plan(rows: readonly RowState[], policies: Policies): Plan {
+  const verdicts = new Map(rows.map((row) => [row.id, decide(row, policies)]));
+  for (const row of rows) {
+    const verdict = verdicts.get(row.id);
+    const advances = row.lifeCycle && verdict?.do === 'write' && verdict.to === 'wave';
+    if (advances && !restsOtherwise(verdicts, row.id))
+      verdicts.set(row.id, nothing('waits for the other rows'));
+  }
+  return verdicts;
+}
+
+/** First rule that fits. */
+export function decide(row: RowState, policies: Policies): Verdict {
+  const { customcrm, wave } = row;
+  if (!row.applies) return nothing('not applicable');
+  if (!customcrm.known || !wave.known) return nothing('unknown');
+  if (row.equal) return nothing('equal', true);
+  if (row.lifeCycle) return decideLifeCycle(row.lifeCycle, customcrm.change, wave.change);
+  if (row.direction !== 'both') return decideOneWay(row, row.direction === 'toWave' ? 'customcrm' : 'wave');
+  if (customcrm.change === 'none' && wave.change === 'none') return decideFirstLink(row, policies);
+  const customcrmChanged = customcrm.change !== 'same';
+  const waveChanged = wave.change !== 'same';
+  if (customcrmChanged && waveChanged) return decideConflict(row, policies);
+  if (customcrmChanged) return write(row, 'wave', 'changed');
+  if (waveChanged) return write(row, 'customcrm', 'changed');
+  return nothing('recorded difference');
+}
+
+function decideFirstLink(row: RowState, policies: Policies): Verdict {
+  if (row.irreversible) return { do: 'hold', because: 'irreversible' };
+  if (isEmpty(row.customcrm)) return write(row, 'customcrm', 'filled');
+  if (isEmpty(row.wave)) return write(row, 'wave', 'filled');
+  const kept = winner(policies.firstLink(row.id), policies.observed);
+  return kept ? write(row, otherSystem(kept), 'first link') : { do: 'hold', because: 'first link differs' };
+}
+
+function decideConflict(row: RowState, policies: Policies): Verdict {
+  const kept = winner(policies.conflict(row.id), policies.observed);
+  return kept ? write(row, otherSystem(kept), 'conflict') : { do: 'hold', because: 'both changed' };
+}
+
+/** The receiving side is restored once; a system that answers another value again is left alone until the sender changes. */
+function decideOneWay(row: RowState, sender: System): Verdict {
+  const sending = change(row[sender]);
+  const receiving = change(row[otherSystem(sender)]);
+  const nothingAgreed = sending === 'none' && receiving === 'none';
+  if (nothingAgreed && isEmpty(row[sender])) return nothing('recorded difference', true);
+  if (sending !== 'same') return write(row, otherSystem(sender), nothingAgreed ? 'first link' : 'changed');
+  if (receiving === 'same') return nothing('recorded difference');
+  return row.revertedBefore
+    ? nothing('recorded difference', true)
+    : write(row, otherSystem(sender), 'reverted');
+}
+
+/** Wave's life cycle only moves forward: leaving DRAFT confirms the order, and confirming may approve the invoice. */
+function decideLifeCycle(at: NonNullable<RowState['lifeCycle']>, customcrm: Change, wave: Change): Verdict {
+  if (at.customcrm === 'cancelled') return nothing('not applicable');
+  if (at.customcrm === 'draft')
+    return { do: 'write', to: 'customcrm', because: wave === 'same' ? 'reverted' : 'changed' };
+  return at.mayAdvanceWave && customcrm === 'changed'
+    ? { do: 'write', to: 'wave', because: 'changed' }
+    : nothing('recorded difference', true);
+}
+
+function write(row: RowState, to: System, because: WriteBecause): Verdict {
+  if (to === 'wave' && isEmpty(row.customcrm) && row.emptyInWave !== 'allow') {
+    return row.emptyInWave === 'block'
+      ? { do: 'block', reason: `${row.id} is empty, and Wave needs one` }
+      : { do: 'write', to: 'customcrm', because: 'reverted' };
+  }
+  if (to === 'customcrm' && row.required && isEmpty(row.wave)) {
+    return { do: 'block', reason: `${row.id} is empty in Wave, and Customcrm needs one` };
+  }
+  return { do: 'write', to, because };
+}
+
+type Change = 'same' | 'changed' | 'none';
+const change = (side: Side): Change => (side.known ? side.change : 'none');
+const isEmpty = (side: Side): boolean => side.known && side.empty;
+const nothing = (because: NothingBecause, agree = false): Verdict => ({ do: 'nothing', because, agree });
+
+const restsOtherwise = (verdicts: Plan, id: string): boolean =>
+  [...verdicts].every(([row, verdict]) => row === id || verdict.do === 'nothing');

@@ -1,0 +1,213 @@
+import { Big } from 'big.js';
+import type { RecordRef } from '../domain/record.ts';
+import type { Conversion, Facts, Put, Value } from './mapping.ts';
+
+type Text = string | null;
+
+/** Texts: blanks are empty, surrounding blanks and line-ending styles do not make a difference. Written as typed. */
+export const text: Conversion<Text, Text> = textLike((typed) => typed);
+
+/** E-mail addresses are compared without regard to case and written as typed. */
+export const email: Conversion<Text, Text> = textLike((typed) => typed.toLowerCase());
+
+/** ISO codes (currency, country, province): upper case on both sides. */
+export const code: Conversion<Text, Text> = textLike((typed) => typed.toUpperCase());
+
+/** Calendar dates, `yyyy-MM-dd` on both sides. */
+export const date: Conversion<Text, Text> = text;
+
+function textLike(comparable: (typed: string) => string): Conversion<Text, Text> {
+  const form = (value: Value) =>
+    value === null ? '' : comparable(String(value).normalize('NFC').replaceAll('\r\n', '\n').trim());
+  const put = (value: Value): Put => ({ cell: value });
+  return { fromCustomcrm: blankToNull, fromWave: blankToNull, toCustomcrm: put, toWave: put, form };
+}
+
+export const blankToNull = (cell: Text): Text => (cell === null || cell.trim() === '' ? null : cell);
+
+/** Decimal strings. Wave keeps `places` decimals, ties away from zero; a value that rounds to Wave's is equal to it. */
+export function decimal(places: number): Conversion<string | null, string | null> {
+  const rounded = (value: Value) => (value === null ? null : roundedTo(String(value), places));
+  const from = (cell: string | null): Value => (cell === null || cell === '' ? null : cell);
+  const keep = (value: Value, current: string | null | undefined): Put => ({
+    cell: current != null && rounded(current) === rounded(value) ? current : rounded(value),
+  });
+  return {
+    fromCustomcrm: from,
+    fromWave: from,
+    toCustomcrm: keep,
+    toWave: keep,
+    form: (value) => (value === null ? '' : plain(String(value))),
+    same: (customcrm, wave) => rounded(customcrm) === rounded(wave),
+  };
+}
+
+/** Canonical decimal text: no exponent, no trailing zeros, no negative zero. */
+export function plain(typed: string): string {
+  const number = new Big(typed.replaceAll(',', ''));
+  return number.eq(0) ? '0' : number.toFixed();
+}
+
+/** Ties away from zero, as Wave rounds. */
+export const roundedTo = (typed: string, places: number): string =>
+  plain(new Big(typed.replaceAll(',', '')).round(places, Big.roundHalfUp).toFixed());
+
+interface Money {
+  readonly minorUnitValue: string;
+  readonly currency: { readonly exponent: number };
+}
+
+/** What Wave computed, as a decimal string with the currency's own number of decimals. Wave -> Customcrm only. */
+export const money: Conversion<string | null, Money | null> = {
+  fromCustomcrm: (cell) => cell,
+  fromWave: (cell) => (cell === null ? null : decimalOf(cell)),
+  toCustomcrm: (value) => ({ cell: value }),
+  toWave: () => ({ blocked: 'Wave computes its own totals' }),
+  form: (value) => formOfNumber(value),
+};
+
+const formOfNumber = (value: Value): string => (value === null || value === '' ? '' : plain(String(value)));
+
+/** `{ minorUnitValue: '1500', exponent: 2 }` -> `15.00`. */
+export const decimalOf = ({ minorUnitValue, currency }: Money): string =>
+  new Big(minorUnitValue).div(new Big(10).pow(currency.exponent)).toFixed(currency.exponent);
+
+/** Customcrm's `Active` is the inverse of Wave's `isArchived`. Wave's API archives, and cannot undo it. */
+export const active: Conversion<boolean | null, boolean | null> = {
+  fromCustomcrm: (cell) => cell,
+  fromWave: (cell) => (cell === null ? null : !cell),
+  toCustomcrm: (value) => ({ cell: value }),
+  toWave: (value, current) =>
+    value === true && current === true
+      ? { blocked: 'Wave cannot un-archive a product through its API: do it in the web app' }
+      : { cell: value === false },
+};
+
+/** Where an order stands. Customcrm's later steps and Wave's delivery and payment states are one `issued` here. */
+export const lifeCycle: Conversion<string | null, string | null> = {
+  fromCustomcrm: (cell) => (cell === 'draft' || cell === 'cancelled' ? cell : 'issued'),
+  fromWave: (cell) => (cell === 'DRAFT' ? 'draft' : 'issued'),
+  toCustomcrm: (value, current) =>
+    value === 'draft'
+      ? { cell: 'draft' }
+      : { cell: current == null || current === 'draft' ? 'confirmed' : current },
+  toWave: (value, current) =>
+    value === 'draft'
+      ? { cell: 'DRAFT' }
+      : { cell: current == null || current === 'DRAFT' ? 'SAVED' : current },
+  form: (value) => String(value),
+};
+
+/** A reference to a record of a pair, through that record's link. The own id is the value; links decide equality. */
+export function reference(pair: 'customer' | 'product'): Conversion<Text, Text> {
+  return {
+    fromCustomcrm: (cell) => (cell === null || cell === '' ? null : `customcrm#${cell}`),
+    fromWave: (cell) => (cell === null ? null : `wave#${cell}`),
+    toCustomcrm: (value, current, facts) => resolved(facts, pair, 'customcrm', value, current),
+    toWave: (value, current, facts) => resolved(facts, pair, 'wave', value, current),
+    same: (customcrm, wave, facts) => {
+      const there = resolved(facts, pair, 'wave', customcrm, undefined);
+      return 'cell' in there && wave !== null && `wave#${there.cell}` === wave;
+    },
+  };
+}
+
+function resolved(
+  facts: Facts,
+  pair: 'customer' | 'product',
+  to: 'customcrm' | 'wave',
+  value: Value,
+  current: Text | undefined,
+): Put {
+  if (value === null) return { cell: null };
+  const [system, ...rest] = String(value).split('#');
+  const id = rest.join('#');
+  if (system === to) return { cell: id };
+  const counterpart = to === 'wave' ? facts.waveIdOf(pair, id) : facts.customcrmIdOf(pair, id);
+  if (counterpart === undefined)
+    return { waitFor: { system: system === 'wave' ? 'wave' : 'customcrm', pair, id } satisfies RecordRef };
+  return { cell: counterpart ?? current };
+}
+
+interface WaveTax {
+  readonly id: string;
+}
+
+/** Tax codes by Wave's tax id, whichever side shows them; a code that Wave does not know stands as `code:<code>`. */
+export const taxCodes: Conversion<readonly string[] | null, readonly WaveTax[] | null> = {
+  fromCustomcrm: (cell, facts) => taxIds(cell ?? [], facts),
+  fromWave: (cell) => (cell ?? []).map((tax) => tax.id).sort(),
+  toCustomcrm: (value, _current, facts) => codesOf(value as readonly string[], facts),
+  toWave: (value) => {
+    const unknown = (value as readonly string[]).find((id) => id.startsWith('code:'));
+    return unknown ? unknownTax(unknown) : { cell: (value as readonly string[]).map((id) => ({ id })) };
+  },
+};
+
+export function taxIds(codes: readonly string[], { taxes }: Facts): readonly string[] {
+  const byCode = (typed: string) => {
+    const known = taxes.filter((tax) => tax.abbreviation.toUpperCase() === typed.trim().toUpperCase());
+    return (known.find((tax) => !tax.archived) ?? known[0])?.id ?? `code:${typed.trim()}`;
+  };
+  return [...new Set(codes.map(byCode))].sort();
+}
+
+export function codesOf(ids: readonly string[], { taxes }: Facts): Put {
+  const codes = ids.map((id) =>
+    id.startsWith('code:') ? id.slice(5) : taxes.find((tax) => tax.id === id)?.abbreviation,
+  );
+  return codes.includes(undefined)
+    ? { blocked: 'Wave shows a sales tax that its own list does not hold' }
+    : { cell: codes };
+}
+
+export const unknownTax = (id: string): Put => ({
+  blocked: `Wave has no sales tax with the abbreviation ${id.slice(5)}`,
+});
+
+interface CustomcrmDiscount {
+  readonly Type: 'fixed' | 'percentage';
+  readonly Value: string;
+  readonly Name?: string | null | undefined;
+}
+interface WaveDiscount {
+  readonly __typename?: string | undefined;
+  readonly name: string | null;
+  readonly amount?: string | null;
+  readonly percentage?: string | null;
+}
+
+/** The one discount of an invoice. Wave's unit of `percentage` (10 or 0.10) is the setting `wavePercentage`. */
+export const discount: Conversion<CustomcrmDiscount | null, readonly WaveDiscount[] | null> = {
+  fromCustomcrm: (cell) =>
+    cell === null
+      ? null
+      : { type: cell.Type, value: plain(cell.Value), name: blankToNull(cell.Name ?? null) },
+  fromWave: (cell, facts) => {
+    const [only] = cell ?? [];
+    if (!only) return null;
+    const name = blankToNull(only.name);
+    if (only.__typename === 'FixedInvoiceDiscount')
+      return { type: 'fixed', value: plain(only.amount ?? '0'), name };
+    return { type: 'percentage', value: percentFromWave(only.percentage ?? '0', facts), name };
+  },
+  toCustomcrm: (value) => {
+    if (value === null) return { cell: null };
+    const { type, value: amount, name } = value as { type: string; value: string; name: Value };
+    return { cell: { Type: type, Value: amount, Name: name } };
+  },
+  toWave: (value, _current, facts) => {
+    if (value === null) return { cell: [] };
+    const { type, value: amount, name } = value as { type: string; value: string; name: Value };
+    return type === 'fixed'
+      ? { cell: [{ __typename: 'FixedInvoiceDiscount', name, amount }] }
+      : {
+          cell: [{ __typename: 'PercentageInvoiceDiscount', name, percentage: percentToWave(amount, facts) }],
+        };
+  },
+};
+
+const percentFromWave = (typed: string, { settings }: Facts) =>
+  plain(settings.wavePercentage === 'fraction' ? new Big(typed).times(100).toFixed() : typed);
+const percentToWave = (typed: string, { settings }: Facts) =>
+  plain(settings.wavePercentage === 'fraction' ? new Big(typed).div(100).toFixed() : typed);

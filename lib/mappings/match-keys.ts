@@ -1,0 +1,19 @@
+import type { Snapshot } from '../domain/record.ts';
+import type { MatchKey } from './mapping.ts';
+
+export type MatchKeyOrNone = MatchKey | undefined;
+
+/** A match key from a text cell: trimmed, case-folded; none when the cell is empty. */
+export function key(name: string, cell: unknown): MatchKeyOrNone {
+  const form = typeof cell === 'string' ? cell.normalize('NFC').trim().toLowerCase() : '';
+  return form === '' ? undefined : { name, form };
+}
+
+/** What `ExternalId` says in a Customcrm record, and what would be written there for this Wave record. */
+export function externalIdKey(record: Snapshot): MatchKeyOrNone {
+  const form = record.system === 'wave' ? externalIdOf(record.id) : record.body.ExternalId;
+  return typeof form === 'string' && form.startsWith('wave:') ? { name: 'externalId', form } : undefined;
+}
+
+/** The marker that Customcrm keeps of its counterpart. */
+export const externalIdOf = (waveId: string): string => `wave:${waveId}`;

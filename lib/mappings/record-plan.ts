@@ -1,0 +1,324 @@
+import type { Fingerprints } from '../domain/fingerprint.ts';
+import type { Agreed, Ahead, RowPrints } from '../domain/link.ts';
+import { type Plan, type Policies, plan, type RowState, type Side } from '../domain/plan.ts';
+import { type Body, otherSystem, type RecordRef, type System } from '../domain/record.ts';
+import {
+  type Cell,
+  type Facts,
+  type PairMapping,
+  putCell,
+  type Row,
+  readCell,
+  sameCells,
+  setPath,
+} from './mapping.ts';
+
+/** Both bodies of a linked record as they were just read, and what is known about them. */
+export interface Pictured {
+  readonly mapping: PairMapping;
+  readonly customcrm: Body;
+  readonly wave: Body;
+  readonly agreed: Agreed;
+  readonly ahead: Pick<Ahead, System> | undefined;
+  readonly facts: Facts;
+  readonly prints: Fingerprints;
+}
+
+/** One write to one system: the whole body as it shall be, and what of it differs. */
+export interface RemoteWrite {
+  readonly next: Body;
+  readonly paths: readonly string[];
+  readonly rows: readonly string[];
+  /** The prints of what is about to be sent, for the write-ahead. */
+  readonly prints: RowPrints;
+}
+
+/** A plan made concrete: what to send, and what stays with its reason. */
+export interface RecordPlan {
+  readonly verdicts: Plan;
+  /** One print of everything that both sides show: the same picture makes the same plan. */
+  readonly picture: string;
+  readonly writes: Readonly<Partial<Record<System, RemoteWrite>>>;
+  readonly blocked: readonly { readonly row: string; readonly reason: string }[];
+  readonly held: readonly { readonly row: string; readonly reason: string }[];
+  readonly waitsFor: readonly RecordRef[];
+  /** Rows of which one side's value is about to be replaced although its user changed it. */
+  readonly lost: readonly { readonly row: string; readonly system: System; readonly value: unknown }[];
+}
+
+type Cells = ReadonlyMap<string, Readonly<Record<System, Cell | undefined>>>;
+
+/** Decides about every row of a linked record and composes the writes. Pure. */
+export function planRecord(pictured: Pictured, policies: Policies): RecordPlan {
+  const rows = pictured.mapping.rows(pictured.facts.settings);
+  const cells = cellsOf(pictured, rows);
+  const verdicts = plan(
+    rows.map((row) => rowState(row, pictured, cells)),
+    policies,
+  );
+  return compose(pictured, rows, cells, verdicts);
+}
+
+export function cellsOf(
+  { customcrm, wave, facts }: Pick<Pictured, 'customcrm' | 'wave' | 'facts'>,
+  rows: readonly Row[],
+): Cells {
+  return new Map(
+    rows.map((row) => [
+      row.id,
+      { customcrm: readCell(row, 'customcrm', customcrm, facts), wave: readCell(row, 'wave', wave, facts) },
+    ]),
+  );
+}
+
+function rowState(row: Row, pictured: Pictured, cells: Cells): RowState {
+  const { agreed, prints, facts } = pictured;
+  const cell = cellsFor(cells, row);
+  const sender: System = row.direction === 'toWave' ? 'customcrm' : 'wave';
+  const sent = cell[sender];
+  const owner = row.rules.waveCellOf ?? row.id;
+  const waveCellIsOurs =
+    cell.wave !== undefined && prints.compare(agreed.wave[owner], owner, cell.wave.form) === 'same';
+  return {
+    id: row.id,
+    direction: row.direction,
+    customcrm: sideOf(row, 'customcrm', cell.customcrm, pictured),
+    wave: sideOf(row, 'wave', cell.wave, pictured),
+    equal:
+      cell.customcrm !== undefined &&
+      cell.wave !== undefined &&
+      sameCells(row, cell.customcrm, cell.wave, facts),
+    applies:
+      row.rules.applies?.({ customcrm: pictured.customcrm, wave: pictured.wave, facts, waveCellIsOurs }) ??
+      true,
+    irreversible: row.rules.irreversible ?? false,
+    emptyInWave: row.rules.emptyInWave ?? 'allow',
+    required: row.rules.required ?? false,
+    revertedBefore:
+      sent !== undefined && prints.compare(agreed.reverted[row.id], row.id, sent.form) === 'same',
+    ...(row.rules.ratchet && {
+      lifeCycle: {
+        customcrm: cell.customcrm?.form as 'draft' | 'issued' | 'cancelled',
+        wave: cell.wave?.form as 'draft' | 'issued',
+        mayAdvanceWave: facts.settings.approveInvoices === 'on-confirm',
+      },
+    }),
+  };
+}
+
+function sideOf(row: Row, system: System, cell: Cell | undefined, { agreed, ahead, prints }: Pictured): Side {
+  if (!cell) return { known: false };
+  const ours = prints.compare(ahead?.[system][row.id], row.id, cell.form) === 'same';
+  const empty = cell.form === '' || cell.form === 'null';
+  return {
+    known: true,
+    empty,
+    change: ours ? 'same' : prints.compare(agreed[system][row.id], row.id, cell.form),
+  };
+}
+
+function compose(pictured: Pictured, rows: readonly Row[], cells: Cells, verdicts: Plan): RecordPlan {
+  const blocked: { row: string; reason: string }[] = [];
+  const held: { row: string; reason: string }[] = [];
+  const lost: { row: string; system: System; value: unknown }[] = [];
+  const waitsFor: RecordRef[] = [];
+  const drafts: Record<System, DraftWrite> = {
+    customcrm: draft(pictured.customcrm),
+    wave: draft(pictured.wave),
+  };
+  for (const row of rows) {
+    const verdict = verdicts.get(row.id);
+    if (verdict?.do === 'block') blocked.push({ row: row.id, reason: verdict.reason });
+    if (verdict?.do === 'hold') held.push({ row: row.id, reason: verdict.because });
+    if (verdict?.do !== 'write') continue;
+    const { to } = verdict;
+    const cell = cellsFor(cells, row);
+    const locked =
+      to === 'wave' ? pictured.mapping.locked(row.id, pictured.wave, pictured.facts.settings) : undefined;
+    const put = locked
+      ? { blocked: locked }
+      : putCell(row, to, cell[otherSystem(to)]?.value ?? null, drafts[to].next, pictured.facts);
+    if ('blocked' in put) blocked.push({ row: row.id, reason: put.blocked });
+    else if ('waitFor' in put) waitsFor.push(put.waitFor);
+    else addTo(drafts[to], row, to, put.cell, pictured);
+    if (verdict.because === 'conflict' && 'cell' in put)
+      lost.push({ row: row.id, system: to, value: cell[to]?.value });
+  }
+  const writes = { ...finished('customcrm', drafts), ...finished('wave', drafts) };
+  return { verdicts, picture: pictureOf(cells, pictured.prints), writes, blocked, held, waitsFor, lost };
+}
+
+function pictureOf(cells: Cells, prints: Fingerprints): string {
+  const forms = [...cells].map(([row, cell]) => [row, cell.customcrm?.form ?? null, cell.wave?.form ?? null]);
+  return prints.of('picture', JSON.stringify(forms));
+}
+
+interface DraftWrite {
+  next: Body;
+  readonly paths: string[];
+  readonly rows: string[];
+  prints: RowPrints;
+}
+const draft = (body: Body): DraftWrite => ({ next: body, paths: [], rows: [], prints: {} });
+
+function addTo(write: DraftWrite, row: Row, to: System, cell: unknown, { facts, prints }: Pictured): void {
+  write.next = setPath(write.next, row[to], cell);
+  write.paths.push(row[to]);
+  write.rows.push(row.id);
+  const put = readCell(row, to, write.next, facts);
+  if (put) write.prints = { ...write.prints, [row.id]: prints.of(row.id, put.form) };
+}
+
+const finished = (system: System, drafts: Record<System, DraftWrite>) =>
+  drafts[system].rows.length > 0 ? { [system]: drafts[system] as RemoteWrite } : {};
+
+const cellsFor = (cells: Cells, row: Row) => cells.get(row.id) ?? { customcrm: undefined, wave: undefined };
+
+/** What was done with a plan, and what it left agreed. */
+export interface Settled {
+  readonly agreed: Agreed;
+  /** Rows that the answer showed otherwise than they were sent: the system trimmed, rounded or re-formatted. */
+  readonly differences: readonly string[];
+  /** A row that we did not write is not what it was when we read: somebody was there, so plan again at once. */
+  readonly somebodyWasThere: boolean;
+}
+
+/**
+ * The agreed state after the writes of `done` were answered. Only rows that we wrote take their print from the answer;
+ * the others keep that of the read before.
+ */
+export function settle(
+  pictured: Pictured,
+  done: RecordPlan,
+  answers: Readonly<Partial<Record<System, Body>>>,
+): Settled {
+  const rows = pictured.mapping.rows(pictured.facts.settings);
+  const read = cellsOf(pictured, rows);
+  const after = cellsOf(
+    { customcrm: answers.customcrm ?? {}, wave: answers.wave ?? {}, facts: pictured.facts },
+    rows,
+  );
+  const agreed = {
+    customcrm: { ...pictured.agreed.customcrm },
+    wave: { ...pictured.agreed.wave },
+    reverted: { ...pictured.agreed.reverted },
+  };
+  const differences: string[] = [];
+  let somebodyWasThere = false;
+  for (const row of rows) {
+    const verdict = done.verdicts.get(row.id);
+    const before = cellsFor(read, row);
+    const shown = cellsFor(after, row);
+    const written = systemsThatGot(done, answers, row.id);
+    for (const system of ['customcrm', 'wave'] as const) {
+      if (answers[system] && written !== system && shown[system]?.form !== before[system]?.form)
+        somebodyWasThere = true;
+    }
+    if (written) {
+      const kept = { ...before, [written]: shown[written] };
+      record(
+        agreed,
+        row,
+        kept,
+        pictured.prints,
+        row.conversion.partial?.(before[otherSystem(written)]?.value ?? null) ? written : undefined,
+      );
+      if (kept.customcrm && kept.wave && !sameCells(row, kept.customcrm, kept.wave, pictured.facts))
+        differences.push(row.id);
+      if (verdict?.do === 'write' && verdict.because === 'reverted') {
+        agreed.reverted[row.id] = pictured.prints.of(row.id, before[otherSystem(written)]?.form ?? '');
+      }
+    } else if (verdict?.do === 'nothing' && verdict.agree) {
+      record(agreed, row, before, pictured.prints, undefined);
+    }
+  }
+  return { agreed, differences, somebodyWasThere };
+}
+
+const systemsThatGot = (
+  done: RecordPlan,
+  answers: Readonly<Partial<Record<System, Body>>>,
+  row: string,
+): System | undefined =>
+  (['customcrm', 'wave'] as const).find(
+    (system) => answers[system] && done.writes[system]?.rows.includes(row),
+  );
+
+/** Notes both prints; `filledIn` did not get everything from us, so what it holds counts as its own change and flows back once. */
+function record(
+  agreed: { customcrm: Record<string, string>; wave: Record<string, string> },
+  row: Row,
+  cells: Readonly<Record<System, Cell | undefined>>,
+  prints: Fingerprints,
+  filledIn: System | undefined,
+): void {
+  for (const system of ['customcrm', 'wave'] as const) {
+    const cell = cells[system];
+    if (cell && system !== filledIn) agreed[system][row.id] = prints.of(row.id, cell.form);
+    else delete agreed[system][row.id];
+  }
+}
+
+/** The body of a new counterpart, or why there can be none yet. */
+export type Creation =
+  | { readonly body: Body; readonly rows: readonly string[] }
+  | { readonly blocked: string }
+  | { readonly waitFor: RecordRef };
+
+/** Composes the counterpart of an unlinked record. Empty cells are not sent: the new system decides, and that flows back once. */
+export function composeCreate(mapping: PairMapping, from: System, origin: Body, facts: Facts): Creation {
+  const to = otherSystem(from);
+  const direction = to === 'wave' ? 'toWave' : 'toCustomcrm';
+  let body: Body = {};
+  const sent: string[] = [];
+  for (const row of mapping.rows(facts.settings)) {
+    const situation = {
+      customcrm: from === 'customcrm' ? origin : {},
+      wave: from === 'wave' ? origin : {},
+      facts,
+      waveCellIsOurs: false,
+    };
+    const flows =
+      (row.direction === 'both' || row.direction === direction) && (row.rules.applies?.(situation) ?? true);
+    if (!flows || (row.rules.afterCreate && to === 'wave')) continue;
+    const cell = readCell(row, from, origin, facts);
+    if (!cell || cell.form === '' || cell.form === 'null') {
+      if (cell && (to === 'wave' ? row.rules.emptyInWave === 'block' : row.rules.required))
+        return { blocked: `${row.id} is empty, and ${to} needs one` };
+      continue;
+    }
+    const put = putCell(row, to, cell.value, body, facts);
+    if (!('cell' in put)) return put;
+    body = setPath(body, row[to], put.cell);
+    sent.push(row.id);
+  }
+  return { body, rows: sent };
+}
+
+/** What is agreed right after a create was answered, or a create of ours was found again. */
+export function agreedAfterCreate(pictured: Pictured, from: System, sentRows: readonly string[]): Agreed {
+  const to = otherSystem(from);
+  const rows = pictured.mapping.rows(pictured.facts.settings);
+  const cells = cellsOf(pictured, rows);
+  const agreed: Agreed & { customcrm: Record<string, string>; wave: Record<string, string> } = {
+    customcrm: {},
+    wave: {},
+    reverted: {},
+  };
+  for (const row of rows) {
+    const cell = cellsFor(cells, row);
+    const origin = cell[from];
+    const made = cell[to];
+    if (!origin || !made) continue;
+    if (row.rules.afterCreate && to === 'wave') {
+      record(agreed, row, { customcrm: made, wave: made }, pictured.prints, undefined);
+    } else if (sentRows.includes(row.id)) {
+      record(agreed, row, cell, pictured.prints, row.conversion.partial?.(origin.value) ? to : undefined);
+    } else if (isBlank(origin)) {
+      record(agreed, row, cell, pictured.prints, isBlank(made) ? undefined : to);
+    }
+  }
+  return agreed;
+}
+
+const isBlank = (cell: Cell): boolean => cell.form === '' || cell.form === 'null';

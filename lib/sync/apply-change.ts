@@ -1,0 +1,392 @@
+import { fingerprints } from '../domain/fingerprint.ts';
+import { type Link, type LinkState, refOf } from '../domain/link.ts';
+import type { RecordRef, Snapshot, System } from '../domain/record.ts';
+import {
+  ReconnectNeededError,
+  RemoteMissingError,
+  RemoteOutcomeUnknownError,
+  RemoteRejectedError,
+  RemoteUnavailableError,
+  StaleVersionError,
+} from '../errors.ts';
+import { externalIdOf } from '../mappings/match-keys.ts';
+import { mappings } from '../mappings/pairs.ts';
+import { type Pictured, planRecord, type RecordPlan, settle } from '../mappings/record-plan.ts';
+import { keepLosers } from './conflict-log.ts';
+import type { Engine, Handled } from './engine.ts';
+import { gatherFacts } from './facts.ts';
+import { handleGone } from './gone.ts';
+import { indexKeys } from './key-index.ts';
+import type { Lease } from './leases.ts';
+import { renewed, stillHeld } from './leases.ts';
+import { linkWrite, saveLink, withOutcome } from './links.ts';
+import type { Call, Doorbell, Reading } from './ports.ts';
+
+/** One round: read, plan, write, agree. A stale write or a user in between starts another; then the record waits its turn. */
+const roundLimit = 4;
+
+/** What a linked record is worked on with. */
+export interface Work {
+  readonly engine: Engine;
+  readonly doorbell: Doorbell;
+  readonly lease: Lease;
+  readonly call: Call;
+  /** Makes sure that this record is linked; answers what it waits for otherwise. */
+  readonly linkParent: (parent: RecordRef) => Promise<Handled>;
+  /** Runs with the lease on this record, or answers that another worker has it. */
+  readonly underLease: (ref: RecordRef, run: (lease: Lease) => Promise<Handled>) => Promise<Handled>;
+}
+
+type Both = Readonly<Record<System, Snapshot>>;
+
+/** Brings both sides of a link together. The lease is held; `fresh` are snapshots that were read or answered just now. */
+export async function applyChange(work: Work, start: Link, fresh?: Both): Promise<Handled> {
+  let link = start;
+  let both = fresh;
+  for (let round = 0; round < roundLimit; round++) {
+    const { ahead } = link;
+    if (ahead && work.engine.clock.now() < ahead.settlesAt) return settling(link, ahead.settlesAt);
+    const readAt = work.engine.clock.now();
+    const readings = both ? undefined : await readBoth(work, link);
+    if (readings) {
+      const living = livingOf(readings);
+      if (!living) return handleGone(work, link, readings);
+      both = living;
+    }
+    if (!both) continue;
+    const step = await planAndWrite(work, link, both, readAt);
+    if (step.did !== 'again') return step;
+    link = step.link;
+    both = undefined;
+  }
+  return { did: 'parked', cause: { name: 'busy', key: 'busy', due: work.engine.clock.now() + 30_000 } };
+}
+
+const settling = (link: Link, due: number): Handled => ({
+  did: 'parked',
+  cause: { name: 'settle', key: `settle#${link.id}`, due },
+});
+
+async function readBoth({ engine, call }: Work, link: Link): Promise<Readonly<Record<System, Reading>>> {
+  const [customcrm, wave] = await Promise.all([
+    engine.systems.customcrm.read(link.pair, link.customcrmId, call),
+    engine.systems.wave.read(link.pair, link.waveId, call),
+  ]);
+  return { customcrm, wave };
+}
+
+function livingOf({ customcrm, wave }: Readonly<Record<System, Reading>>): Both | undefined {
+  return customcrm.state === 'living' && wave.state === 'living'
+    ? { customcrm: customcrm.snapshot, wave: wave.snapshot }
+    : undefined;
+}
+
+type Step = Handled | { readonly did: 'again'; readonly link: Link };
+
+async function planAndWrite(work: Work, link: Link, both: Both, readAt: number): Promise<Step> {
+  const { engine, call } = work;
+  const pictured = await picture(engine, link, both, call);
+  const planned = withMarker(link, both, planRecord(pictured, policiesOf(work, link)));
+  for (const parent of planned.waitsFor) {
+    const linked = await work.linkParent(parent);
+    if (linked.did === 'parked') return linked;
+  }
+  if (planned.waitsFor.length > 0) return { did: 'again', link };
+  const refused = link.refused === planned.picture;
+  if (Object.keys(planned.writes).length === 0 || refused)
+    return rest(work, link, both, pictured, planned, refused);
+  if (engine.clock.now() - readAt > engine.settings.maxReadToWriteMs) return { did: 'again', link };
+  return write(work, link, both, pictured, planned, readAt);
+}
+
+export async function picture(engine: Engine, link: Link, both: Both, call: Call): Promise<Pictured> {
+  const bodies = { customcrm: both.customcrm.body, wave: both.wave.body };
+  return {
+    mapping: mappings[link.pair],
+    ...bodies,
+    agreed: link.agreed,
+    ahead: link.ahead,
+    facts: await gatherFacts(engine, link.pair, bodies, call),
+    prints: fingerprints(engine.settings.keys, link.id),
+  };
+}
+
+function policiesOf({ engine, doorbell }: Work, link: Link) {
+  const firstSeen = (system: System) =>
+    link.observed[system] ?? (doorbell.system === system ? doorbell.at : engine.clock.now());
+  return {
+    conflict: (row: string) => engine.settings.conflict(link.pair, row),
+    firstLink: (row: string) => engine.settings.firstLink(link.pair, row),
+    observed: { customcrm: firstSeen('customcrm'), wave: firstSeen('wave') },
+  };
+}
+
+/** Offers Customcrm the marker of its counterpart once, when it has none; a foreign one is never touched. */
+function withMarker(link: Link, both: Both, planned: RecordPlan): RecordPlan {
+  const current = both.customcrm.body.ExternalId;
+  if (link.marked || current === undefined || (current !== null && current !== '')) return planned;
+  const write = planned.writes.customcrm ?? { next: both.customcrm.body, paths: [], rows: [], prints: {} };
+  const marked = {
+    ...write,
+    next: { ...write.next, ExternalId: externalIdOf(link.waveId) },
+    paths: [...write.paths, 'ExternalId'],
+  };
+  return { ...planned, writes: { ...planned.writes, customcrm: marked } };
+}
+
+/** Nothing to send: what is equal is agreed from now on. */
+async function rest(
+  work: Work,
+  link: Link,
+  both: Both,
+  pictured: Pictured,
+  planned: RecordPlan,
+  refused: boolean,
+): Promise<Step> {
+  const settled = settle(pictured, planned, {});
+  const state = refused ? link.state : stateOf(planned, []);
+  const reasons = refused ? link.reasons : reasonsOf(planned);
+  const because = refused
+    ? 'refused before, and nothing changed since'
+    : state === 'in-sync'
+      ? 'equal'
+      : state;
+  const stamp = stampOf(state, both.customcrm);
+  const unchanged =
+    state === link.state &&
+    !link.ahead &&
+    !link.missing &&
+    stamp.agreedVersion === link.agreedVersion &&
+    JSON.stringify(settled.agreed) === JSON.stringify(link.agreed) &&
+    JSON.stringify(reasons) === JSON.stringify(link.reasons);
+  if (unchanged)
+    return { did: 'finished', message: 'nothing to do', because, counterpart: otherId(link, work.doorbell) };
+  const {
+    ahead: _ahead,
+    agreedVersion: _version,
+    agreedUpdatedAt: _updatedAt,
+    missing: _missing,
+    ...bare
+  } = link;
+  const saved = await saveLink(
+    work.engine.table,
+    link,
+    {
+      ...bare,
+      ...stamp,
+      marked: true,
+      agreed: settled.agreed,
+      state,
+      reasons,
+      observed: observedAfter(work, link, planned),
+      ...(refused && link.refused ? { refused: link.refused } : {}),
+    },
+    stillHeld(work.lease),
+  );
+  return saved
+    ? {
+        did: 'finished',
+        message: 'nothing to do',
+        because,
+        rows: rowsOf(planned),
+        counterpart: otherId(link, work.doorbell),
+      }
+    : lostLease(work);
+}
+
+/** Write-ahead, then the remote writes, then what is agreed. */
+async function write(
+  work: Work,
+  link: Link,
+  both: Both,
+  pictured: Pictured,
+  planned: RecordPlan,
+  readAt: number,
+): Promise<Step> {
+  const { engine, lease } = work;
+  const now = engine.clock.now();
+  const ahead = {
+    customcrm: planned.writes.customcrm?.prints ?? {},
+    wave: planned.writes.wave?.prints ?? {},
+    settlesAt: now + engine.settings.settleMs,
+  };
+  const renewedLease = { ...lease, until: work.call.deadline + engine.settings.leaseReserveMs };
+  const noted = await engine.table.write([
+    linkWrite(link, { ...link, ahead }),
+    renewed(renewedLease),
+    ...keepLosers(engine, refOf(link, 'customcrm'), planned.lost),
+  ]);
+  if (!noted.done) return lostLease(work);
+  const aheadLink: Link = { ...link, ahead, revision: link.revision + 1 };
+  const sent = await send(work, both, planned);
+  if (sent.error instanceof RemoteOutcomeUnknownError) {
+    await agree(work, aheadLink, both, pictured, planned, sent, true);
+    return settling(link, ahead.settlesAt);
+  }
+  const saved = await agree(work, aheadLink, both, pictured, planned, sent, false);
+  if (!saved) return lostLease(work);
+  const { error } = sent;
+  if (error instanceof StaleVersionError || error instanceof RemoteMissingError)
+    return { did: 'again', link: saved.link };
+  if (error && !(error instanceof RemoteRejectedError)) throw error;
+  await Promise.all(Object.values(sent.answers).map((snapshot) => indexKeys(engine, snapshot)));
+  if (saved.somebodyWasThere) return { did: 'again', link: saved.link };
+  return {
+    did: 'finished',
+    message: error ? 'change blocked' : 'change applied',
+    because: saved.link.state === 'in-sync' ? 'changed' : saved.link.state,
+    rows: rowsOf(planned),
+    counterpart: otherId(link, work.doorbell),
+    readToWriteMs: now - readAt,
+  };
+}
+
+interface Sent {
+  readonly answers: Readonly<Partial<Record<System, Snapshot>>>;
+  readonly error?: unknown;
+}
+
+/** Wave first: it has no version check, so the time between its read and its write is the one to keep short. */
+async function send({ engine, call }: Work, both: Both, planned: RecordPlan): Promise<Sent> {
+  const answers: Partial<Record<System, Snapshot>> = {};
+  for (const system of ['wave', 'customcrm'] as const) {
+    const write = planned.writes[system];
+    if (!write) continue;
+    try {
+      answers[system] = await engine.systems[system].update(
+        both[system].pair,
+        both[system],
+        write.next,
+        write.paths,
+        call,
+      );
+    } catch (error) {
+      return { answers, error };
+    }
+  }
+  return { answers };
+}
+
+/** Records what is agreed after the answers; an unanswered write stays noted ahead. */
+async function agree(
+  work: Work,
+  link: Link,
+  both: Both,
+  pictured: Pictured,
+  planned: RecordPlan,
+  sent: Sent,
+  unanswered: boolean,
+) {
+  const { engine, doorbell } = work;
+  const bodies = {
+    ...(sent.answers.customcrm && { customcrm: sent.answers.customcrm.body }),
+    ...(sent.answers.wave && { wave: sent.answers.wave.body }),
+  };
+  const settled = settle(pictured, planned, bodies);
+  const rejected = sent.error instanceof RemoteRejectedError ? [sent.error.message] : [];
+  const totals = totalsFault(pictured, planned, bodies);
+  const reasons = [...rejected, ...totals, ...reasonsOf(planned)];
+  const complete = !sent.error && !settled.somebodyWasThere;
+  const state =
+    reasons.length > 0 && (rejected.length > 0 || totals.length > 0)
+      ? 'blocked'
+      : stateOf(planned, settled.differences);
+  const {
+    ahead,
+    agreedVersion: _version,
+    agreedUpdatedAt: _updatedAt,
+    refused: _refused,
+    missing: _missing,
+    ...bare
+  } = link;
+  const after: Omit<Link, 'revision'> = {
+    ...bare,
+    ...(complete ? stampOf(state, sent.answers.customcrm ?? both.customcrm) : {}),
+    ...(unanswered && ahead && { ahead }),
+    ...(rejected.length > 0 && { refused: planned.picture }),
+    marked: link.marked || planned.writes.customcrm?.paths.includes('ExternalId') === true,
+    agreed: settled.agreed,
+    state: complete || rejected.length > 0 ? state : link.state,
+    reasons: complete || rejected.length > 0 ? reasons : link.reasons,
+    observed: complete ? observedAfter(work, link, planned) : link.observed,
+    history: withOutcome(link, {
+      at: engine.clock.now(),
+      eventId: doorbell.eventId,
+      did: sent.error ? `failed: ${(sent.error as Error).name}` : 'applied',
+      rows: rowsOf(planned),
+    }),
+  };
+  const saved = await saveLink(engine.table, link, after, stillHeld(work.lease));
+  return saved && { link: saved, somebodyWasThere: settled.somebodyWasThere };
+}
+
+/** Wave's derived totals must agree with what Customcrm's lines and discount make, to the minor unit. */
+function totalsFault(
+  pictured: Pictured,
+  planned: RecordPlan,
+  answers: { readonly wave?: Snapshot['body'] },
+): readonly string[] {
+  const money = planned.writes.wave?.rows.some((row) => row === 'Lines' || row === 'Discount');
+  if (!money || !answers.wave) return [];
+  return pictured.mapping.totalsAgree(pictured.customcrm, answers.wave, pictured.facts)
+    ? []
+    : ['totals: Wave computes another sum before tax'];
+}
+
+function stateOf(planned: RecordPlan, differences: readonly string[]): LinkState {
+  if (planned.blocked.length > 0) return 'blocked';
+  if (planned.held.some((row) => row.reason === 'both changed')) return 'conflict';
+  if (planned.held.length > 0) return 'held';
+  const recorded = [...planned.verdicts.values()].some(
+    (verdict) => verdict.do === 'nothing' && verdict.because === 'recorded difference',
+  );
+  return recorded || differences.length > 0 ? 'recorded-difference' : 'in-sync';
+}
+
+const reasonsOf = (planned: RecordPlan): readonly string[] =>
+  [...planned.blocked, ...planned.held].map(({ row, reason }) => `${row}: ${reason}`);
+
+const rowsOf = (planned: RecordPlan): readonly string[] =>
+  (['customcrm', 'wave'] as const).flatMap((system) =>
+    (planned.writes[system]?.rows ?? []).map((row) => `${row}->${system}`),
+  );
+
+/** The echo of our own write carries this stamp; only a record at rest has one. */
+function stampOf(
+  state: LinkState,
+  customcrm: Snapshot,
+): { readonly agreedVersion?: string; readonly agreedUpdatedAt?: number } {
+  const atRest = state === 'in-sync' || state === 'recorded-difference';
+  return atRest && customcrm.version !== undefined
+    ? { agreedVersion: customcrm.version, agreedUpdatedAt: customcrm.modifiedAt }
+    : {};
+}
+
+/** While something stays open, the time at which each side's change was first seen is kept. */
+function observedAfter({ engine, doorbell }: Work, link: Link, planned: RecordPlan): Link['observed'] {
+  if (planned.blocked.length === 0 && planned.held.length === 0) return {};
+  return {
+    [doorbell.system]: doorbell.at,
+    ...link.observed,
+    ...(link.observed[doorbell.system] === undefined && {
+      [doorbell.system]: Math.min(doorbell.at, engine.clock.now()),
+    }),
+  };
+}
+
+const otherId = (link: Link, doorbell: Doorbell): string =>
+  doorbell.system === 'customcrm' ? link.waveId : link.customcrmId;
+
+const lostLease = ({ engine, doorbell }: Work): Handled => ({
+  did: 'parked',
+  cause: { name: 'lease', key: `lease#${doorbell.pair}#${doorbell.id}`, due: engine.clock.now() + 5_000 },
+});
+
+/** Whether an error is one of those after which the record waits: with the pause that it asks for. */
+export function pauseFor(
+  error: unknown,
+): { readonly name: 'unavailable' | 'reconnect'; readonly afterMs: number | undefined } | undefined {
+  if (error instanceof ReconnectNeededError) return { name: 'reconnect', afterMs: undefined };
+  if (error instanceof RemoteUnavailableError) return { name: 'unavailable', afterMs: error.retryAfterMs };
+  return undefined;
+}

@@ -1,0 +1,85 @@
+import type { FingerprintKeys } from '../domain/fingerprint.ts';
+import type { ConflictPolicy } from '../domain/policy.ts';
+import type { Pair, System } from '../domain/record.ts';
+import type { MappingSettings } from '../mappings/mapping.ts';
+import type { ChangeQueue, Clock, Records, Table, TaxCatalogue, WaveFeed, Write } from './ports.ts';
+
+/** Everything a use case works with. Made once by lib/app.ts, or by a simulation. */
+export interface Engine {
+  readonly systems: Readonly<Record<System, Records>>;
+  readonly feed: WaveFeed;
+  readonly taxes: TaxCatalogue;
+  readonly table: Table;
+  /** By the system in which the change was made. */
+  readonly queues: Readonly<Record<System, ChangeQueue>>;
+  readonly clock: Clock;
+  readonly newId: () => string;
+  /** One line an outcome: log and metrics. */
+  readonly report: (line: OutcomeLine) => void;
+  readonly settings: EngineSettings;
+}
+
+export interface EngineSettings {
+  readonly mapping: MappingSettings;
+  readonly keys: FingerprintKeys;
+  readonly conflict: (pair: Pair, row: string) => ConflictPolicy;
+  readonly firstLink: (pair: Pair, row: string) => ConflictPolicy;
+  /** No new attempt on a record, and no conclusion about a create, before this long after an unanswered write. */
+  readonly settleMs: number;
+  /** Between the two look-ups that must both find nothing before a create is repeated. */
+  readonly lookupPauseMs: number;
+  /** A record created up to this long before an open intent may still be its result: clocks differ. */
+  readonly fenceMarginMs: number;
+  /** A lease outlives the invocation's deadline by this: the longest remote time-out and a reserve. */
+  readonly leaseReserveMs: number;
+  /** Reads older than this are made again before a write that is based on them. */
+  readonly maxReadToWriteMs: number;
+  readonly startedPairs: (pair: Pair) => boolean;
+}
+
+/** What happened to one doorbell. Only these fields are ever logged. */
+export interface OutcomeLine {
+  readonly message: string;
+  readonly system: System;
+  readonly pair: Pair;
+  readonly id: string;
+  readonly counterpart?: string;
+  readonly eventId: string;
+  readonly because?: string;
+  readonly rows?: readonly string[];
+  /** From the time at which we first heard of the change, ms. */
+  readonly lagMs?: number;
+  readonly readToWriteMs?: number;
+}
+
+/** What a worker did with a doorbell: finished, or put aside with a cause. */
+export type Handled =
+  | {
+      readonly did: 'finished';
+      readonly message: string;
+      readonly because?: string;
+      readonly rows?: readonly string[];
+      readonly counterpart?: string;
+      readonly readToWriteMs?: number;
+    }
+  | { readonly did: 'parked'; readonly cause: Cause };
+
+/** Why a record waits, when it is looked at again at the latest, and the key under which whoever removes the cause finds it. */
+export interface Cause {
+  readonly name:
+    | 'parent'
+    | 'fence'
+    | 'settle'
+    | 'lease'
+    | 'poll'
+    | 'unavailable'
+    | 'reconnect'
+    | 'not-found'
+    | 'busy'
+    | 'fuse';
+  /** ms since 1970. */
+  readonly due: number;
+  readonly key: string;
+  /** Parking happens only while this holds; else the cause went away in the meantime. */
+  readonly while?: Write;
+}

@@ -1,0 +1,83 @@
+import { type RecordRef, refKey } from '../domain/record.ts';
+import type { Engine } from './engine.ts';
+import { handleDoorbell } from './handle-doorbell.ts';
+import type { Call, Doorbell } from './ports.ts';
+
+/** One message of a queue, as the worker got it. */
+export interface Message {
+  readonly messageId: string;
+  readonly doorbell: Doorbell;
+  readonly receiveCount: number;
+}
+
+/** A message seen more often than this may be the one that kills workers: handled first and alone. */
+const suspectAfter = 2;
+
+/**
+ * Deals with one batch. Several messages for one record are one piece of work; different records do not disturb one another.
+ * Answers the ids of the messages that must come again.
+ */
+export async function handleBatch(
+  engine: Engine,
+  messages: readonly Message[],
+  call: Call,
+): Promise<readonly string[]> {
+  const failed: string[] = [];
+  const works = [...byRecord(messages).values()];
+  const suspects = works.filter(isSuspect);
+  for (const work of suspects) failed.push(...(await handleOne(engine, work, call)));
+  const others = works.filter((work) => !isSuspect(work));
+  const outcomes = await Promise.all(others.map((work) => handleOne(engine, work, call)));
+  return [...failed, ...outcomes.flat()];
+}
+
+const isSuspect = (work: readonly Message[]): boolean =>
+  work.some((message) => message.receiveCount > suspectAfter);
+
+function byRecord(messages: readonly Message[]): ReadonlyMap<string, readonly Message[]> {
+  const groups = new Map<string, Message[]>();
+  for (const message of messages) {
+    const key = refKey(message.doorbell);
+    groups.set(key, [...(groups.get(key) ?? []), message]);
+  }
+  return groups;
+}
+
+async function handleOne(engine: Engine, work: readonly Message[], call: Call): Promise<readonly string[]> {
+  const doorbell = merged(work.map((message) => message.doorbell));
+  if (!doorbell) return [];
+  try {
+    await handleDoorbell(engine, doorbell, call);
+    return [];
+  } catch (error) {
+    const { system, pair, id }: RecordRef = doorbell;
+    engine.report({
+      message: 'change failed',
+      system,
+      pair,
+      id,
+      eventId: doorbell.eventId,
+      because: describe(error),
+    });
+    return work.map((message) => message.messageId);
+  }
+}
+
+/** The first time we heard of it; an echo can only be told by a single message. */
+function merged(doorbells: readonly Doorbell[]): Doorbell | undefined {
+  const last = doorbells.at(-1);
+  if (!last || doorbells.length === 1) return last;
+  const { version: _version, updatedAt: _updatedAt, ...rest } = last;
+  return { ...rest, at: Math.min(...doorbells.map((doorbell) => doorbell.at)) };
+}
+
+/** Name and place, never a message: it could quote a record. */
+function describe(error: unknown): string {
+  if (!(error instanceof Error)) return 'unknown error';
+  const place =
+    error.stack
+      ?.split('\n')
+      .find((line) => line.includes('    at '))
+      ?.trim() ?? '';
+  return `${error.name} ${place}`;
+}

@@ -1,0 +1,162 @@
+import { type Link, refOf } from '../domain/link.ts';
+import { type RecordRef, refKey } from '../domain/record.ts';
+import { applyChange, pauseFor, type Work } from './apply-change.ts';
+import { createCounterpart } from './create-counterpart.ts';
+import type { Engine, Handled } from './engine.ts';
+import { type Lease, leaseCause, notGivenBack, releaseLease, takeLease } from './leases.ts';
+import { counterpartOf, findLink, linkKey } from './links.ts';
+import { park, timesParked, unpark, wake } from './parking.ts';
+import type { Call, Doorbell } from './ports.ts';
+
+/** Tries of one doorbell within one invocation, before the record is parked. */
+const tries = 3;
+const firstPauseMs = 200;
+/** Pauses of a parked record grow from the first to the second, ms. */
+const shortestPauseMs = 30_000;
+const longestPauseMs = 15 * 60_000;
+
+/**
+ * Deals with one doorbell: the record is finished, or parked with a cause. Only a failing table makes it throw; then the message
+ * comes again.
+ */
+export async function handleDoorbell(engine: Engine, doorbell: Doorbell, call: Call): Promise<Handled> {
+  const handled = await tryThreeTimes(engine, doorbell, call);
+  const settled = await putAway(engine, doorbell, handled);
+  const { system, pair, id, eventId } = doorbell;
+  const line = { system, pair, id, eventId, lagMs: engine.clock.now() - doorbell.at };
+  if (settled.did === 'parked')
+    engine.report({ ...line, message: 'record waits', because: settled.cause.name });
+  else engine.report({ ...line, ...withoutDid(settled) });
+  return settled;
+}
+
+const withoutDid = ({ did: _did, ...rest }: Handled & { readonly did: 'finished' }) => rest;
+
+async function putAway(engine: Engine, doorbell: Doorbell, handled: Handled): Promise<Handled> {
+  if (handled.did === 'finished') {
+    await unpark(engine, doorbell);
+    return handled;
+  }
+  const parked = await park(engine, doorbell, handled.cause);
+  // The cause went away while we were at it: ring again instead of waiting for nobody.
+  if (!parked)
+    await engine.queues[doorbell.system].ring([{ ...doorbell, eventId: `again:${engine.newId()}` }]);
+  return handled;
+}
+
+async function tryThreeTimes(engine: Engine, doorbell: Doorbell, call: Call): Promise<Handled> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await handleOnce(engine, doorbell, call);
+    } catch (error) {
+      const pause = pauseFor(error);
+      if (!pause) throw error;
+      if (attempt === tries || pause.name === 'reconnect' || pause.afterMs !== undefined)
+        return unavailable(engine, doorbell, pause);
+      await engine.clock.sleep(firstPauseMs * attempt);
+    }
+  }
+}
+
+async function unavailable(
+  engine: Engine,
+  doorbell: Doorbell,
+  pause: NonNullable<ReturnType<typeof pauseFor>>,
+): Promise<Handled> {
+  const times = await timesParked(engine, doorbell, pause.name);
+  const grown = Math.min(shortestPauseMs * 2 ** Math.min(times, 10), longestPauseMs);
+  return {
+    did: 'parked',
+    cause: {
+      name: pause.name,
+      key: pause.name,
+      due: engine.clock.now() + Math.max(pause.afterMs ?? 0, grown),
+    },
+  };
+}
+
+async function handleOnce(engine: Engine, doorbell: Doorbell, call: Call): Promise<Handled> {
+  const link = await findLink(engine.table, doorbell);
+  if (link && isOwnEcho(link, doorbell))
+    return { did: 'finished', message: 'nothing to do', because: 'echo' };
+  if (link) return handleLinked(engine, doorbell, link, call);
+  if (!engine.settings.startedPairs(doorbell.pair))
+    return { did: 'finished', message: 'change dropped', because: 'pair not started' };
+  return underLease(engine, doorbell, call, (lease) =>
+    createCounterpart(workOf(engine, doorbell, call, lease)),
+  );
+}
+
+/** Only Customcrm has versions that tell our own write apart, and only when its time agrees as well. */
+const isOwnEcho = (link: Link, { version, updatedAt }: Doorbell): boolean =>
+  version !== undefined &&
+  updatedAt !== undefined &&
+  link.agreedVersion === version &&
+  link.agreedUpdatedAt === Date.parse(updatedAt);
+
+function handleLinked(engine: Engine, doorbell: Doorbell, link: Link, call: Call): Promise<Handled> {
+  return underLease(engine, refOf(link, 'customcrm'), call, async (lease) => {
+    const current = await findLink(engine.table, doorbell);
+    if (!current) return { did: 'parked', cause: { name: 'busy', key: 'busy', due: engine.clock.now() } };
+    return applyChange(workOf(engine, doorbell, call, lease), current);
+  });
+}
+
+function workOf(engine: Engine, doorbell: Doorbell, call: Call, lease: Lease): Work {
+  return {
+    engine,
+    doorbell,
+    lease,
+    call,
+    linkParent: (parent) => linkParent(engine, doorbell, parent, call),
+    underLease: (ref, run) =>
+      refKey(ref) === refKey(lease.ref) ? run(lease) : underLease(engine, ref, call, run),
+  };
+}
+
+/** Parents have no parents, so this goes one level deep. */
+async function linkParent(engine: Engine, child: Doorbell, parent: RecordRef, call: Call): Promise<Handled> {
+  await handleDoorbell(
+    engine,
+    { system: parent.system, pair: parent.pair, id: parent.id, eventId: child.eventId, at: child.at },
+    call,
+  );
+  if ((await counterpartOf(engine.table, parent)) !== undefined)
+    return { did: 'finished', message: 'parent linked' };
+  return {
+    did: 'parked',
+    cause: {
+      name: 'parent',
+      key: `parent#${refKey(parent)}`,
+      due: engine.clock.now() + longestPauseMs,
+      while: { check: linkKey(parent), when: 'absent' },
+    },
+  };
+}
+
+async function underLease(
+  engine: Engine,
+  ref: RecordRef,
+  call: Call,
+  run: (lease: Lease) => Promise<Handled>,
+): Promise<Handled> {
+  const lease: Lease = {
+    ref: { system: ref.system, pair: ref.pair, id: ref.id },
+    owner: engine.newId(),
+    until: call.deadline + engine.settings.leaseReserveMs,
+  };
+  const answer = await takeLease(engine.table, lease, engine.clock.now());
+  if (!answer.taken)
+    return {
+      did: 'parked',
+      cause: { name: 'lease', key: leaseCause(ref), due: answer.until, while: notGivenBack(ref) },
+    };
+  try {
+    return await run(lease);
+  } finally {
+    // A lease that could not be given back runs out by itself.
+    await releaseLease(engine.table, lease)
+      .then(() => wake(engine, leaseCause(ref)))
+      .catch(() => undefined);
+  }
+}

@@ -1,0 +1,148 @@
+import { otherSystem, type Pair, parseRef, type RecordRef, refKey, type System } from '../domain/record.ts';
+import type { Engine } from './engine.ts';
+import { type Lease, stillHeld } from './leases.ts';
+import { linkKey } from './links.ts';
+import type { Item, Key, Write } from './ports.ts';
+
+/** Open intents that one look at a system and pair considers; creates are bounded by the request budget, so there are never more. */
+const intentLimit = 1000;
+/** Closed locks are kept this long to recognise a create that the target executed much later, ms. */
+const lockKeptMs = 30 * 24 * 3600 * 1000;
+
+/** "A counterpart for this record may be under way": stays open only while the outcome is unknown. */
+export interface Intent {
+  readonly origin: RecordRef;
+  /** The Idempotency-Key; a new one after every definite refusal. */
+  readonly opId: string;
+  readonly bodyHash: string;
+  /** When the first attempt under this op id began: what the fence counts from (ms). */
+  readonly startedAt: number;
+  /** When the last attempt was sent (ms). */
+  readonly sentAt: number;
+  readonly attempts: number;
+  /** When a look-up last found nothing since `sentAt` (ms). */
+  readonly lookedUpAt?: number;
+  /** Hashes of the match keys that are locked. */
+  readonly keys: readonly string[];
+}
+
+const partition = (target: System, pair: Pair): string => `intent#${target}#${pair}`;
+const keyOf = (origin: RecordRef): Key => ({
+  pk: partition(otherSystem(origin.system), origin.pair),
+  sk: refKey(origin),
+});
+const lockKey = (origin: RecordRef, hash: string): Key => ({
+  pk: `lock#${otherSystem(origin.system)}#${origin.pair}#${hash}`,
+  sk: 'lock',
+});
+
+/** The cause key under which records wait for this intent to close. */
+export const fenceKey = (origin: RecordRef): string => `fence#${refKey(origin)}`;
+
+/** The open intents whose result would appear in this system and pair. To be read *before* the link of a record there. */
+export async function openIntentsInto(
+  { table }: Engine,
+  target: System,
+  pair: Pair,
+): Promise<readonly Intent[]> {
+  const items = await table.query(partition(target, pair), { limit: intentLimit });
+  if (items.length === intentLimit)
+    throw new Error(`More than ${intentLimit} open intents into ${target} ${pair}`);
+  return items.map((item) => item.intent as Intent);
+}
+
+export async function findIntent({ table }: Engine, origin: RecordRef): Promise<Intent | undefined> {
+  return (await table.get(keyOf(origin)))?.intent as Intent | undefined;
+}
+
+/** Opens the intent, if the origin is unlinked and nobody else creates under one of its keys. */
+export async function openIntent(
+  engine: Engine,
+  intent: Intent,
+  lease: Lease,
+): Promise<{ readonly opened: true } | { readonly opened: false; readonly blockedBy?: RecordRef }> {
+  const writes: Write[] = [
+    stillHeld(lease),
+    { check: linkKey(intent.origin), when: 'absent' },
+    { put: itemOf(intent), when: 'absent' },
+    ...intent.keys.map(
+      (hash): Write => ({
+        put: {
+          ...lockKey(intent.origin, hash),
+          origin: refKey(intent.origin),
+          startedAt: intent.startedAt,
+          heldUntil: Number.MAX_SAFE_INTEGER,
+        },
+        when: {
+          absentOrExpired: {
+            attribute: 'heldUntil',
+            before: engine.clock.now(),
+            or: { origin: refKey(intent.origin) },
+          },
+        },
+      }),
+    ),
+  ];
+  const result = await engine.table.write(writes);
+  if (result.done) return { opened: true };
+  const lock = [...result.failed].find(([position]) => position >= 3)?.[1];
+  return lock ? { opened: false, blockedBy: parseRef(String(lock.origin)) } : { opened: false };
+}
+
+/** Notes another attempt, or a look-up that found nothing. Answers false when the intent is not ours any more. */
+export async function updateIntent(
+  { table }: Engine,
+  before: Intent,
+  after: Intent,
+  lease: Lease,
+): Promise<boolean> {
+  const result = await table.write([
+    stillHeld(lease),
+    { put: itemOf(after), when: { equals: { opId: before.opId, sentAt: before.sentAt } } },
+  ]);
+  return result.done;
+}
+
+/** The writes that close an intent. Its locks stay as a memory when the outcome was ever in doubt. */
+export function closeWrites({ clock }: Engine, intent: Intent): readonly Write[] {
+  const doubtful = intent.attempts > 1 || intent.lookedUpAt !== undefined;
+  const now = clock.now();
+  const locks = intent.keys.map(
+    (hash): Write =>
+      doubtful
+        ? {
+            put: {
+              ...lockKey(intent.origin, hash),
+              origin: refKey(intent.origin),
+              startedAt: intent.startedAt,
+              heldUntil: 0,
+              expiresAt: Math.ceil((now + lockKeptMs) / 1000),
+            },
+          }
+        : { delete: lockKey(intent.origin, hash) },
+  );
+  return [{ delete: keyOf(intent.origin), when: { equals: { opId: intent.opId } } }, ...locks];
+}
+
+/** Whether a doubtful create under this key, for another origin, may have made this record much later than we waited. */
+export async function lateCreateOf(
+  { table, clock, settings }: Engine,
+  ref: RecordRef,
+  hash: string,
+  createdAt: number,
+): Promise<RecordRef | undefined> {
+  const lock = await table.get({ pk: `lock#${ref.system}#${ref.pair}#${hash}`, sk: 'lock' });
+  if (!lock || Number(lock.heldUntil) > 0 || Number(lock.expiresAt) * 1000 < clock.now()) return undefined;
+  return createdAt >= Number(lock.startedAt) - settings.fenceMarginMs
+    ? parseRef(String(lock.origin))
+    : undefined;
+}
+
+const itemOf = (intent: Intent): Item => ({
+  ...keyOf(intent.origin),
+  opId: intent.opId,
+  sentAt: intent.sentAt,
+  state: 'intent',
+  due: intent.sentAt,
+  intent,
+});

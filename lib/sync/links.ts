@@ -1,0 +1,80 @@
+import { historyLimit, type Link, type Outcome, refOf } from '../domain/link.ts';
+import { type RecordRef, refKey } from '../domain/record.ts';
+import type { Item, Key, Table, Write, WriteResult } from './ports.ts';
+
+/** Version of the stored form of a link. Newer code reads older forms; older code refuses newer ones. */
+const itemVersion = 1;
+
+export const linkKey = (ref: RecordRef): Key => ({ pk: refKey(ref), sk: 'link' });
+
+/** The link of a record, from either half. Strongly consistent. @throws Error when the halves do not mirror each other. */
+export async function findLink(table: Table, ref: RecordRef): Promise<Link | undefined> {
+  const item = await table.get(linkKey(ref));
+  if (!item) return undefined;
+  if (ref.system === 'customcrm') return fromItem(item);
+  const main = await table.get(linkKey({ ...ref, system: 'customcrm', id: String(item.customcrmId) }));
+  const link = main && fromItem(main);
+  if (link?.id !== item.linkId || link?.waveId !== ref.id)
+    throw new Error(`The halves of link ${item.linkId} do not mirror each other`);
+  return link;
+}
+
+/** The counterpart's id without reading the state of the link. */
+export async function counterpartOf(table: Table, ref: RecordRef): Promise<string | undefined> {
+  const item = await table.get(linkKey(ref));
+  if (!item) return undefined;
+  return String(ref.system === 'wave' ? item.customcrmId : item.waveId);
+}
+
+/** Both halves of a new link, each under the condition that its record is still unlinked. */
+export const newLinkWrites = (link: Link): readonly Write[] => [
+  { put: toItem(link), when: 'absent' },
+  { put: otherHalf(link), when: 'absent' },
+];
+
+/** The write that replaces a link's state, unless somebody else wrote it since it was read. */
+export const linkWrite = (before: Link, after: Omit<Link, 'revision'>): Write => ({
+  put: toItem({ ...after, revision: before.revision + 1 }),
+  when: { equals: { revision: before.revision } },
+});
+
+/** Writes link state under a lease. Answers the stored link, or undefined when the lease or the link moved on. */
+export async function saveLink(
+  table: Table,
+  before: Link,
+  after: Omit<Link, 'revision'>,
+  lease: Write,
+): Promise<Link | undefined> {
+  const result: WriteResult = await table.write([linkWrite(before, after), lease]);
+  return result.done ? { ...after, revision: before.revision + 1 } : undefined;
+}
+
+export const withOutcome = (link: Link, outcome: Outcome): readonly Outcome[] =>
+  [outcome, ...link.history].slice(0, historyLimit);
+
+/** Resting links leave the index of states; the others are found there by state. */
+function toItem(link: Link): Item {
+  const restless = link.state !== 'in-sync' && link.state !== 'recorded-difference';
+  return {
+    ...linkKey(refOf(link, 'customcrm')),
+    v: itemVersion,
+    linkId: link.id,
+    waveId: link.waveId,
+    revision: link.revision,
+    ...(restless && { state: link.state, due: link.history[0]?.at ?? 0 }),
+    link,
+  };
+}
+
+const otherHalf = (link: Link): Item => ({
+  ...linkKey(refOf(link, 'wave')),
+  v: itemVersion,
+  linkId: link.id,
+  customcrmId: link.customcrmId,
+});
+
+function fromItem(item: Item): Link {
+  if (item.v !== itemVersion)
+    throw new Error(`Link ${item.linkId} has form ${item.v}; this version reads form ${itemVersion}`);
+  return item.link as Link;
+}

@@ -1,0 +1,81 @@
+import { otherSystem, type Snapshot } from '../domain/record.ts';
+import type { Facts, PairMapping } from '../mappings/mapping.ts';
+import { readCell } from '../mappings/mapping.ts';
+import { externalIdOf } from '../mappings/match-keys.ts';
+import { mappings } from '../mappings/pairs.ts';
+import { composeCreate } from '../mappings/record-plan.ts';
+import type { Engine } from './engine.ts';
+import { gatherFacts } from './facts.ts';
+import type { Intent } from './intents.ts';
+import { keysOf } from './key-index.ts';
+import { counterpartOf } from './links.ts';
+import type { Call } from './ports.ts';
+
+/** A look-up reads at most this many pages; more changes than that since one create began is not to be expected. */
+const pageLimit = 50;
+
+export type Found =
+  | { readonly found: 'none' }
+  | { readonly found: 'one'; readonly snapshot: Snapshot; readonly rows: readonly string[] }
+  | { readonly found: 'ambiguous'; readonly reason: string };
+
+/**
+ * Looks for the result of a create that never told its outcome: any unlinked record made since it began whose marker, match key, or
+ * all sent values agree. Exactly one is ours; anything less certain is for a person to say.
+ */
+export async function lookUp(engine: Engine, origin: Snapshot, intent: Intent, call: Call): Promise<Found> {
+  const target = otherSystem(origin.system);
+  const facts = await gatherFacts(engine, origin.pair, { [origin.system]: origin.body }, call);
+  const mapping = mappings[origin.pair];
+  const creation = composeCreate(mapping, origin.system, origin.body, facts);
+  const sent = 'body' in creation ? creation : undefined;
+  const originKeys = keysOf(engine, origin);
+  const candidates: Snapshot[] = [];
+  let cursor: string | undefined;
+  for (let page = 0; page < pageLimit; page++) {
+    const { changes, next } = await engine.systems[target].changedSince(
+      origin.pair,
+      intent.startedAt - engine.settings.fenceMarginMs,
+      cursor,
+      call,
+    );
+    for (const change of changes) {
+      if (change.state !== 'living') continue;
+      const { snapshot } = change;
+      if (snapshot.createdAt < intent.startedAt - engine.settings.fenceMarginMs) continue;
+      const alike = keysOf(engine, snapshot).some((key) =>
+        originKeys.some((own) => own.name === key.name && own.form === key.form),
+      );
+      const marked = snapshot.body.ExternalId === externalIdOf(origin.id);
+      const same = sent !== undefined && holdsAll(mapping, target, snapshot, sent, facts);
+      const known = candidates.some((candidate) => candidate.id === snapshot.id);
+      if ((alike || marked || same) && !known && (await counterpartOf(engine.table, snapshot)) === undefined)
+        candidates.push(snapshot);
+    }
+    cursor = next;
+    if (cursor === undefined) break;
+  }
+  if (cursor !== undefined)
+    return { found: 'ambiguous', reason: 'too many records changed since the create to look through' };
+  const [only, ...others] = candidates;
+  if (!only) return { found: 'none' };
+  if (others.length > 0)
+    return { found: 'ambiguous', reason: 'more than one record may be the result of the create' };
+  return { found: 'one', snapshot: only, rows: sent?.rows ?? [] };
+}
+
+function holdsAll(
+  mapping: PairMapping,
+  target: Snapshot['system'],
+  snapshot: Snapshot,
+  sent: { readonly body: Snapshot['body']; readonly rows: readonly string[] },
+  facts: Facts,
+): boolean {
+  return mapping
+    .rows(facts.settings)
+    .filter((row) => sent.rows.includes(row.id))
+    .every(
+      (row) =>
+        readCell(row, target, snapshot.body, facts)?.form === readCell(row, target, sent.body, facts)?.form,
+    );
+}

@@ -1,0 +1,29 @@
+import { refOf } from '../domain/link.ts';
+import type { Engine } from './engine.ts';
+import type { Message } from './handle-batch.ts';
+import { findLink, linkWrite, withOutcome } from './links.ts';
+import { setRecordState } from './record-state.ts';
+
+const reason = 'handled many times without an end; see the log of this record';
+
+/** Notes records whose message ended in a dead-letter queue, so that they are shown and can be retried. Answers what must come again. */
+export async function markFailed(engine: Engine, messages: readonly Message[]): Promise<readonly string[]> {
+  const outcomes = await Promise.all(
+    messages.map(async ({ messageId, doorbell }) => {
+      const { system, pair, id, eventId } = doorbell;
+      try {
+        const link = await findLink(engine.table, doorbell).catch(() => undefined);
+        if (link) {
+          const history = withOutcome(link, { at: engine.clock.now(), eventId, did: 'failed', rows: [] });
+          await engine.table.write([linkWrite(link, { ...link, history })]);
+        }
+        await setRecordState(engine, link ? refOf(link, 'customcrm') : doorbell, 'failed', reason);
+        engine.report({ message: 'record failed', system, pair, id, eventId, because: reason });
+        return [];
+      } catch {
+        return [messageId];
+      }
+    }),
+  );
+  return outcomes.flat();
+}

@@ -1,0 +1,67 @@
+import { parseRef, type RecordRef, refKey } from '../domain/record.ts';
+import type { Cause, Engine } from './engine.ts';
+import type { Doorbell, Item, Key, Write } from './ports.ts';
+
+const pointerKey = (ref: RecordRef): Key => ({ pk: refKey(ref), sk: 'parked' });
+const parkedKey = (cause: string, ref: RecordRef): Key => ({ pk: `parked#${cause}`, sk: refKey(ref) });
+
+/** How many records one wake-up or one run of the janitor rings for. The rest follows at the next one. */
+const ringLimit = 200;
+
+/**
+ * Puts a record aside until whoever removes the cause rings, or the janitor does. Answers false when the cause is gone
+ * already (a parent was linked, a lease given back): then go on at once.
+ */
+export async function park({ table, clock }: Engine, ref: RecordRef, cause: Cause): Promise<boolean> {
+  const before = await table.get(pointerKey(ref));
+  const same = before?.cause === cause.key;
+  const since = same ? Number(before?.since) : clock.now();
+  const times = same ? Number(before?.times) + 1 : 1;
+  const writes: Write[] = [
+    { put: { ...pointerKey(ref), cause: cause.key, name: cause.name, since, times } },
+    { put: { ...parkedKey(cause.key, ref), name: cause.name, since, state: 'parked', due: cause.due } },
+  ];
+  if (before && !same) writes.push({ delete: parkedKey(String(before.cause), ref) });
+  if (cause.while) writes.push(cause.while);
+  return (await table.write(writes)).done;
+}
+
+/** How often in a row a record was parked under this cause, for a growing pause. */
+export async function timesParked({ table }: Engine, ref: RecordRef, causeKey: string): Promise<number> {
+  const pointer = await table.get(pointerKey(ref));
+  return pointer?.cause === causeKey ? Number(pointer.times) : 0;
+}
+
+/** The record is not waiting any more. */
+export async function unpark({ table }: Engine, ref: RecordRef): Promise<void> {
+  const pointer = await table.get(pointerKey(ref));
+  if (pointer)
+    await table.write([{ delete: pointerKey(ref) }, { delete: parkedKey(String(pointer.cause), ref) }]);
+}
+
+/** Rings for everything that waits for this cause. */
+export async function wake(engine: Engine, causeKey: string): Promise<number> {
+  return ringFor(engine, await engine.table.query(`parked#${causeKey}`, { limit: ringLimit }));
+}
+
+/** Rings for everything that has waited longer than its cause allows. */
+export async function wakeOverdue(engine: Engine): Promise<number> {
+  const now = engine.clock.now();
+  const overdue = await engine.table.byState('parked', now, ringLimit);
+  for (const item of overdue) {
+    // Rung once a minute at most; a record that is no longer parked is not put back by this.
+    await engine.table.write([{ put: { ...item, due: now + 60_000 }, when: 'present' }]);
+  }
+  return ringFor(engine, overdue);
+}
+
+async function ringFor(engine: Engine, items: readonly Item[]): Promise<number> {
+  const doorbells = items.map(
+    (item): Doorbell => ({ ...parseRef(item.sk), eventId: `wake:${engine.newId()}`, at: Number(item.since) }),
+  );
+  for (const system of ['customcrm', 'wave'] as const) {
+    const own = doorbells.filter((doorbell) => doorbell.system === system);
+    if (own.length > 0) await engine.queues[system].ring(own);
+  }
+  return doorbells.length;
+}

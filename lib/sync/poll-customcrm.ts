@@ -1,0 +1,98 @@
+import { type Pair, pairs, type RecordRef } from '../domain/record.ts';
+import type { Engine } from './engine.ts';
+import { forgetKeys, indexKeys } from './key-index.ts';
+import { counterpartOf, findLink } from './links.ts';
+import { wake } from './parking.ts';
+import { advance, pollKey, progressOf } from './poll-progress.ts';
+import type { PollResult } from './poll-wave.ts';
+import type { Call, Change, Doorbell } from './ports.ts';
+import { noteSighting, sight } from './sighting.ts';
+
+/** Pages of one list in one run; what is left follows in the next. */
+const pageLimit = 200;
+/** Rows may appear this much later than their stamp says, ms. */
+const overlapMs = 60_000;
+
+/** Reads what changed in Customcrm since the cursor, deleted records included: webhooks can be lost. */
+export async function pollCustomcrm(engine: Engine, call: Call): Promise<PollResult> {
+  const startedAt = engine.clock.now();
+  const runId = engine.newId();
+  const before = await progressOf(engine, 'customcrm');
+  const positions = { ...before.positions };
+  let pages = 0;
+  let rows = 0;
+  let rung = 0;
+  let complete = true;
+  for (const pair of pairs) {
+    const since = Date.parse(before.positions[pair]?.after ?? new Date(0).toISOString());
+    let newest = since;
+    let cursor: string | undefined;
+    let left = pageLimit;
+    do {
+      const page = await engine.systems.customcrm.changedSince(
+        pair,
+        Math.max(0, since - overlapMs),
+        cursor,
+        call,
+      );
+      rung += await ringForNews(engine, page.changes, runId, startedAt, call);
+      newest = Math.max(newest, ...page.changes.map(modifiedAt));
+      rows += page.changes.length;
+      pages += 1;
+      left -= 1;
+      cursor = page.next;
+    } while (cursor !== undefined && left > 0);
+    complete &&= cursor === undefined;
+    positions[pair] = { after: new Date(newest).toISOString(), page: 1 };
+  }
+  const saved = await advance(engine, 'customcrm', before, {
+    positions,
+    completeAt: complete ? startedAt : before.completeAt,
+  });
+  if (saved && complete) await wake(engine, pollKey('customcrm'));
+  return { pages, rows, rung, complete: complete && saved !== undefined };
+}
+
+const modifiedAt = (change: Change): number =>
+  change.state === 'living' ? change.snapshot.modifiedAt : change.modifiedAt;
+
+async function ringForNews(
+  engine: Engine,
+  changes: readonly Change[],
+  runId: string,
+  at: number,
+  call: Call,
+): Promise<number> {
+  if (changes.length === 0) return 0;
+  const taxes = await engine.taxes.taxes(call);
+  const sightings = await Promise.all(
+    changes.map(async (change) =>
+      change.state === 'living'
+        ? sight(engine, change.snapshot, taxes)
+        : { news: await isNewsOfDeletion(engine, change.ref), print: 'deleted' },
+    ),
+  );
+  const doorbells = changes.flatMap((change, index): Doorbell[] =>
+    sightings[index]?.news ? [{ ...refOf(change), eventId: `poll:${runId}`, at }] : [],
+  );
+  if (doorbells.length > 0) await engine.queues.customcrm.ring(doorbells);
+  await Promise.all(
+    changes.map(async (change, index) => {
+      if (change.state === 'living') await indexKeys(engine, change.snapshot);
+      else await forgetKeys(engine, change.ref);
+      const sighting = sightings[index];
+      if (sighting?.news) await noteSighting(engine, refOf(change), sighting.print);
+    }),
+  );
+  return doorbells.length;
+}
+
+function refOf(change: Change): RecordRef {
+  const { system, pair, id }: RecordRef = change.state === 'living' ? change.snapshot : change.ref;
+  return { system, pair: pair as Pair, id };
+}
+
+async function isNewsOfDeletion(engine: Engine, ref: RecordRef): Promise<boolean> {
+  if ((await counterpartOf(engine.table, ref)) === undefined) return false;
+  return (await findLink(engine.table, ref))?.state !== 'unlinked';
+}

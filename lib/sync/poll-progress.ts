@@ -1,0 +1,43 @@
+import type { Pair, System } from '../domain/record.ts';
+import type { Engine } from './engine.ts';
+import type { ListPosition } from './ports.ts';
+
+/** How far the poll of one system has come. */
+export interface Progress {
+  readonly revision: number;
+  readonly positions: Readonly<Partial<Record<Pair, ListPosition>>>;
+  /** Everything that changed before this time (ms by our clock) has been read and noted in the key index. */
+  readonly completeAt: number;
+}
+
+const key = (system: System) => ({ pk: `cursor#${system}`, sk: 'poll' });
+
+/** The cause key under which records wait for the poll of this system. */
+export const pollKey = (system: System): string => `poll#${system}`;
+
+export async function progressOf({ table }: Engine, system: System): Promise<Progress> {
+  const item = await table.get(key(system));
+  return (item?.progress as Progress | undefined) ?? { revision: 0, positions: {}, completeAt: 0 };
+}
+
+/** Advances unless another run did in the meantime. */
+export async function advance(
+  { table }: Engine,
+  system: System,
+  before: Progress,
+  after: Omit<Progress, 'revision'>,
+): Promise<Progress | undefined> {
+  const progress = { ...after, revision: before.revision + 1 };
+  const result = await table.write([
+    {
+      put: { ...key(system), revision: progress.revision, progress },
+      when: before.revision === 0 ? 'absent' : { equals: { revision: before.revision } },
+    },
+  ]);
+  return result.done ? progress : undefined;
+}
+
+/** "No match" is only believed once everything up to the doorbell has been read. */
+export async function pollHasPassed(engine: Engine, system: System, at: number): Promise<boolean> {
+  return (await progressOf(engine, system)).completeAt >= at;
+}

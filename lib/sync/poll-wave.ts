@@ -1,0 +1,108 @@
+import { type Pair, pairs, type Snapshot } from '../domain/record.ts';
+import type { Engine } from './engine.ts';
+import { indexKeys } from './key-index.ts';
+import { wake } from './parking.ts';
+import { advance, type Progress, pollKey, progressOf } from './poll-progress.ts';
+import type { Call, Doorbell, ListPosition, WavePage } from './ports.ts';
+import { noteSighting, sight } from './sighting.ts';
+
+/** Pages of one run; what is left follows in the next. */
+const pageLimit = 50;
+/** Rows may appear this much later than their stamp says, ms. */
+const overlapMs = 60_000;
+
+export interface PollResult {
+  readonly pages: number;
+  readonly rows: number;
+  readonly rung: number;
+  /** False: more is waiting, or another run was faster. */
+  readonly complete: boolean;
+}
+
+/** Reads all three of Wave's lists since the cursor and rings for real differences. The cursor moves only after everything is queued. */
+export async function pollWave(engine: Engine, call: Call): Promise<PollResult> {
+  const startedAt = engine.clock.now();
+  const runId = engine.newId();
+  let progress = await progressOf(engine, 'wave');
+  let wanted: readonly Pair[] = pairs;
+  let rows = 0;
+  let rung = 0;
+  for (let pages = 1; pages <= pageLimit; pages++) {
+    const page = await engine.feed.changes(boundsOf(progress, wanted), call);
+    const snapshots = wanted.flatMap((pair) => page.lists[pair]?.snapshots ?? []);
+    rung += await ringForNews(engine, snapshots, runId, startedAt, call);
+    rows += snapshots.length;
+    const positions = {
+      ...progress.positions,
+      ...Object.fromEntries(wanted.map((pair) => [pair, nextPosition(page, pair, progress.positions[pair])])),
+    };
+    wanted = wanted.filter((pair) => page.lists[pair]?.full);
+    const complete = wanted.length === 0;
+    const saved = await advance(engine, 'wave', progress, {
+      positions,
+      completeAt: complete ? startedAt : progress.completeAt,
+    });
+    if (!saved) return { pages, rows, rung, complete: false };
+    progress = saved;
+    if (complete) {
+      await wake(engine, pollKey('wave'));
+      return { pages, rows, rung, complete };
+    }
+  }
+  return { pages: pageLimit, rows, rung, complete: false };
+}
+
+const start: ListPosition = { after: new Date(0).toISOString(), page: 1 };
+
+/** A millisecond before the cursor: whether Wave's bound is inclusive is unconfirmed. */
+function boundsOf(progress: Progress, wanted: readonly Pair[]): Partial<Record<Pair, ListPosition>> {
+  return Object.fromEntries(
+    wanted.map((pair) => {
+      const { after, page } = progress.positions[pair] ?? start;
+      return [pair, { after: new Date(Math.max(0, Date.parse(after) - 1)).toISOString(), page }];
+    }),
+  );
+}
+
+/** Full pages go on from their last stamp (the list shifts while it is read); a page full of one stamp is walked by number. */
+function nextPosition(page: WavePage, pair: Pair, before: ListPosition = start): ListPosition {
+  const list = page.lists[pair];
+  const last = list?.snapshots.at(-1);
+  if (!list || !last) return { after: earlier(before.after, page.date - overlapMs, before.after), page: 1 };
+  const stamp = new Date(last.modifiedAt).toISOString();
+  if (!list.full) return { after: earlier(stamp, page.date - overlapMs, before.after), page: 1 };
+  return stamp > before.after ? { after: stamp, page: 1 } : { after: before.after, page: before.page + 1 };
+}
+
+/** The earlier of a stamp and a time, but never before where we were. */
+function earlier(stamp: string, timeMs: number, atLeast: string): string {
+  const bound = new Date(Math.max(0, timeMs)).toISOString();
+  const chosen = stamp < bound ? stamp : bound;
+  return chosen > atLeast ? chosen : atLeast;
+}
+
+async function ringForNews(
+  engine: Engine,
+  snapshots: readonly Snapshot[],
+  runId: string,
+  at: number,
+  call: Call,
+): Promise<number> {
+  if (snapshots.length === 0) return 0;
+  const taxes = await engine.taxes.taxes(call);
+  const sightings = await Promise.all(snapshots.map((snapshot) => sight(engine, snapshot, taxes)));
+  const doorbells = snapshots.flatMap((snapshot, index): Doorbell[] =>
+    sightings[index]?.news
+      ? [{ system: snapshot.system, pair: snapshot.pair, id: snapshot.id, eventId: `poll:${runId}`, at }]
+      : [],
+  );
+  if (doorbells.length > 0) await engine.queues.wave.ring(doorbells);
+  await Promise.all(
+    snapshots.map(async (snapshot, index) => {
+      await indexKeys(engine, snapshot);
+      const sighting = sightings[index];
+      if (sighting?.news) await noteSighting(engine, snapshot, sighting.print);
+    }),
+  );
+  return doorbells.length;
+}

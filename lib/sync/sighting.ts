@@ -1,0 +1,57 @@
+import { fingerprints } from '../domain/fingerprint.ts';
+import type { Link } from '../domain/link.ts';
+import { type RecordRef, refKey, type Snapshot, type System } from '../domain/record.ts';
+import { type Cell, type Facts, type Row, readCell } from '../mappings/mapping.ts';
+import { mappings } from '../mappings/pairs.ts';
+import type { Engine } from './engine.ts';
+import { findLink } from './links.ts';
+import type { Tax } from './ports.ts';
+
+/** A row of a list as a poll or a sweep saw it: is it news, or what we know already? */
+export interface Sighting {
+  readonly news: boolean;
+  /** What this doorbell would be recognised by: the picture, and the link's revision at the time. */
+  readonly print: string;
+}
+
+/** Compares a listed record with its link, row by row. Never by `modifiedAt`: whole seconds would hide an edit in the second of our write. */
+export async function sight(engine: Engine, snapshot: Snapshot, taxes: readonly Tax[]): Promise<Sighting> {
+  const facts: Facts = {
+    settings: engine.settings.mapping,
+    taxes,
+    waveIdOf: () => undefined,
+    customcrmIdOf: () => undefined,
+  };
+  const rows = mappings[snapshot.pair].rows(engine.settings.mapping);
+  const cells = rows.map((row) => [row, readCell(row, snapshot.system, snapshot.body, facts)] as const);
+  const picture = JSON.stringify(cells.map(([row, cell]) => [row.id, cell?.form ?? null]));
+  const link = await findLink(engine.table, snapshot);
+  const print = `${link?.revision ?? 0}.${fingerprints(engine.settings.keys, refKey(snapshot)).of('sighting', picture)}`;
+  const news = link
+    ? isNews(engine, link, snapshot.system, cells)
+    : engine.settings.startedPairs(snapshot.pair);
+  return { news: news && (await lastPrint(engine, snapshot)) !== print, print };
+}
+
+type Cells = readonly (readonly [Row, Cell | undefined])[];
+
+function isNews({ settings }: Engine, link: Link, system: System, cells: Cells): boolean {
+  const prints = fingerprints(settings.keys, link.id);
+  const changed = cells.some(
+    ([row, cell]) => cell && prints.compare(link.agreed[system][row.id], row.id, cell.form) === 'changed',
+  );
+  return (
+    changed || link.state === 'deletion-suspected' || link.state === 'unlinked' || link.ahead !== undefined
+  );
+}
+
+const sightingKey = (ref: RecordRef) => ({ pk: refKey(ref), sk: 'sighting' });
+
+async function lastPrint({ table }: Engine, ref: RecordRef): Promise<string | undefined> {
+  return (await table.get(sightingKey(ref)))?.print as string | undefined;
+}
+
+/** Notes that this picture was rung for. To be written only after the doorbell is in the queue. */
+export async function noteSighting({ table }: Engine, ref: RecordRef, print: string): Promise<void> {
+  await table.write([{ put: { ...sightingKey(ref), print } }]);
+}

@@ -73,7 +73,7 @@ export function createApp(config: Config): App {
     customcrmWebhook: webhook('customcrm', readCustomcrmWebhook),
     waveWebhook: webhook('wave', readWaveWebhook),
     applyChanges: (messages, remainingMs) =>
-      handleBatch(engine, messages.map(messageOf), callWithin(remainingMs, 'live')),
+      eachReadable(messages, (readable) => handleBatch(engine, readable, callWithin(remainingMs, 'live'))),
     customcrmPoll: (remainingMs) =>
       repeatedly(config.CUSTOMCRM_POLL_INTERVAL_SECONDS, remainingMs, 'customcrm', (call) =>
         pollCustomcrm(engine, call),
@@ -85,11 +85,23 @@ export function createApp(config: Config): App {
   };
 }
 
-const messageOf = ({ messageId, body, receiveCount }: QueueMessage) => ({
-  messageId,
-  receiveCount,
-  doorbell: parseDoorbell(body),
-});
+/** A message that is no doorbell fails alone and ends in the dead-letter queue; the others go on. */
+async function eachReadable(
+  messages: readonly QueueMessage[],
+  handle: (readable: readonly Message[]) => Promise<readonly string[]>,
+): Promise<readonly string[]> {
+  const readable: Message[] = [];
+  const unreadable: string[] = [];
+  for (const { messageId, body, receiveCount } of messages) {
+    const doorbell = parseDoorbell(body);
+    if (doorbell) readable.push({ messageId, receiveCount, doorbell });
+    else {
+      unreadable.push(messageId);
+      log('error', { message: 'unreadable message', reason: messageId });
+    }
+  }
+  return [...unreadable, ...(await handle(readable))];
+}
 
 const callWithin = (remainingMs: number, priority: Call['priority']): Call => ({
   deadline: Date.now() + remainingMs - reserveMs,

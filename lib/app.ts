@@ -97,7 +97,7 @@ async function eachReadable(
     if (doorbell) readable.push({ messageId, receiveCount, doorbell });
     else {
       unreadable.push(messageId);
-      log('error', { message: 'unreadable message', reason: messageId });
+      log('error', { message: 'unreadable message', id: messageId });
     }
   }
   return [...unreadable, ...(await handle(readable))];

@@ -1,7 +1,11 @@
 import * as z from 'zod';
 import type { FingerprintKey } from './domain/fingerprint.ts';
-import { conflictPolicies } from './domain/policy.ts';
+import { type ConflictPolicy, conflictPolicies } from './domain/policy.ts';
+import { type Pair, pairs } from './domain/record.ts';
 import { SettingsError } from './errors.ts';
+import { mappings } from './mappings/pairs.ts';
+
+type PolicyOf = (pair: Pair, row: string) => ConflictPolicy;
 
 /** A variable that is set to nothing is not set. */
 const given = <T extends z.ZodType>(schema: T) =>
@@ -33,6 +37,34 @@ const fingerprintKeys = z.string().transform((text, context): [FingerprintKey, .
   return [first, ...others];
 });
 
+/** `latest,product=wave,order.Lines=hold`: one policy for everything, then exceptions for pairs and rows. */
+function policies(standard: ConflictPolicy) {
+  return z
+    .string()
+    .default(standard)
+    .transform((text, context): PolicyOf => {
+      const exceptions = new Map<string, ConflictPolicy>();
+      let general = standard;
+      for (const part of text.split(',').map((each) => each.trim())) {
+        const [name = '', ...value] = part.split('=');
+        const policy = conflictPolicies.find((known) => known === (value[0] ?? name));
+        const isKnown = value.length === 0 || (value.length === 1 && rowNames.has(name));
+        if (!policy || !isKnown)
+          context.addIssue(
+            `"${part}" is neither one of ${conflictPolicies.join(', ')} nor pair=policy nor pair.Row=policy`,
+          );
+        else if (value.length === 0) general = policy;
+        else exceptions.set(name, policy);
+      }
+      return (pair, row) => exceptions.get(`${pair}.${row}`) ?? exceptions.get(pair) ?? general;
+    });
+}
+
+/** Every name that a policy can be given for: the pairs, and their rows. */
+const rowNames: ReadonlySet<string> = new Set(
+  pairs.flatMap((pair) => [pair, ...mappings[pair].everyRow.map((row) => `${pair}.${row.id}`)]),
+);
+
 /** Every setting, in the order in which the README lists them. Descriptions end up there. */
 export const settings = z.object({
   CUSTOMCRM_API_URL: given(z.url()).describe(
@@ -62,11 +94,11 @@ export const settings = z.object({
   CUSTOMCRM_POLL_INTERVAL_SECONDS: given(seconds(1, 300).default(300)).describe(
     'How often Customcrm is asked what its webhooks may have lost',
   ),
-  CONFLICT_POLICY: given(z.enum(conflictPolicies).default('latest')).describe(
-    'Who wins when both sides changed the same property',
+  CONFLICT_POLICY: given(policies('latest')).describe(
+    'Who wins when both sides changed the same property: `latest`, `customcrm`, `wave` or `hold`; exceptions follow, such as `latest,product=wave,order.Lines=hold`',
   ),
-  FIRST_LINK_POLICY: given(z.enum(conflictPolicies).default('hold')).describe(
-    'Who wins where two records differ when they are first linked',
+  FIRST_LINK_POLICY: given(policies('hold')).describe(
+    'Who wins where two records differ when they are first linked; written alike',
   ),
   FINGERPRINT_KEYS: given(fingerprintKeys).describe(
     '`id:base64` keys of the fingerprints, the first one writes, older ones still recognise',
@@ -91,6 +123,9 @@ export const settings = z.object({
   ),
   SETTLE_SECONDS: given(seconds(30, 900).default(120)).describe(
     'How long an unanswered write may still be executed',
+  ),
+  FUSE_LIMIT: given(z.coerce.number().int().min(1).max(10_000).default(20)).describe(
+    'Deletions, or values going empty, within an hour, after which everything of the kind waits for a person',
   ),
   PAIRS_STARTED: given(flag.default(true)).describe(
     'Whether records that are not linked yet get a counterpart',

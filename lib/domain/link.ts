@@ -1,3 +1,4 @@
+import type { Turns } from './loop.ts';
 import type { ObservedAt } from './policy.ts';
 import type { Pair, RecordRef, System } from './record.ts';
 
@@ -21,8 +22,7 @@ export type LinkState =
   | 'conflict'
   | 'held'
   | 'blocked'
-  | 'deletion-suspected'
-  | 'unlinked';
+  | 'deletion-suspected';
 
 /** Two records, one in each system, that are kept equal. Holds no name, address or e-mail in the clear. */
 export interface Link {
@@ -47,7 +47,9 @@ export interface Link {
   readonly state: LinkState;
   readonly reasons: readonly string[];
   /** Since when the record was not found in this system, ms. */
-  readonly missing?: { readonly system: System; readonly since: number; readonly times: number };
+  readonly missing?: { readonly system: System; readonly since: number };
+  /** For the loop fuse: where each row was last written, and how often the same values went to and fro. */
+  readonly turns?: Turns;
   readonly history: readonly Outcome[];
 }
 

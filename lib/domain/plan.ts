@@ -118,7 +118,11 @@ function decideOneWay(row: RowState, sender: System): Verdict {
 
 /** Wave's life cycle only moves forward: leaving DRAFT confirms the order, and confirming may approve the invoice. */
 function decideLifeCycle(at: NonNullable<RowState['lifeCycle']>, customcrm: Change, wave: Change): Verdict {
-  if (at.customcrm === 'cancelled') return nothing('not applicable');
+  if (at.customcrm === 'cancelled')
+    return {
+      do: 'block',
+      reason: 'the order is cancelled, but its invoice is issued or was edited: void it in Wave',
+    };
   if (at.customcrm === 'draft')
     return { do: 'write', to: 'customcrm', because: wave === 'same' ? 'reverted' : 'changed' };
   return at.mayAdvanceWave && customcrm === 'changed'

@@ -42,6 +42,7 @@ const rows = [
 
 export const customer: PairMapping = {
   pair: 'customer',
+  everyRow: rows,
   rows: () => rows,
   matchKeys(record) {
     const crm = record.system === 'customcrm';
@@ -51,11 +52,15 @@ export const customer: PairMapping = {
       emailKey || numberKey ? undefined : key('name', crm ? record.body.Name : record.body.name);
     return [externalIdKey(record), emailKey, numberKey, nameKey].filter((found) => found !== undefined);
   },
+  preferred: () => true,
   contradicts: (customcrm, wave, by) =>
     by !== 'externalId' && (differ(customcrm.Email, wave.email) || differ(customcrm.Number, wave.displayId)),
   parents: () => [],
   excluded: () => undefined,
   locked: () => undefined,
+  // Wave has no archive for customers, and a delete may take their invoices along.
+  afterDeletion: () => ({ do: 'keep' }),
+  givenUp: () => false,
   totalsAgree: () => true,
 };
 

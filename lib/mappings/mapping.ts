@@ -104,12 +104,23 @@ export interface MatchKey {
   readonly form: string;
 }
 
+/** The pair's policy for deletions: leave the survivor, remove it, or write one property of it. */
+export type Aftermath =
+  | { readonly do: 'keep' }
+  | { readonly do: 'remove' }
+  | { readonly do: 'write'; readonly path: string; readonly cell: unknown };
+
 /** Everything that one pair is: its table, and the few differences that the engine asks for. */
 export interface PairMapping {
   readonly pair: Pair;
+  /** The specification's table, row for row. */
+  readonly everyRow: readonly Row[];
+  /** The rows that take part under these settings. */
   readonly rows: (settings: MappingSettings) => readonly Row[];
   /** In order of trust. */
   readonly matchKeys: (record: Snapshot, settings: MappingSettings) => readonly MatchKey[];
+  /** Among several records that share a key, those that come first. */
+  readonly preferred: (record: Snapshot) => boolean;
   /** Do two records that share the key `by` deny each other by another one? */
   readonly contradicts: (customcrm: Body, wave: Body, by: string, facts: Facts) => boolean;
   /** The records that must be linked first, in the order in which to link them. */
@@ -118,6 +129,10 @@ export interface PairMapping {
   readonly excluded: (record: Snapshot, settings: MappingSettings) => string | undefined;
   /** Why Wave may not receive this row now, or undefined. */
   readonly locked: (row: string, wave: Body, settings: MappingSettings) => string | undefined;
+  /** What becomes of the survivor when its counterpart was deleted in `deletedIn`; the survivor was not edited since agreement. */
+  readonly afterDeletion: (deletedIn: System, survivor: Body) => Aftermath;
+  /** Has its own system given this record up, so that it behaves like a deleted one? Only orders can be. */
+  readonly givenUp: (customcrm: Body) => boolean;
   /** Do Wave's derived totals agree with what was sent? */
   readonly totalsAgree: (customcrm: Body, wave: Body, facts: Facts) => boolean;
 }

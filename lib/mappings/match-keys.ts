@@ -12,8 +12,9 @@ export function key(name: string, cell: unknown): MatchKeyOrNone {
 /** What `ExternalId` says in a Customcrm record, and what would be written there for this Wave record. */
 export function externalIdKey(record: Snapshot): MatchKeyOrNone {
   const form = record.system === 'wave' ? externalIdOf(record.id) : record.body.ExternalId;
-  return typeof form === 'string' && form.startsWith('wave:') ? { name: 'externalId', form } : undefined;
+  return typeof form === 'string' && form.startsWith(markerPrefix) ? { name: 'externalId', form } : undefined;
 }
 
+export const markerPrefix = 'wave:';
 /** The marker that Customcrm keeps of its counterpart. */
-export const externalIdOf = (waveId: string): string => `wave:${waveId}`;
+export const externalIdOf = (waveId: string): string => `${markerPrefix}${waveId}`;

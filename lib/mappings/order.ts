@@ -69,6 +69,7 @@ const paidStatuses = new Set(['PARTIAL', 'PAID', 'OVERPAID']);
 
 export const order: PairMapping = {
   pair: 'order',
+  everyRow: table,
   rows,
   matchKeys: (record, { poNumberFrom }) => {
     const number = key(
@@ -79,6 +80,7 @@ export const order: PairMapping = {
       (found) => found !== undefined,
     );
   },
+  preferred: () => true,
   contradicts: (customcrm, wave, by, facts) => by !== 'externalId' && !sameInvoice(customcrm, wave, facts),
   parents: (system, body, { waveFallbackProductId }) => [
     ...customerOf(system, body),
@@ -96,12 +98,22 @@ export const order: PairMapping = {
     if (paidStatuses.has(String(wave.status))) return flowsWhenPaid.has(row) ? undefined : 'paid';
     return editIssuedInvoices || flowsWhenIssued.has(row) ? undefined : 'issued';
   },
+  afterDeletion(deletedIn, survivor) {
+    if (deletedIn === 'customcrm') return { do: isUnpaidDraft(survivor) ? 'remove' : 'keep' };
+    return survivor.Status === 'cancelled'
+      ? { do: 'keep' }
+      : { do: 'write', path: 'Status', cell: 'cancelled' };
+  },
+  givenUp: (customcrm) => customcrm.Status === 'cancelled',
   totalsAgree: (customcrm, wave) => {
     const { subtotal, discountTotal } = wave as unknown as WaveInvoice;
     const theirs = new Big(subtotal.minorUnitValue).minus(discountTotal.minorUnitValue);
     return theirs.eq(minorUnitsBeforeTax(customcrm as unknown as CustomcrmOrder, subtotal.currency.exponent));
   },
 };
+
+const isUnpaidDraft = (wave: Body): boolean =>
+  wave.status === 'DRAFT' && new Big((wave as unknown as WaveInvoice).amountPaid.minorUnitValue).eq(0);
 
 function customerOf(system: RecordRef['system'], body: Body): readonly RecordRef[] {
   const id =

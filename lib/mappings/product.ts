@@ -19,11 +19,14 @@ const rows = [
 
 export const product: PairMapping = {
   pair: 'product',
+  everyRow: rows,
   rows: () => rows,
   matchKeys: (record) => {
     const name = key('name', record.system === 'customcrm' ? record.body.Name : record.body.name);
     return [externalIdKey(record), name].filter((found) => found !== undefined);
   },
+  // Only sold products can stand on an invoice.
+  preferred: (record) => record.system === 'customcrm' || record.body.isSold !== false,
   contradicts: () => false,
   parents: () => [],
   excluded: (record, { waveFallbackProductId }) =>
@@ -31,5 +34,10 @@ export const product: PairMapping = {
       ? 'the fallback product stands for lines without product'
       : undefined,
   locked: () => undefined,
+  afterDeletion(deletedIn, survivor) {
+    const [path, cell] = deletedIn === 'customcrm' ? ['isArchived', true] : ['Active', false];
+    return survivor[path] === cell ? { do: 'keep' } : { do: 'write', path, cell };
+  },
+  givenUp: () => false,
   totalsAgree: () => true,
 };

@@ -42,6 +42,9 @@ export interface RecordPlan {
   readonly blocked: readonly { readonly row: string; readonly reason: string }[];
   readonly held: readonly { readonly row: string; readonly reason: string }[];
   readonly waitsFor: readonly RecordRef[];
+  /** Rows that a write would empty, and rows that it would take out of use for good: counted by the fuses. */
+  readonly empties: readonly string[];
+  readonly archives: readonly string[];
   /** Rows of which one side's value is about to be replaced although its user changed it. */
   readonly lost: readonly { readonly row: string; readonly system: System; readonly value: unknown }[];
 }
@@ -145,8 +148,25 @@ function compose(pictured: Pictured, rows: readonly Row[], cells: Cells, verdict
       lost.push({ row: row.id, system: to, value: cell[to]?.value });
   }
   const writes = { ...finished('customcrm', drafts), ...finished('wave', drafts) };
-  return { verdicts, picture: pictureOf(cells, pictured.prints), writes, blocked, held, waitsFor, lost };
+  const picture = pictureOf(cells, pictured.prints);
+  return { verdicts, picture, writes, blocked, held, waitsFor, lost, ...fused(rows, cells, writes) };
 }
+
+/** What a wave of mistakes would look like: many rows going empty, many records going out of use. */
+function fused(rows: readonly Row[], cells: Cells, writes: RecordPlan['writes']) {
+  const empties: string[] = [];
+  const archives: string[] = [];
+  for (const system of ['customcrm', 'wave'] as const) {
+    for (const row of rows.filter(({ id }) => writes[system]?.rows.includes(id))) {
+      const cell = cellsFor(cells, row);
+      if (isBlankOrNone(cell[otherSystem(system)]) && !isBlankOrNone(cell[system])) empties.push(row.id);
+      if (row.rules.irreversible && system === 'wave') archives.push(row.id);
+    }
+  }
+  return { empties, archives };
+}
+
+const isBlankOrNone = (cell: Cell | undefined): boolean => !cell || isBlank(cell);
 
 function pictureOf(cells: Cells, prints: Fingerprints): string {
   const forms = [...cells].map(([row, cell]) => [row, cell.customcrm?.form ?? null, cell.wave?.form ?? null]);
@@ -173,6 +193,21 @@ const finished = (system: System, drafts: Record<System, DraftWrite>) =>
   drafts[system].rows.length > 0 ? { [system]: drafts[system] as RemoteWrite } : {};
 
 const cellsFor = (cells: Cells, row: Row) => cells.get(row.id) ?? { customcrm: undefined, wave: undefined };
+
+/** Did this side's user change something since both sides agreed? A survivor's edit beats a deletion. */
+export function editedSinceAgreement(
+  system: System,
+  body: Body,
+  { mapping, agreed, ahead, facts, prints }: Omit<Pictured, 'customcrm' | 'wave'>,
+): boolean {
+  return mapping.rows(facts.settings).some((row) => {
+    const sends =
+      row.direction === 'both' || row.direction === (system === 'wave' ? 'toCustomcrm' : 'toWave');
+    const cell = sends ? readCell(row, system, body, facts) : undefined;
+    if (!cell || prints.compare(ahead?.[system][row.id], row.id, cell.form) === 'same') return false;
+    return prints.compare(agreed[system][row.id], row.id, cell.form) === 'changed';
+  });
+}
 
 /** What was done with a plan, and what it left agreed. */
 export interface Settled {

@@ -1,5 +1,5 @@
 import { fingerprints } from '../domain/fingerprint.ts';
-import { type Link, type LinkState, refOf } from '../domain/link.ts';
+import { type Link, refOf } from '../domain/link.ts';
 import type { RecordRef, Snapshot, System } from '../domain/record.ts';
 import {
   ReconnectNeededError,
@@ -12,14 +12,16 @@ import {
 import { externalIdOf } from '../mappings/match-keys.ts';
 import { mappings } from '../mappings/pairs.ts';
 import { type Pictured, planRecord, type RecordPlan, settle } from '../mappings/record-plan.ts';
+import { agree, observedAfter, reasonsOf, rowsOf, type Sent, stampOf, stateOf } from './agree.ts';
 import { keepLosers } from './conflict-log.ts';
 import type { Engine, Handled } from './engine.ts';
 import { gatherFacts } from './facts.ts';
-import { handleGone } from './gone.ts';
+import { giveUp, handleGone } from './gone.ts';
+import { rejectedByFuse, throughFuses } from './guard-write.ts';
 import { indexKeys } from './key-index.ts';
 import type { Lease } from './leases.ts';
 import { renewed, stillHeld } from './leases.ts';
-import { linkWrite, saveLink, withOutcome } from './links.ts';
+import { linkWrite, saveLink } from './links.ts';
 import type { Call, Doorbell, Reading } from './ports.ts';
 
 /** One round: read, plan, write, agree. A stale write or a user in between starts another; then the record waits its turn. */
@@ -85,18 +87,33 @@ type Step = Handled | { readonly did: 'again'; readonly link: Link };
 
 async function planAndWrite(work: Work, link: Link, both: Both, readAt: number): Promise<Step> {
   const { engine, call } = work;
+  if (mappings[link.pair].givenUp(both.customcrm.body)) {
+    const ended = await giveUp(work, link, both.wave);
+    if (ended) return ended;
+  }
   const pictured = await picture(engine, link, both, call);
   const planned = withMarker(link, both, planRecord(pictured, policiesOf(work, link)));
   for (const parent of planned.waitsFor) {
     const linked = await work.linkParent(parent);
     if (linked.did === 'parked') return linked;
+    if (linked.because !== undefined) return parentGone(work, link, planned, linked.because);
   }
   if (planned.waitsFor.length > 0) return { did: 'again', link };
   const refused = link.refused === planned.picture;
   if (Object.keys(planned.writes).length === 0 || refused)
     return rest(work, link, both, pictured, planned, refused);
+  const fuse = await throughFuses(engine, link, planned);
+  if (fuse === 'rejected') return rejectedByFuse(work, link, planned);
+  if (fuse !== 'passes') return fuse;
   if (engine.clock.now() - readAt > engine.settings.maxReadToWriteMs) return { did: 'again', link };
   return write(work, link, both, pictured, planned, readAt);
+}
+
+/** A record that this one names was deleted: shown, and not tried again until one of the sides changes. */
+async function parentGone(work: Work, link: Link, planned: RecordPlan, reason: string): Promise<Handled> {
+  const after = { ...link, state: 'blocked' as const, reasons: [reason], refused: planned.picture };
+  if (link.refused !== planned.picture) await saveLink(work.engine.table, link, after, stillHeld(work.lease));
+  return { did: 'finished', message: 'change blocked', because: reason };
 }
 
 export async function picture(engine: Engine, link: Link, both: Both, call: Call): Promise<Pictured> {
@@ -241,11 +258,6 @@ async function write(
   };
 }
 
-interface Sent {
-  readonly answers: Readonly<Partial<Record<System, Snapshot>>>;
-  readonly error?: unknown;
-}
-
 /** Wave first: it has no version check, so the time between its read and its write is the one to keep short. */
 async function send({ engine, call }: Work, both: Both, planned: RecordPlan): Promise<Sent> {
   const answers: Partial<Record<System, Snapshot>> = {};
@@ -265,113 +277,6 @@ async function send({ engine, call }: Work, both: Both, planned: RecordPlan): Pr
     }
   }
   return { answers };
-}
-
-/** Records what is agreed after the answers; an unanswered write stays noted ahead. */
-async function agree(
-  work: Work,
-  link: Link,
-  both: Both,
-  pictured: Pictured,
-  planned: RecordPlan,
-  sent: Sent,
-  unanswered: boolean,
-) {
-  const { engine, doorbell } = work;
-  const bodies = {
-    ...(sent.answers.customcrm && { customcrm: sent.answers.customcrm.body }),
-    ...(sent.answers.wave && { wave: sent.answers.wave.body }),
-  };
-  const settled = settle(pictured, planned, bodies);
-  const rejected = sent.error instanceof RemoteRejectedError ? [sent.error.message] : [];
-  const totals = totalsFault(pictured, planned, bodies);
-  const reasons = [...rejected, ...totals, ...reasonsOf(planned)];
-  const complete = !sent.error && !settled.somebodyWasThere;
-  const state =
-    reasons.length > 0 && (rejected.length > 0 || totals.length > 0)
-      ? 'blocked'
-      : stateOf(planned, settled.differences);
-  const {
-    ahead,
-    agreedVersion: _version,
-    agreedUpdatedAt: _updatedAt,
-    refused: _refused,
-    missing: _missing,
-    ...bare
-  } = link;
-  const after: Omit<Link, 'revision'> = {
-    ...bare,
-    ...(complete ? stampOf(state, sent.answers.customcrm ?? both.customcrm) : {}),
-    ...(unanswered && ahead && { ahead }),
-    ...(rejected.length > 0 && { refused: planned.picture }),
-    marked: link.marked || planned.writes.customcrm?.paths.includes('ExternalId') === true,
-    agreed: settled.agreed,
-    state: complete || rejected.length > 0 ? state : link.state,
-    reasons: complete || rejected.length > 0 ? reasons : link.reasons,
-    observed: complete ? observedAfter(work, link, planned) : link.observed,
-    history: withOutcome(link, {
-      at: engine.clock.now(),
-      eventId: doorbell.eventId,
-      did: sent.error ? `failed: ${(sent.error as Error).name}` : 'applied',
-      rows: rowsOf(planned),
-    }),
-  };
-  const saved = await saveLink(engine.table, link, after, stillHeld(work.lease));
-  return saved && { link: saved, somebodyWasThere: settled.somebodyWasThere };
-}
-
-/** Wave's derived totals must agree with what Customcrm's lines and discount make, to the minor unit. */
-function totalsFault(
-  pictured: Pictured,
-  planned: RecordPlan,
-  answers: { readonly wave?: Snapshot['body'] },
-): readonly string[] {
-  const money = planned.writes.wave?.rows.some((row) => row === 'Lines' || row === 'Discount');
-  if (!money || !answers.wave) return [];
-  return pictured.mapping.totalsAgree(pictured.customcrm, answers.wave, pictured.facts)
-    ? []
-    : ['totals: Wave computes another sum before tax'];
-}
-
-function stateOf(planned: RecordPlan, differences: readonly string[]): LinkState {
-  if (planned.blocked.length > 0) return 'blocked';
-  if (planned.held.some((row) => row.reason === 'both changed')) return 'conflict';
-  if (planned.held.length > 0) return 'held';
-  const recorded = [...planned.verdicts.values()].some(
-    (verdict) => verdict.do === 'nothing' && verdict.because === 'recorded difference',
-  );
-  return recorded || differences.length > 0 ? 'recorded-difference' : 'in-sync';
-}
-
-const reasonsOf = (planned: RecordPlan): readonly string[] =>
-  [...planned.blocked, ...planned.held].map(({ row, reason }) => `${row}: ${reason}`);
-
-const rowsOf = (planned: RecordPlan): readonly string[] =>
-  (['customcrm', 'wave'] as const).flatMap((system) =>
-    (planned.writes[system]?.rows ?? []).map((row) => `${row}->${system}`),
-  );
-
-/** The echo of our own write carries this stamp; only a record at rest has one. */
-function stampOf(
-  state: LinkState,
-  customcrm: Snapshot,
-): { readonly agreedVersion?: string; readonly agreedUpdatedAt?: number } {
-  const atRest = state === 'in-sync' || state === 'recorded-difference';
-  return atRest && customcrm.version !== undefined
-    ? { agreedVersion: customcrm.version, agreedUpdatedAt: customcrm.modifiedAt }
-    : {};
-}
-
-/** While something stays open, the time at which each side's change was first seen is kept. */
-function observedAfter({ engine, doorbell }: Work, link: Link, planned: RecordPlan): Link['observed'] {
-  if (planned.blocked.length === 0 && planned.held.length === 0) return {};
-  return {
-    [doorbell.system]: doorbell.at,
-    ...link.observed,
-    ...(link.observed[doorbell.system] === undefined && {
-      [doorbell.system]: Math.min(doorbell.at, engine.clock.now()),
-    }),
-  };
 }
 
 const otherId = (link: Link, doorbell: Doorbell): string =>

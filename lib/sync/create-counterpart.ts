@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { type Link, nothingAgreed } from '../domain/link.ts';
 import { otherSystem, type RecordRef, refKey, type Snapshot } from '../domain/record.ts';
 import { RemoteOutcomeUnknownError, RemoteRejectedError } from '../errors.ts';
+import { markerPrefix } from '../mappings/match-keys.ts';
 import { mappings } from '../mappings/pairs.ts';
 import { agreedAfterCreate, composeCreate } from '../mappings/record-plan.ts';
 import { applyChange, picture, type Work } from './apply-change.ts';
@@ -14,39 +15,49 @@ import {
   findIntent,
   type Intent,
   lateCreateOf,
+  mayBeResultOf,
   openIntent,
   openIntentsInto,
   updateIntent,
 } from './intents.ts';
-import { hashOf, indexKeys, keysOf } from './key-index.ts';
+import { forgetKeys, hashOf, indexKeys, keysOf } from './key-index.ts';
 import { stillHeld } from './leases.ts';
 import { counterpartOf, findLink, newLinkWrites } from './links.ts';
-import { lookUp } from './look-up.ts';
+import { lookUp, lookUpByKeys } from './look-up.ts';
 import { wake } from './parking.ts';
 import { pollHasPassed, pollKey } from './poll-progress.ts';
-import { setRecordState } from './record-state.ts';
+import { type RecordState, setRecordState } from './record-state.ts';
+import { removeTombstone, type Tombstone, tombstoneOf } from './tombstones.ts';
+
+/** Said of a record that is gone and has no counterpart; who needs it as a parent is blocked by that. */
+export const deletedUnlinked = 'deleted, and not linked';
 
 /** Gives an unlinked record its one counterpart: fence, parents, match, intent, create, link. The lease on the record is held. */
 export async function createCounterpart(work: Work): Promise<Handled> {
   const { engine, doorbell, call } = work;
   const intents = await openIntentsInto(engine, doorbell.system, doorbell.pair); // before the link: see docs/ARCHITECTURE.md
   const link = await findLink(engine.table, doorbell);
-  if (link) return { did: 'parked', cause: { name: 'busy', key: 'busy', due: engine.clock.now() } };
+  if (link) return busy(engine);
   const reading = await engine.systems[doorbell.system].read(doorbell.pair, doorbell.id, call);
-  if (reading.state === 'deleted') return finished('nothing to do', 'deleted before it was ever linked');
+  const open = await findIntent(engine, doorbell);
+  if (reading.state !== 'living' && open) return abandon(work, open);
+  if (reading.state === 'deleted') return neverLinked(work);
   if (reading.state === 'not-found') return { did: 'parked', cause: notFound(work) };
   const origin = reading.snapshot;
   await indexKeys(engine, origin);
-  const fence = intents.find(
-    (intent) => origin.createdAt >= intent.startedAt - engine.settings.fenceMarginMs,
-  );
+  const fence = intents.find((intent) => mayBeResultOf(engine, intent, origin.createdAt));
   if (fence) return { did: 'parked', cause: fenced(engine, fence) };
   const excluded = mappings[origin.pair].excluded(origin, engine.settings.mapping);
-  const open = await findIntent(engine, origin);
   if (open) return resume(work, origin, open);
   if (excluded) return show(work, 'excluded', excluded);
-  const late = await lateCreate(engine, origin);
-  if (late) return show(work, 'ambiguous', `may be a late result of the create for ${refKey(late)}`);
+  const foreign = (await markedForAnother(engine, origin)) ?? (await lateCreate(engine, origin));
+  if (foreign)
+    return show(work, 'ambiguous', `carries the marker of ${refKey(foreign)}, which is linked already`);
+  const tombstone = await tombstoneOf(engine.table, origin);
+  if (tombstone?.kind === 'deleted') {
+    const revived = await revive(work, origin, tombstone);
+    if (revived) return revived;
+  }
   const parents = await linkParents(work, origin);
   if (parents) return parents;
   return matchOrCreate(work, origin);
@@ -55,11 +66,7 @@ export async function createCounterpart(work: Work): Promise<Handled> {
 const finished = (message: string, because: string): Handled => ({ did: 'finished', message, because });
 
 /** Shown until something about the record changes. */
-async function show(
-  { engine, doorbell }: Work,
-  state: 'excluded' | 'ambiguous' | 'blocked',
-  reason: string,
-): Promise<Handled> {
+async function show({ engine, doorbell }: Work, state: RecordState, reason: string): Promise<Handled> {
   await setRecordState(engine, doorbell, state, reason);
   return finished(`record ${state}`, reason);
 }
@@ -85,6 +92,93 @@ async function lateCreate(engine: Engine, origin: Snapshot): Promise<RecordRef |
   return undefined;
 }
 
+/** Customcrm's `ExternalId` names a Wave record that has another counterpart: perhaps a copy, never a new record to import. */
+async function markedForAnother(engine: Engine, origin: Snapshot): Promise<RecordRef | undefined> {
+  const marker = origin.system === 'customcrm' ? String(origin.body.ExternalId ?? '') : '';
+  if (!marker.startsWith(markerPrefix)) return undefined;
+  const named = { system: 'wave', pair: origin.pair, id: marker.slice(markerPrefix.length) } as const;
+  return (await counterpartOf(engine.table, named)) === undefined ? undefined : named;
+}
+
+/** A deleted record lives again: its survivor still waits for it, so their link does too. */
+async function revive(
+  work: Work,
+  origin: Snapshot,
+  { other, link }: Tombstone,
+): Promise<Handled | undefined> {
+  const { engine, call } = work;
+  const waiting = await tombstoneOf(engine.table, other);
+  const reading = await engine.systems[other.system].read(other.pair, other.id, call);
+  const mayRevive = waiting?.kind === 'survivor' && refKey(waiting.other) === refKey(origin);
+  if (!mayRevive || reading.state !== 'living') {
+    await engine.table.write([removeTombstone(origin)]);
+    return undefined;
+  }
+  const revived: Link = { ...link, revision: link.revision + 1, state: 'in-sync', reasons: [] };
+  const written = await engine.table.write([
+    ...newLinkWrites(revived),
+    stillHeld(work.lease),
+    removeTombstone(origin),
+    removeTombstone(other),
+  ]);
+  if (!written.done) return busy(engine);
+  await setRecordState(engine, other, undefined, '');
+  return afterLink(work, revived, origin, reading.snapshot);
+}
+
+/** Deleted without ever having had a counterpart; who waits for it as a parent is told so. */
+async function neverLinked({ engine, doorbell }: Work): Promise<Handled> {
+  await forgetKeys(engine, doorbell);
+  await setRecordState(engine, doorbell, undefined, '');
+  return finished('nothing to do', deletedUnlinked);
+}
+
+/** Gone while the outcome of its create is unknown: the result, when there is one, is linked, so that the deletion finds it. */
+async function abandon(work: Work, intent: Intent): Promise<Handled> {
+  const { engine, call, lease } = work;
+  const now = engine.clock.now();
+  if (now < intent.sentAt + engine.settings.settleMs)
+    return { did: 'parked', cause: settling(engine, intent) };
+  const found = await lookUpByKeys(engine, intent, call);
+  if (found.found === 'ambiguous') return show(work, 'ambiguous', found.reason);
+  if (found.found === 'one') {
+    const link = newLink(
+      engine,
+      { ...intent.origin, createdAt: 0, modifiedAt: 0, body: {} },
+      found.snapshot,
+      'created',
+    );
+    const linked = await engine.table.write([
+      ...newLinkWrites(link),
+      stillHeld(lease),
+      ...closeWrites(engine, { ...intent, lookedUpAt: now }),
+    ]);
+    return linked.done ? busy(engine) : { did: 'parked', cause: settling(engine, intent) };
+  }
+  if (lookedTwice(engine, intent, now)) {
+    await engine.table.write([stillHeld(lease), ...closeWrites(engine, intent)]);
+    await wake(engine, fenceKey(intent.origin));
+    return busy(engine);
+  }
+  return notedLook(work, intent, now);
+}
+
+const busy = ({ clock }: Engine): Handled => ({
+  did: 'parked',
+  cause: { name: 'busy', key: 'busy', due: clock.now() },
+});
+
+const lookedTwice = ({ settings }: Engine, intent: Intent, now: number): boolean =>
+  intent.lookedUpAt !== undefined && now >= intent.lookedUpAt + settings.lookupPauseMs;
+
+/** A look-up found nothing: once is not enough. */
+async function notedLook({ engine, lease }: Work, intent: Intent, now: number): Promise<Handled> {
+  const lookedUpAt = intent.lookedUpAt ?? now;
+  await updateIntent(engine, intent, { ...intent, lookedUpAt }, lease);
+  const due = lookedUpAt + engine.settings.lookupPauseMs;
+  return { did: 'parked', cause: { name: 'settle', key: `settle#${refKey(intent.origin)}`, due } };
+}
+
 /** Customer first, then products in id order, each by this same routine. */
 async function linkParents(work: Work, origin: Snapshot): Promise<Handled | undefined> {
   const { engine } = work;
@@ -92,6 +186,8 @@ async function linkParents(work: Work, origin: Snapshot): Promise<Handled | unde
     if ((await counterpartOf(engine.table, parent)) !== undefined) continue;
     const linked = await work.linkParent(parent);
     if (linked.did === 'parked') return linked;
+    if ((await counterpartOf(engine.table, parent)) === undefined)
+      return show(work, 'blocked', linked.because ?? 'its parent is not linked');
   }
   return undefined;
 }
@@ -102,6 +198,9 @@ async function matchOrCreate(work: Work, origin: Snapshot): Promise<Handled> {
   if (match.found === 'ambiguous') return show(work, 'ambiguous', match.reason);
   if (match.found === 'fenced') return { did: 'parked', cause: fenced(engine, match.by) };
   if (match.found === 'one') return linkMatch(work, origin, match.snapshot);
+  const tombstone = await tombstoneOf(engine.table, origin);
+  if (tombstone?.kind === 'survivor')
+    return show(work, 'unlinked', 'deleted on the other side; recreate or accept');
   const target = otherSystem(origin.system);
   if (!(await pollHasPassed(engine, target, doorbell.at))) {
     return {
@@ -174,15 +273,7 @@ async function resume(work: Work, origin: Snapshot, intent: Intent): Promise<Han
   if (found.found === 'ambiguous') return show(work, 'ambiguous', found.reason);
   if (found.found === 'one')
     return linkUp(work, origin, found.snapshot, found.rows, { ...intent, lookedUpAt: now });
-  const { lookupPauseMs } = engine.settings;
-  if (intent.lookedUpAt === undefined || now < intent.lookedUpAt + lookupPauseMs) {
-    const lookedUpAt = intent.lookedUpAt ?? now;
-    await updateIntent(engine, intent, { ...intent, lookedUpAt }, lease);
-    return {
-      did: 'parked',
-      cause: { name: 'settle', key: `settle#${refKey(origin)}`, due: lookedUpAt + lookupPauseMs },
-    };
-  }
+  if (!lookedTwice(engine, intent, now)) return notedLook(work, intent, now);
   const facts = await gatherFacts(engine, origin.pair, { [origin.system]: origin.body }, call);
   const creation = composeCreate(mappings[origin.pair], origin.system, origin.body, facts);
   if ('blocked' in creation) return show(work, 'blocked', creation.blocked);
@@ -206,9 +297,13 @@ const sameOperation = (engine: Engine, intent: Intent, body: unknown) =>
 /** Links a record that was found, without a create. Nothing is agreed yet: the first plan says what flows. */
 async function linkMatch(work: Work, origin: Snapshot, counterpart: Snapshot): Promise<Handled> {
   const link = newLink(work.engine, origin, counterpart, 'matched');
-  const written = await work.engine.table.write([...newLinkWrites(link), stillHeld(work.lease)]);
-  if (!written.done)
-    return { did: 'parked', cause: { name: 'busy', key: 'busy', due: work.engine.clock.now() } };
+  const written = await work.engine.table.write([
+    ...newLinkWrites(link),
+    stillHeld(work.lease),
+    removeTombstone(origin),
+    removeTombstone(counterpart),
+  ]);
+  if (!written.done) return busy(work.engine);
   return afterLink(work, link, origin, counterpart);
 }
 
@@ -229,6 +324,7 @@ async function linkUp(
     ...newLinkWrites(link),
     stillHeld(work.lease),
     ...closeWrites(engine, intent),
+    removeTombstone(origin),
   ]);
   if (!written.done) return { did: 'parked', cause: settling(engine, intent) };
   return afterLink(work, link, origin, made);

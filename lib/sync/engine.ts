@@ -34,6 +34,8 @@ export interface EngineSettings {
   readonly leaseReserveMs: number;
   /** Reads older than this are made again before a write that is based on them. */
   readonly maxReadToWriteMs: number;
+  /** Deletions, or rows going empty, within an hour, after which the fuse blows. */
+  readonly fuseLimit: number;
   readonly startedPairs: (pair: Pair) => boolean;
 }
 

@@ -1,8 +1,9 @@
 import { otherSystem, type RecordRef, type Snapshot } from '../domain/record.ts';
+import type { MatchKey } from '../mappings/mapping.ts';
 import { mappings } from '../mappings/pairs.ts';
 import type { Engine } from './engine.ts';
 import { gatherFacts } from './facts.ts';
-import { type Intent, openIntentsInto } from './intents.ts';
+import { type Intent, mayBeResultOf, openIntentsInto } from './intents.ts';
 import { holdersOf, keysOf } from './key-index.ts';
 import { counterpartOf } from './links.ts';
 import type { Call } from './ports.ts';
@@ -14,63 +15,96 @@ export type Match =
   | { readonly found: 'fenced'; readonly by: Intent }
   | { readonly found: 'ambiguous'; readonly reason: string };
 
+/** Unlinked holders of one key that are worth reading one by one. */
+const candidateLimit = 10;
+
 /**
  * The record that is this one's counterpart already: unlinked, sharing a match key uniquely in both directions, contradicted by no
  * other key. Keys are tried in order of trust; anything less certain is ambiguous and a person decides.
  */
 export async function findMatch(engine: Engine, origin: Snapshot, call: Call): Promise<Match> {
-  const target = otherSystem(origin.system);
+  const target = { system: otherSystem(origin.system), pair: origin.pair };
   for (const key of keysOf(engine, origin)) {
-    const there = await unlinkedHolders(engine, { system: target, pair: origin.pair, id: '' }, key);
-    if (there.length === 0) continue;
-    const here = (await unlinkedHolders(engine, origin, key)).filter((id) => id !== origin.id);
-    if (there.length > 1 || here.length > 0)
-      return { found: 'ambiguous', reason: `more than one record has the same ${key.name}` };
-    const candidate = await confirm(
+    const there = await unlinkedHolders(engine, { ...target, id: '' }, key);
+    const here = await unlinkedHolders(engine, origin, key);
+    if (!there || !here || there.length > candidateLimit || here.length > candidateLimit)
+      return { found: 'ambiguous', reason: `too many records have the same ${key.name}` };
+    const candidates = await confirmed(
       engine,
-      { system: target, pair: origin.pair, id: there[0] ?? '' },
-      origin,
-      key.name,
-      key.form,
+      there.map((id) => ({ ...target, id })),
+      key,
       call,
     );
-    if (candidate.found !== 'none') return candidate;
+    if (candidates.length === 0) continue;
+    const prefers = mappings[origin.pair].preferred;
+    const rivals = await confirmed(
+      engine,
+      here.filter((id) => id !== origin.id).map((id) => ({ ...target, system: origin.system, id })),
+      key,
+      call,
+    );
+    const [only, ...others] = bestOf(candidates, prefers);
+    if (!only || others.length > 0 || bestOf([origin, ...rivals], prefers).some(({ id }) => id !== origin.id))
+      return { found: 'ambiguous', reason: `more than one record has the same ${key.name}` };
+    return judge(engine, origin, only, key, call);
   }
   return { found: 'none' };
+}
+
+/** The preferred ones, or all when none is. */
+function bestOf(
+  candidates: readonly Snapshot[],
+  preferred: (record: Snapshot) => boolean,
+): readonly Snapshot[] {
+  const best = candidates.filter(preferred);
+  return best.length > 0 ? best : candidates;
 }
 
 async function unlinkedHolders(
   engine: Engine,
   of: RecordRef,
-  key: { readonly name: string; readonly form: string },
-): Promise<readonly string[]> {
+  key: MatchKey,
+): Promise<readonly string[] | undefined> {
   const ids = await holdersOf(engine, of.system, of.pair, key);
+  if (!ids) return undefined;
   const linked = await Promise.all(ids.map((id) => counterpartOf(engine.table, { ...of, id })));
   return ids.filter((_, index) => linked[index] === undefined);
 }
 
-/** The index may lag: only a by-id read says what the candidate holds now. A candidate that may be somebody's create is never taken. */
-async function confirm(
+/** The index may lag: only a by-id read says who holds the key now. */
+async function confirmed(
   engine: Engine,
-  ref: RecordRef,
+  refs: readonly RecordRef[],
+  key: MatchKey,
+  call: Call,
+): Promise<readonly Snapshot[]> {
+  const readings = await Promise.all(
+    refs.map(({ system, pair, id }) => engine.systems[system].read(pair, id, call)),
+  );
+  return readings.flatMap((reading) => {
+    if (reading.state !== 'living') return [];
+    const { snapshot } = reading;
+    const holdsIt = keysOf(engine, snapshot).some((held) => held.name === key.name && held.form === key.form);
+    const takesPart = mappings[snapshot.pair].excluded(snapshot, engine.settings.mapping) === undefined;
+    return holdsIt && takesPart ? [snapshot] : [];
+  });
+}
+
+/** A candidate that may be the result of somebody's open create is never taken; one that another key denies is for a person. */
+async function judge(
+  engine: Engine,
   origin: Snapshot,
-  keyName: string,
-  keyForm: string,
+  candidate: Snapshot,
+  key: MatchKey,
   call: Call,
 ): Promise<Match> {
-  const fences = await openIntentsInto(engine, ref.system, ref.pair);
-  const reading = await engine.systems[ref.system].read(ref.pair, ref.id, call);
-  if (reading.state !== 'living') return { found: 'none' };
-  const { snapshot } = reading;
-  if (!keysOf(engine, snapshot).some((key) => key.name === keyName && key.form === keyForm))
-    return { found: 'none' };
-  const by = fences.find((intent) => snapshot.createdAt >= intent.startedAt - engine.settings.fenceMarginMs);
+  const fences = await openIntentsInto(engine, candidate.system, candidate.pair);
+  const by = fences.find((intent) => mayBeResultOf(engine, intent, candidate.createdAt));
   if (by) return { found: 'fenced', by };
-  const [customcrm, wave] = origin.system === 'customcrm' ? [origin, snapshot] : [snapshot, origin];
-  const facts = await gatherFacts(engine, ref.pair, { customcrm: customcrm.body, wave: wave.body }, call);
-  if (mappings[ref.pair].contradicts(customcrm.body, wave.body, keyName, facts)) {
-    return { found: 'ambiguous', reason: `the same ${keyName}, but another key differs` };
-  }
-  if (mappings[ref.pair].excluded(snapshot, engine.settings.mapping)) return { found: 'none' };
-  return { found: 'one', snapshot };
+  if ((await counterpartOf(engine.table, candidate)) !== undefined) return { found: 'none' };
+  const [customcrm, wave] = origin.system === 'customcrm' ? [origin, candidate] : [candidate, origin];
+  const facts = await gatherFacts(engine, origin.pair, { customcrm: customcrm.body, wave: wave.body }, call);
+  if (mappings[origin.pair].contradicts(customcrm.body, wave.body, key.name, facts))
+    return { found: 'ambiguous', reason: `the same ${key.name}, but another key differs` };
+  return { found: 'one', snapshot: candidate };
 }

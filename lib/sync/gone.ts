@@ -1,37 +1,221 @@
+import { fingerprints } from '../domain/fingerprint.ts';
 import { type Link, refOf } from '../domain/link.ts';
-import type { System } from '../domain/record.ts';
+import { otherSystem, pairs, type RecordRef, type Snapshot, type System } from '../domain/record.ts';
+import {
+  RemoteMissingError,
+  RemoteOutcomeUnknownError,
+  RemoteRejectedError,
+  StaleVersionError,
+} from '../errors.ts';
+import type { Aftermath } from '../mappings/mapping.ts';
+import { mappings } from '../mappings/pairs.ts';
+import { editedSinceAgreement } from '../mappings/record-plan.ts';
 import type { Work } from './apply-change.ts';
-import type { Handled } from './engine.ts';
+import type { Engine, Handled } from './engine.ts';
+import { gatherFacts } from './facts.ts';
+import { fuseCause, passFuse } from './fuses.ts';
 import { forgetKeys } from './key-index.ts';
-import { stillHeld } from './leases.ts';
-import { saveLink, withOutcome } from './links.ts';
+import { renewed, stillHeld } from './leases.ts';
+import { endLinkWrites, linkedIds, saveLink, withOutcome } from './links.ts';
 import type { Reading } from './ports.ts';
+import { stateWrite } from './record-state.ts';
+import { tombstoneWrite } from './tombstones.ts';
 
-/** One side did not show its record. Said deleted: the link is undone. Not found: only suspected, nothing is concluded. */
+/** Wave says "not found" for lagging replicas and missing rights too: it must say so twice, this far apart (ms). */
+const secondLookMs = 10 * 60_000;
+/** Other linked records of which one must show in the same answer. */
+const witnessLimit = 5;
+
+/** One side of a link did not show its record. Nothing is concluded from a single answer of Wave's, and never from Customcrm's 404. */
 export async function handleGone(
   work: Work,
   link: Link,
   readings: Readonly<Record<System, Reading>>,
 ): Promise<Handled> {
-  const { engine, doorbell } = work;
-  const deleted = (['customcrm', 'wave'] as const).filter((system) => readings[system].state === 'deleted');
-  const missing = (['customcrm', 'wave'] as const).filter((system) => readings[system].state === 'not-found');
-  const because =
-    deleted.length > 0 ? `deleted in ${deleted.join(' and ')}` : `not found in ${missing.join(' and ')}`;
-  const state = deleted.length > 0 ? 'unlinked' : 'deletion-suspected';
-  for (const system of deleted) await forgetKeys(engine, refOf(link, system));
-  if (link.state === state && link.reasons[0] === because)
-    return { did: 'finished', message: 'nothing to do', because };
-  const history = withOutcome(link, {
-    at: engine.clock.now(),
-    eventId: doorbell.eventId,
-    did: because,
-    rows: [],
-  });
-  await saveLink(engine.table, link, { ...link, state, reasons: [because], history }, stillHeld(work.lease));
+  const { customcrm, wave } = readings;
+  if (customcrm.state === 'deleted') {
+    if (wave.state === 'living') return outlive(work, link, wave.snapshot);
+    return bury(work, link, ['customcrm', 'wave'], 'deleted in both systems');
+  }
+  if (wave.state === 'living') return suspect(work, link, 'customcrm', undefined);
+  const proven = await wavesAbsenceIsProven(work, link);
+  if (proven === 'living') return again(work);
+  const { missing } = link;
+  const { clock } = work.engine;
+  if (!proven) return suspect(work, link, 'wave', missing);
+  const since = missing?.system === 'wave' ? missing.since : clock.now();
+  if (clock.now() < since + secondLookMs) return suspect(work, link, 'wave', { system: 'wave', since });
+  return customcrm.state === 'living'
+    ? outlive(work, link, customcrm.snapshot)
+    : suspect(work, link, 'wave', { system: 'wave', since });
+}
+
+/** An order that was cancelled behaves like a deleted one, as long as its invoice is an untouched draft. */
+export async function giveUp(work: Work, link: Link, wave: Snapshot): Promise<Handled | undefined> {
+  const aftermath = mappings[link.pair].afterDeletion('customcrm', wave.body);
+  if (aftermath.do === 'keep' || (await isEdited(work, link, wave))) return undefined;
+  const done = await carryOut(work, link, wave, aftermath);
+  if (done.did === 'rejected') return undefined;
+  if (done.did !== 'done') return done;
+  return bury(work, done.link, ['wave'], 'cancelled: its invoice was deleted', { survivorWaits: false });
+}
+
+const again = ({ engine }: Work): Handled => ({
+  did: 'parked',
+  cause: { name: 'busy', key: 'busy', due: engine.clock.now() },
+});
+
+/** Proven only by an answer that shows our business and another linked record beside the gap. */
+async function wavesAbsenceIsProven({ engine, call }: Work, link: Link): Promise<boolean | 'living'> {
+  const gone = refOf(link, 'wave');
+  const [reading, ...witnesses] = await engine.feed.readTogether(
+    [gone, ...(await witnessesFor(engine, gone))],
+    call,
+  );
+  if (reading?.state === 'living') return 'living';
+  return witnesses.some((witness) => witness.state === 'living');
+}
+
+async function witnessesFor({ table }: Engine, gone: RecordRef): Promise<readonly RecordRef[]> {
+  const found = await Promise.all(
+    pairs.map(async (pair) => {
+      const linked = await linkedIds(table, pair, { limit: witnessLimit + 1 });
+      return linked.map(({ waveId }): RecordRef => ({ system: 'wave', pair, id: waveId }));
+    }),
+  );
+  return found
+    .flat()
+    .filter((ref) => ref.id !== gone.id)
+    .slice(0, witnessLimit);
+}
+
+/** Marked and asked again later; the link stays. */
+async function suspect(work: Work, link: Link, system: System, missing: Link['missing']): Promise<Handled> {
+  const { engine } = work;
+  const { missing: _before, ...bare } = link;
+  const reason = `not found in ${system}`;
+  const noted = missing?.since === link.missing?.since && link.reasons[0] === reason;
+  if (link.state !== 'deletion-suspected' || !noted)
+    await saveLink(
+      engine.table,
+      link,
+      { ...bare, ...(missing && { missing }), state: 'deletion-suspected', reasons: [reason] },
+      stillHeld(work.lease),
+    );
   return {
-    did: 'finished',
-    message: state === 'unlinked' ? 'counterpart kept' : 'deletion suspected',
-    because,
+    did: 'parked',
+    cause: { name: 'not-found', key: `not-found#${link.id}`, due: engine.clock.now() + secondLookMs },
   };
+}
+
+/** The survivor of a deletion: an edit since agreement beats the delete, else the pair's policy is carried out. */
+async function outlive(work: Work, link: Link, survivor: Snapshot): Promise<Handled> {
+  const deletedIn = otherSystem(survivor.system);
+  if (await isEdited(work, link, survivor))
+    return bury(work, link, [deletedIn], 'deleted on the other side, but edited here since');
+  const aftermath = mappings[link.pair].afterDeletion(deletedIn, survivor.body);
+  const done = await carryOut(work, link, survivor, aftermath);
+  if (done.did === 'rejected') return bury(work, done.link, [deletedIn], 'deleted on the other side');
+  if (done.did !== 'done') return done;
+  const gone = aftermath.do === 'remove' ? (['customcrm', 'wave'] as const) : [deletedIn];
+  const isCancelled = aftermath.do === 'write' && link.pair === 'order';
+  return bury(work, done.link, gone, 'deleted on the other side', { survivorWaits: !isCancelled });
+}
+
+async function isEdited({ engine, call }: Work, link: Link, survivor: Snapshot): Promise<boolean> {
+  const facts = await gatherFacts(engine, link.pair, { [survivor.system]: survivor.body }, call);
+  return editedSinceAgreement(survivor.system, survivor.body, {
+    mapping: mappings[link.pair],
+    agreed: link.agreed,
+    ahead: link.ahead,
+    facts,
+    prints: fingerprints(engine.settings.keys, link.id),
+  });
+}
+
+type CarriedOut =
+  | { readonly did: 'done'; readonly link: Link }
+  | { readonly did: 'rejected'; readonly link: Link };
+
+/** Does to the survivor what the policy says, through the fuse and under a renewed lease. */
+async function carryOut(
+  work: Work,
+  link: Link,
+  survivor: Snapshot,
+  aftermath: Aftermath,
+): Promise<CarriedOut | Handled> {
+  if (aftermath.do === 'keep') return { did: 'done', link };
+  const { engine, call } = work;
+  const passage = await passFuse(engine, 'deletions', survivor, 1);
+  if (passage === 'rejected') return { did: 'rejected', link };
+  if (passage === 'waits') return fused(engine);
+  const settlesAt = engine.clock.now() + engine.settings.settleMs;
+  const ahead = { customcrm: {}, wave: {}, ...link.ahead, settlesAt };
+  const lease = { ...work.lease, until: call.deadline + engine.settings.leaseReserveMs };
+  const noted = await saveLink(engine.table, link, { ...link, ahead }, renewed(lease));
+  if (!noted) return again(work);
+  try {
+    await act(work, survivor, aftermath);
+  } catch (error) {
+    if (error instanceof RemoteOutcomeUnknownError)
+      return { did: 'parked', cause: { name: 'settle', key: `settle#${link.id}`, due: settlesAt } };
+    const calm = await saveLink(engine.table, noted, link, stillHeld(lease));
+    if (error instanceof RemoteRejectedError && calm) return { did: 'rejected', link: calm };
+    if (error instanceof StaleVersionError || error instanceof RemoteMissingError || !calm)
+      return again(work);
+    throw error;
+  }
+  return { did: 'done', link: noted };
+}
+
+async function act(
+  { engine, call }: Work,
+  survivor: Snapshot,
+  aftermath: Exclude<Aftermath, { do: 'keep' }>,
+): Promise<void> {
+  const records = engine.systems[survivor.system];
+  if (aftermath.do === 'remove') return records.remove(survivor.pair, survivor, call);
+  const next = { ...survivor.body, [aftermath.path]: aftermath.cell };
+  await records.update(survivor.pair, survivor, next, [aftermath.path], call);
+}
+
+const fused = ({ clock }: Engine): Handled => ({
+  did: 'parked',
+  cause: { name: 'fuse', key: fuseCause('deletions'), due: clock.now() + 15 * 60_000 },
+});
+
+/** Ends the link and leaves tombstones: nothing comes to life again by itself, and a record that does finds its link. */
+async function bury(
+  work: Work,
+  link: Link,
+  gone: readonly System[],
+  reason: string,
+  { survivorWaits } = { survivorWaits: true },
+): Promise<Handled> {
+  const { engine, doorbell, lease } = work;
+  const at = engine.clock.now();
+  const did = { at, eventId: doorbell.eventId, did: reason, rows: [] };
+  const { ahead: _ahead, missing: _missing, ...rest } = link;
+  const remains: Link = { ...rest, history: withOutcome(link, did) };
+  const survivors = (['customcrm', 'wave'] as const).filter((system) => !gone.includes(system));
+  const tombstone = (system: System, kind: 'deleted' | 'survivor') =>
+    tombstoneWrite(refOf(link, system), {
+      kind,
+      other: refOf(link, otherSystem(system)),
+      link: remains,
+      at,
+    });
+  const ended = await engine.table.write([
+    ...endLinkWrites(link),
+    stillHeld(lease),
+    ...gone.map((system) => tombstone(system, 'deleted')),
+    ...survivors.flatMap((system) =>
+      survivorWaits
+        ? [tombstone(system, 'survivor'), stateWrite(engine, refOf(link, system), 'unlinked', reason)]
+        : [],
+    ),
+  ]);
+  if (!ended.done) return again(work);
+  for (const system of gone) await forgetKeys(engine, refOf(link, system));
+  return { did: 'finished', message: 'record unlinked', because: reason, rows: [] };
 }

@@ -1,7 +1,7 @@
 import { type Link, refOf } from '../domain/link.ts';
 import { type RecordRef, refKey } from '../domain/record.ts';
 import { applyChange, pauseFor, type Work } from './apply-change.ts';
-import { createCounterpart } from './create-counterpart.ts';
+import { createCounterpart, deletedUnlinked } from './create-counterpart.ts';
 import type { Engine, Handled } from './engine.ts';
 import { type Lease, leaseCause, notGivenBack, releaseLease, takeLease } from './leases.ts';
 import { counterpartOf, findLink, linkKey } from './links.ts';
@@ -114,15 +114,17 @@ function workOf(engine: Engine, doorbell: Doorbell, call: Call, lease: Lease): W
   };
 }
 
-/** Parents have no parents, so this goes one level deep. */
+/** Parents have no parents, so this goes one level deep. A parent that will never have a counterpart is said so, not waited for. */
 async function linkParent(engine: Engine, child: Doorbell, parent: RecordRef, call: Call): Promise<Handled> {
-  await handleDoorbell(
+  const handled = await handleDoorbell(
     engine,
     { system: parent.system, pair: parent.pair, id: parent.id, eventId: child.eventId, at: child.at },
     call,
   );
   if ((await counterpartOf(engine.table, parent)) !== undefined)
     return { did: 'finished', message: 'parent linked' };
+  if (handled.did === 'finished' && handled.because === deletedUnlinked)
+    return { did: 'finished', message: 'parent gone', because: 'parent deleted' };
   return {
     did: 'parked',
     cause: {

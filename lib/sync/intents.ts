@@ -51,6 +51,11 @@ export async function openIntentsInto(
   return items.map((item) => item.intent as Intent);
 }
 
+/** Could this create have made a record of that time? Clocks differ, and what was not answered within the settle time is over. */
+export const mayBeResultOf = ({ settings }: Engine, intent: Intent, createdAt: number): boolean =>
+  createdAt >= intent.startedAt - settings.fenceMarginMs &&
+  createdAt <= intent.sentAt + settings.settleMs + settings.fenceMarginMs;
+
 export async function findIntent({ table }: Engine, origin: RecordRef): Promise<Intent | undefined> {
   return (await table.get(keyOf(origin)))?.intent as Intent | undefined;
 }

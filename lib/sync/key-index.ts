@@ -5,8 +5,10 @@ import { mappings } from '../mappings/pairs.ts';
 import type { Engine } from './engine.ts';
 import type { Write } from './ports.ts';
 
-/** More holders of one key than this are ambiguous anyway. */
-const holderLimit = 10;
+/** More holders of one key than this are for a person to sort out. */
+const holderLimit = 200;
+/** Tries against other workers that note the same record. */
+const tries = 5;
 
 /** The index entry of a match key: a keyed hash, so that no name or address rests in the clear. */
 export const hashOf = ({ settings }: Engine, key: MatchKey): string =>
@@ -18,35 +20,53 @@ export const keysOf = (engine: Engine, snapshot: Snapshot): readonly MatchKey[] 
   mappings[snapshot.pair].matchKeys(snapshot, engine.settings.mapping);
 
 /** Notes under which keys a record can be found, linked or not, and forgets the keys that it no longer has. */
-export async function indexKeys(engine: Engine, snapshot: Snapshot): Promise<void> {
-  await replaceKeys(
+export const indexKeys = (engine: Engine, snapshot: Snapshot): Promise<void> =>
+  replaceKeys(
     engine,
     snapshot,
     keysOf(engine, snapshot).map((key) => hashOf(engine, key)),
+    snapshot.modifiedAt,
+  );
+
+/** A deleted record matches nothing. */
+export const forgetKeys = (engine: Engine, ref: RecordRef): Promise<void> =>
+  replaceKeys(engine, ref, [], undefined);
+
+/** An older picture of the record never replaces a newer one: lists lag, and poll and worker note the same record at once. */
+async function replaceKeys(
+  { table }: Engine,
+  ref: RecordRef,
+  hashes: readonly string[],
+  modifiedAt: number | undefined,
+): Promise<void> {
+  const own = { pk: refKey(ref), sk: 'keys' };
+  const entry = (hash: string) => ({ pk: entryKey(ref.system, ref.pair, hash), sk: ref.id });
+  for (let attempt = 0; attempt < tries; attempt++) {
+    const noted = await table.get(own);
+    const before = (noted?.hashes ?? []) as readonly string[];
+    if (modifiedAt !== undefined && Number(noted?.modifiedAt ?? 0) > modifiedAt) return;
+    const writes: Write[] = [
+      ...hashes.filter((hash) => !before.includes(hash)).map((hash): Write => ({ put: entry(hash) })),
+      ...before.filter((hash) => !hashes.includes(hash)).map((hash): Write => ({ delete: entry(hash) })),
+    ];
+    if (writes.length === 0) return;
+    const revision = Number(noted?.revision ?? 0);
+    const after = { ...own, hashes, modifiedAt: modifiedAt ?? noted?.modifiedAt, revision: revision + 1 };
+    const when = noted ? { equals: { revision } } : ('absent' as const);
+    if ((await table.write([...writes, { put: after, when }])).done) return;
+  }
+  throw new Error(
+    `The match keys of ${refKey(ref)} could not be noted: another worker was faster ${tries} times`,
   );
 }
 
-/** A deleted record matches nothing. */
-export const forgetKeys = (engine: Engine, ref: RecordRef): Promise<void> => replaceKeys(engine, ref, []);
-
-async function replaceKeys({ table }: Engine, ref: RecordRef, hashes: readonly string[]): Promise<void> {
-  const own = { pk: refKey(ref), sk: 'keys' };
-  const before = ((await table.get(own))?.hashes ?? []) as readonly string[];
-  const entry = (hash: string) => ({ pk: entryKey(ref.system, ref.pair, hash), sk: ref.id });
-  const writes: Write[] = [
-    ...hashes.filter((hash) => !before.includes(hash)).map((hash): Write => ({ put: entry(hash) })),
-    ...before.filter((hash) => !hashes.includes(hash)).map((hash): Write => ({ delete: entry(hash) })),
-  ];
-  if (writes.length > 0) await table.write([...writes, { put: { ...own, hashes } }]);
-}
-
-/** The ids of all records of one system that have this key. */
+/** The ids of all records of one system that have this key, linked ones included; undefined when they are too many to look at. */
 export async function holdersOf(
   engine: Engine,
   system: System,
   pair: Pair,
   key: MatchKey,
-): Promise<readonly string[]> {
+): Promise<readonly string[] | undefined> {
   const items = await engine.table.query(entryKey(system, pair, hashOf(engine, key)), { limit: holderLimit });
-  return items.map((item) => item.sk);
+  return items.length < holderLimit ? items.map((item) => item.sk) : undefined;
 }

@@ -1,5 +1,5 @@
 import { historyLimit, type Link, type Outcome, refOf } from '../domain/link.ts';
-import { type RecordRef, refKey } from '../domain/record.ts';
+import { type Pair, type RecordRef, refKey } from '../domain/record.ts';
 import type { Item, Key, Table, Write, WriteResult } from './ports.ts';
 
 /** Version of the stored form of a link. Newer code reads older forms; older code refuses newer ones. */
@@ -26,11 +26,34 @@ export async function counterpartOf(table: Table, ref: RecordRef): Promise<strin
   return String(ref.system === 'wave' ? item.customcrmId : item.waveId);
 }
 
-/** Both halves of a new link, each under the condition that its record is still unlinked. */
+const directoryKey = (link: Pick<Link, 'pair' | 'customcrmId'>): Key => ({
+  pk: `links#${link.pair}`,
+  sk: link.customcrmId,
+});
+
+/** Both halves of a new link, each under the condition that its record is still unlinked, and its entry in the directory. */
 export const newLinkWrites = (link: Link): readonly Write[] => [
   { put: toItem(link), when: 'absent' },
   { put: otherHalf(link), when: 'absent' },
+  { put: { ...directoryKey(link), waveId: link.waveId } },
 ];
+
+/** Undoes a link, unless somebody else wrote it since it was read. */
+export const endLinkWrites = (link: Link): readonly Write[] => [
+  { delete: linkKey(refOf(link, 'customcrm')), when: { equals: { revision: link.revision } } },
+  { delete: linkKey(refOf(link, 'wave')) },
+  { delete: directoryKey(link) },
+];
+
+/** Every linked pair of records, a page at a time in the order of Customcrm's ids. The directory is kept by the transactions that link. */
+export async function linkedIds(
+  table: Table,
+  pair: Pair,
+  page: { readonly after?: string; readonly limit: number },
+): Promise<readonly { readonly customcrmId: string; readonly waveId: string }[]> {
+  const items = await table.query(`links#${pair}`, page);
+  return items.map((item) => ({ customcrmId: item.sk, waveId: String(item.waveId) }));
+}
 
 /** The write that replaces a link's state, unless somebody else wrote it since it was read. */
 export const linkWrite = (before: Link, after: Omit<Link, 'revision'>): Write => ({

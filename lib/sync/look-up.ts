@@ -7,7 +7,7 @@ import { composeCreate } from '../mappings/record-plan.ts';
 import type { Engine } from './engine.ts';
 import { gatherFacts } from './facts.ts';
 import type { Intent } from './intents.ts';
-import { keysOf } from './key-index.ts';
+import { hashOf, keysOf } from './key-index.ts';
 import { counterpartOf } from './links.ts';
 import type { Call } from './ports.ts';
 
@@ -30,38 +30,60 @@ export async function lookUp(engine: Engine, origin: Snapshot, intent: Intent, c
   const creation = composeCreate(mapping, origin.system, origin.body, facts);
   const sent = 'body' in creation ? creation : undefined;
   const originKeys = keysOf(engine, origin);
-  const candidates: Snapshot[] = [];
+  const isAlike = (snapshot: Snapshot) =>
+    keysOf(engine, snapshot).some((key) =>
+      originKeys.some((own) => own.name === key.name && own.form === key.form),
+    ) ||
+    (sent !== undefined && holdsAll(mapping, target, snapshot, sent, facts));
+  return theOne(engine, intent, isAlike, sent?.rows ?? [], call);
+}
+
+/** The same, when the origin was deleted meanwhile: all that is left of it is its marker and the hashes of its match keys. */
+export const lookUpByKeys = (engine: Engine, intent: Intent, call: Call): Promise<Found> =>
+  theOne(
+    engine,
+    intent,
+    (snapshot) => keysOf(engine, snapshot).some((key) => intent.keys.includes(hashOf(engine, key))),
+    [],
+    call,
+  );
+
+/** Exactly one unlinked record, made since the create began, that carries the marker or is alike. */
+async function theOne(
+  engine: Engine,
+  intent: Intent,
+  isAlike: (snapshot: Snapshot) => boolean,
+  rows: readonly string[],
+  call: Call,
+): Promise<Found> {
+  const since = intent.startedAt - engine.settings.fenceMarginMs;
+  const marker = externalIdOf(intent.origin.id);
+  const candidates = new Map<string, Snapshot>();
   let cursor: string | undefined;
   for (let page = 0; page < pageLimit; page++) {
-    const { changes, next } = await engine.systems[target].changedSince(
-      origin.pair,
-      intent.startedAt - engine.settings.fenceMarginMs,
+    const { changes, next } = await engine.systems[otherSystem(intent.origin.system)].changedSince(
+      intent.origin.pair,
+      since,
       cursor,
       call,
     );
     for (const change of changes) {
-      if (change.state !== 'living') continue;
+      if (change.state !== 'living' || change.snapshot.createdAt < since) continue;
       const { snapshot } = change;
-      if (snapshot.createdAt < intent.startedAt - engine.settings.fenceMarginMs) continue;
-      const alike = keysOf(engine, snapshot).some((key) =>
-        originKeys.some((own) => own.name === key.name && own.form === key.form),
-      );
-      const marked = snapshot.body.ExternalId === externalIdOf(origin.id);
-      const same = sent !== undefined && holdsAll(mapping, target, snapshot, sent, facts);
-      const known = candidates.some((candidate) => candidate.id === snapshot.id);
-      if ((alike || marked || same) && !known && (await counterpartOf(engine.table, snapshot)) === undefined)
-        candidates.push(snapshot);
+      const mayBeOurs = snapshot.body.ExternalId === marker || isAlike(snapshot);
+      if (mayBeOurs && (await counterpartOf(engine.table, snapshot)) === undefined)
+        candidates.set(snapshot.id, snapshot);
     }
     cursor = next;
     if (cursor === undefined) break;
   }
   if (cursor !== undefined)
     return { found: 'ambiguous', reason: 'too many records changed since the create to look through' };
-  const [only, ...others] = candidates;
+  const [only, ...others] = candidates.values();
   if (!only) return { found: 'none' };
   if (others.length > 0)
     return { found: 'ambiguous', reason: 'more than one record may be the result of the create' };
-  return { found: 'one', snapshot: only, rows: sent?.rows ?? [] };
+  return { found: 'one', snapshot: only, rows };
 }
 
 function holdsAll(

@@ -1,7 +1,7 @@
 import { type Pair, pairs, type RecordRef } from '../domain/record.ts';
 import type { Engine } from './engine.ts';
 import { forgetKeys, indexKeys } from './key-index.ts';
-import { counterpartOf, findLink } from './links.ts';
+import { counterpartOf } from './links.ts';
 import { wake } from './parking.ts';
 import { advance, pollKey, progressOf } from './poll-progress.ts';
 import type { PollResult } from './poll-wave.ts';
@@ -69,7 +69,7 @@ async function ringForNews(
     changes.map(async (change) =>
       change.state === 'living'
         ? sight(engine, change.snapshot, taxes)
-        : { news: await isNewsOfDeletion(engine, change.ref), print: 'deleted' },
+        : { news: (await counterpartOf(engine.table, change.ref)) !== undefined, print: 'deleted' },
     ),
   );
   const doorbells = changes.flatMap((change, index): Doorbell[] =>
@@ -90,9 +90,4 @@ async function ringForNews(
 function refOf(change: Change): RecordRef {
   const { system, pair, id }: RecordRef = change.state === 'living' ? change.snapshot : change.ref;
   return { system, pair: pair as Pair, id };
-}
-
-async function isNewsOfDeletion(engine: Engine, ref: RecordRef): Promise<boolean> {
-  if ((await counterpartOf(engine.table, ref)) === undefined) return false;
-  return (await findLink(engine.table, ref))?.state !== 'unlinked';
 }

@@ -76,9 +76,11 @@ export interface WavePage {
   >;
 }
 
-/** Kept by lib/wave: one GraphQL document for all the lists named in `from`. */
+/** What only Wave is asked: several things in one GraphQL document. Kept by lib/wave. `changes` reads all the lists named in `from`. */
 export interface WaveFeed {
   changes(from: Readonly<Partial<Record<Pair, ListPosition>>>, call: Call): Promise<WavePage>;
+  /** Up to 25 records in one answer, in the order asked for. @throws as Records.read, also when one of them was not read. */
+  readTogether(refs: readonly RecordRef[], call: Call): Promise<readonly Reading[]>;
 }
 
 /** One sales tax of the Wave business. Customcrm names taxes by abbreviation, Wave by id. */

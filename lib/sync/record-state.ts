@@ -1,17 +1,22 @@
 import { type RecordRef, refKey } from '../domain/record.ts';
 import type { Engine } from './engine.ts';
-import type { Key } from './ports.ts';
+import type { Key, Write } from './ports.ts';
+
+/** What a record without a link can show, everywhere: log, metric, command line. */
+export type RecordState = 'excluded' | 'ambiguous' | 'blocked' | 'failed' | 'unlinked';
 
 const stateKey = (ref: RecordRef): Key => ({ pk: refKey(ref), sk: 'state' });
 
+export const stateWrite = ({ clock }: Engine, ref: RecordRef, state: RecordState, reason: string): Write => ({
+  put: { ...stateKey(ref), state, due: clock.now(), reason },
+});
+
 /** What an unlinked record shows, and why; undefined when nothing stands in its way any more. */
 export async function setRecordState(
-  { table, clock }: Engine,
+  engine: Engine,
   ref: RecordRef,
-  state: 'excluded' | 'ambiguous' | 'blocked' | 'failed' | undefined,
+  state: RecordState | undefined,
   reason: string,
 ): Promise<void> {
-  await table.write([
-    state ? { put: { ...stateKey(ref), state, due: clock.now(), reason } } : { delete: stateKey(ref) },
-  ]);
+  await engine.table.write([state ? stateWrite(engine, ref, state, reason) : { delete: stateKey(ref) }]);
 }

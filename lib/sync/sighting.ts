@@ -40,9 +40,7 @@ function isNews({ settings }: Engine, link: Link, system: System, cells: Cells):
   const changed = cells.some(
     ([row, cell]) => cell && prints.compare(link.agreed[system][row.id], row.id, cell.form) === 'changed',
   );
-  return (
-    changed || link.state === 'deletion-suspected' || link.state === 'unlinked' || link.ahead !== undefined
-  );
+  return changed || link.state === 'deletion-suspected' || link.ahead !== undefined;
 }
 
 const sightingKey = (ref: RecordRef) => ({ pk: refKey(ref), sk: 'sighting' });

@@ -3,6 +3,7 @@ import { RemoteUnavailableError } from '../errors.ts';
 import type { ListPosition, WaveFeed, WavePage } from '../sync/ports.ts';
 import type { WaveClient, WaveOptions } from './client.ts';
 import { type Changes, changes } from './documents.ts';
+import { readMany } from './read.ts';
 import { snapshotOf } from './snapshot.ts';
 
 /** Rows of one list in one document. Wave's maximum is not documented; 100 is known to be safe. */
@@ -11,7 +12,8 @@ const listOf = { customer: 'customers', product: 'products', order: 'invoices' }
 const unasked: ListPosition = { after: new Date(0).toISOString(), page: 1 };
 
 /** The lists of one Wave business, oldest change first. */
-export function waveFeed(client: WaveClient, { businessId }: WaveOptions): WaveFeed {
+export function waveFeed(client: WaveClient, options: WaveOptions): WaveFeed {
+  const { businessId } = options;
   return {
     async changes(from, call) {
       const at = (pair: Pair) => from[pair] ?? unasked;
@@ -39,6 +41,14 @@ export function waveFeed(client: WaveClient, { businessId }: WaveOptions): WaveF
           pairs.filter((pair) => from[pair]).map((pair) => [pair, rowsOf(business, pair)]),
         ),
       };
+    },
+    async readTogether(refs, call) {
+      const keys = refs.map(({ pair, id }) => ({ pair, id, call }));
+      const readings = await readMany(client, options, keys);
+      return readings.map((reading) => {
+        if (reading instanceof Error) throw reading;
+        return reading;
+      });
     },
   };
 }

@@ -1,7 +1,5 @@
 import DataLoader from 'dataloader';
-import type { TadaDocumentNode } from 'gql.tada';
-import { parse } from 'graphql';
-import { type Body, type Pair, pairs, type Snapshot } from '../domain/record.ts';
+import type { Body, Pair, Snapshot } from '../domain/record.ts';
 import {
   RemoteMissingError,
   RemoteOutcomeUnknownError,
@@ -10,7 +8,7 @@ import {
 } from '../errors.ts';
 import { scrub } from '../remote-failure.ts';
 import type { Call, Reading, Records } from '../sync/ports.ts';
-import { unreadable, type WaveAnswer, type WaveClient, type WaveError, type WaveOptions } from './client.ts';
+import { unreadable, type WaveAnswer, type WaveClient, type WaveOptions } from './client.ts';
 import * as documents from './documents.ts';
 import { waveFeed } from './feed.ts';
 import {
@@ -21,10 +19,8 @@ import {
   type ProductCreate,
   productInput,
 } from './inputs.ts';
+import { type ReadKey, readBatch, readMany, reasonOf } from './read.ts';
 import { snapshotOf } from './snapshot.ts';
-
-/** Records that one document reads, one alias each. */
-const readBatch = 25;
 
 /** The records of one Wave business. */
 export function waveRecords(client: WaveClient, options: WaveOptions): Records {
@@ -51,12 +47,6 @@ export function waveRecords(client: WaveClient, options: WaveOptions): Records {
   };
 }
 
-interface ReadKey {
-  readonly pair: Pair;
-  readonly id: string;
-  readonly call: Call;
-}
-
 /** Reads that are asked for in one tick share one document, an alias each. Nothing is cached. */
 function readLoader(client: WaveClient, options: WaveOptions): DataLoader<ReadKey, Reading> {
   return new DataLoader<ReadKey, Reading>((keys) => readMany(client, options, keys), {
@@ -64,96 +54,6 @@ function readLoader(client: WaveClient, options: WaveOptions): DataLoader<ReadKe
     maxBatchSize: readBatch,
   });
 }
-
-const fieldOf = { customer: 'customer', product: 'product', order: 'invoice' } as const;
-const fragmentOf = {
-  customer: documents.customerFields,
-  product: documents.productFields,
-  order: documents.invoiceFields,
-};
-const fragmentName = {
-  customer: 'CustomerFields',
-  product: 'ProductFields',
-  order: 'InvoiceFields',
-} as const;
-
-type ReadData = { readonly business: Readonly<Record<string, unknown>> | null };
-const readDocuments = new Map<string, TadaDocumentNode<ReadData, Record<string, string>>>();
-
-/** One aliased field a record, of the same typed fragments that every document uses; one document for each list of pairs. */
-function readDocument(kinds: readonly Pair[]): TadaDocumentNode<ReadData, Record<string, string>> {
-  const shape = kinds.join(' ');
-  const known = readDocuments.get(shape);
-  if (known) return known;
-  const fields = kinds.map(
-    (pair, index) => `r${index}: ${fieldOf[pair]}(id: $id${index}) { ...${fragmentName[pair]} }`,
-  );
-  const variables = kinds.map((_, index) => `$id${index}: ID!`);
-  const query = parse(
-    `query Read($business: ID!, ${variables.join(', ')}) { business(id: $business) { id ${fields.join(' ')} } }`,
-  );
-  const fragments = pairs
-    .filter((pair) => kinds.includes(pair))
-    .flatMap((pair) => fragmentOf[pair].definitions);
-  const document = {
-    kind: 'Document',
-    definitions: [...query.definitions, ...fragments],
-  } as unknown as TadaDocumentNode<ReadData, Record<string, string>>;
-  readDocuments.set(shape, document);
-  return document;
-}
-
-async function readMany(
-  client: WaveClient,
-  { businessId }: WaveOptions,
-  keys: readonly ReadKey[],
-): Promise<readonly (Reading | Error)[]> {
-  const [first] = keys;
-  if (!first) return [];
-  const variables = {
-    business: businessId,
-    ...Object.fromEntries(keys.map((key, index) => [`id${index}`, key.id])),
-  };
-  const call = { ...first.call, deadline: Math.min(...keys.map((key) => key.call.deadline)) };
-  const answer = await client(readDocument(keys.map((key) => key.pair)), variables, 'read', call).catch(
-    (error: Error) => error,
-  );
-  return keys.map((key, index) =>
-    answer instanceof Error ? answer : readingOf(answer, key, `r${index}`, businessId),
-  );
-}
-
-/** Each alias is judged on its own: any error under its path means that this record was not read. */
-function readingOf(
-  answer: WaveAnswer<ReadData>,
-  { pair, id }: ReadKey,
-  alias: string,
-  businessId: string,
-): Reading | Error {
-  const own = answer.errors.filter((error) => error.path?.[1] === alias);
-  const general = answer.errors.filter((error) => error.path == null || error.path.length < 2);
-  const business = answer.data?.business;
-  if (business?.id !== businessId)
-    return new RemoteUnavailableError('wave', reasonOf(general, 'the business is not in the answer'));
-  const notFound =
-    own.length > 0 &&
-    own.every((error) => error.extensions?.code === 'NOT_FOUND' && error.path?.length === 2);
-  const record = business[alias];
-  if (notFound && record == null) return { state: 'not-found' };
-  if (own.length > 0 || general.length > 0)
-    return new RemoteUnavailableError('wave', reasonOf([...own, ...general], 'a part was not read'));
-  if (record === null) return { state: 'not-found' };
-  const snapshot = snapshotOf(pair, record);
-  if (snapshot?.id !== id)
-    return new RemoteUnavailableError('wave', 'the record in the answer is not the one that was asked for');
-  return { state: 'living', snapshot };
-}
-
-const reasonOf = (errors: readonly WaveError[], otherwise: string): string =>
-  errors
-    .map(({ extensions }) => [extensions?.code, extensions?.id].filter(Boolean).join(' '))
-    .filter(Boolean)
-    .join('; ') || otherwise;
 
 interface Outcome {
   readonly didSucceed: boolean;

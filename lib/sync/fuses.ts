@@ -1,0 +1,111 @@
+import { parseRef, type RecordRef, refKey } from '../domain/record.ts';
+import type { Engine } from './engine.ts';
+import { wake } from './parking.ts';
+import type { Key, Write } from './ports.ts';
+
+/** What a fuse watches: records going out of use, values going empty, and rows written to and fro. */
+export const fuseNames = ['deletions', 'emptied', 'loop'] as const;
+export type FuseName = (typeof fuseNames)[number];
+
+/** How much is counted, ms. */
+const windowMs = 3600_000;
+/** Tries against other workers that count at the same time. */
+const tries = 5;
+/** Records that one release or rejection frees; run it again for more. */
+const freeLimit = 1000;
+
+/** How a record passes a fuse: freely, not at all for now, or never (a person said no). */
+export type Passage = 'passes' | 'waits' | 'rejected';
+
+interface Window {
+  readonly revision: number;
+  /** What was counted, by record: a repeated attempt does not count twice. */
+  readonly counted: Readonly<Record<string, { readonly at: number; readonly amount: number }>>;
+  /** Since when nothing passes (ms). */
+  readonly blownAt?: number;
+}
+
+const windowKey = (name: FuseName): Key => ({ pk: `fuse#${name}`, sk: 'window' });
+const rulingKey = (ref: RecordRef, name: FuseName): Key => ({ pk: refKey(ref), sk: `ruling#${name}` });
+
+/** The cause key under which records wait for this fuse. */
+export const fuseCause = (name: FuseName): string => `fuse#${name}`;
+
+/** Counts `amount` for this record. Beyond the limit of an hour the fuse blows, and everything waits until a person has looked. */
+export async function passFuse(
+  engine: Engine,
+  name: FuseName,
+  ref: RecordRef,
+  amount: number,
+): Promise<Passage> {
+  const ruling = await rulingOn(engine, name, ref);
+  if (ruling) return ruling;
+  for (let attempt = 0; attempt < tries; attempt++) {
+    const now = engine.clock.now();
+    const before = await windowOf(engine, name);
+    if (before.blownAt !== undefined) return 'waits';
+    const counted = countedWith(before, ref, amount, now);
+    const sum = Object.values(counted).reduce((total, entry) => total + entry.amount, 0);
+    const blows = sum > engine.settings.fuseLimit;
+    const after: Window = blows
+      ? { ...before, revision: before.revision + 1, blownAt: now }
+      : { revision: before.revision + 1, counted };
+    if (!(await engine.table.write([windowWrite(name, before, after)])).done) continue;
+    if (!blows) return 'passes';
+    const { system, pair, id } = ref;
+    engine.report({ message: 'fuse blown', system, pair, id, eventId: name, because: fuseCause(name) });
+    return 'waits';
+  }
+  return 'waits';
+}
+
+/** What a person said about this record, asked once. */
+export async function rulingOn(
+  { table }: Engine,
+  name: FuseName,
+  ref: RecordRef,
+): Promise<'passes' | 'rejected' | undefined> {
+  const ruling = await table.get(rulingKey(ref, name));
+  if (!ruling) return undefined;
+  await table.write([{ delete: rulingKey(ref, name) }]);
+  return ruling.released === true ? 'passes' : 'rejected';
+}
+
+async function windowOf({ table }: Engine, name: FuseName): Promise<Window> {
+  const item = await table.get(windowKey(name));
+  return (item?.window as Window | undefined) ?? { revision: 0, counted: {} };
+}
+
+function countedWith({ counted }: Window, ref: RecordRef, amount: number, now: number): Window['counted'] {
+  const recent = Object.entries(counted).filter(([, entry]) => entry.at > now - windowMs);
+  return { ...Object.fromEntries(recent), [refKey(ref)]: { at: now, amount } };
+}
+
+const windowWrite = (name: FuseName, before: Window, after: Window): Write => ({
+  put: { ...windowKey(name), revision: after.revision, window: after },
+  when: before.revision === 0 ? 'absent' : { equals: { revision: before.revision } },
+});
+
+/** Blows a fuse for a reason that is no count: an empty list, everything changed at once. */
+export async function blowFuse(engine: Engine, name: FuseName): Promise<void> {
+  const before = await windowOf(engine, name);
+  if (before.blownAt !== undefined) return;
+  const after = { ...before, revision: before.revision + 1, blownAt: engine.clock.now() };
+  await engine.table.write([windowWrite(name, before, after)]);
+}
+
+/** Since when the fuse is blown (ms), or undefined while everything passes. */
+export const blownSince = async (engine: Engine, name: FuseName): Promise<number | undefined> =>
+  (await windowOf(engine, name)).blownAt;
+
+/** Replaces the fuse. What waits behind it goes on (`released`), or stays as it is until it changes again. Answers how many. */
+export async function mendFuse(engine: Engine, name: FuseName, released: boolean): Promise<number> {
+  const waiting = await engine.table.query(`parked#${fuseCause(name)}`, { limit: freeLimit });
+  for (const item of waiting)
+    await engine.table.write([{ put: { ...rulingKey(parseRef(item.sk), name), released } }]);
+  const before = await windowOf(engine, name);
+  if (before.revision > 0)
+    await engine.table.write([windowWrite(name, before, { revision: before.revision + 1, counted: {} })]);
+  await wake(engine, fuseCause(name));
+  return waiting.length;
+}

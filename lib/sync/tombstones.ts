@@ -1,0 +1,33 @@
+import type { Link } from '../domain/link.ts';
+import { parseRef, type RecordRef, refKey } from '../domain/record.ts';
+import type { Key, Table, Write } from './ports.ts';
+
+/** What a link left behind: it forbids a new counterpart for the deleted record, and for the survivor one that nobody asked for. */
+export interface Tombstone {
+  readonly kind: 'deleted' | 'survivor';
+  readonly other: RecordRef;
+  /** The link as it was, so that a record that lives again finds its agreed state. */
+  readonly link: Link;
+  /** ms since 1970. */
+  readonly at: number;
+}
+
+const tombstoneKey = (ref: RecordRef): Key => ({ pk: refKey(ref), sk: 'tombstone' });
+
+export const tombstoneWrite = (ref: RecordRef, { kind, other, link, at }: Tombstone): Write => ({
+  put: { ...tombstoneKey(ref), kind, other: refKey(other), link, at },
+});
+
+export const removeTombstone = (ref: RecordRef): Write => ({ delete: tombstoneKey(ref) });
+
+/** Consistent. */
+export async function tombstoneOf(table: Table, ref: RecordRef): Promise<Tombstone | undefined> {
+  const item = await table.get(tombstoneKey(ref));
+  if (!item) return undefined;
+  return {
+    kind: item.kind === 'deleted' ? 'deleted' : 'survivor',
+    other: parseRef(String(item.other)),
+    link: item.link as Link,
+    at: Number(item.at),
+  };
+}

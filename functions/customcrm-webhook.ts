@@ -1,11 +1,11 @@
 import type { APIGatewayProxyHandlerV2 } from 'aws-lambda';
-import { createApp } from '../lib/app.ts';
-import { loadConfig } from '../lib/config.ts';
+import { currentApp } from '../lib/app.ts';
 import { rawBodyOf } from '../lib/http-event.ts';
-
-const app = createApp(loadConfig(process.env));
 
 /** Takes a signed webhook of Customcrm and queues the doorbell. */
 export const handler: APIGatewayProxyHandlerV2 = async (event) => ({
-  statusCode: await app.customcrmWebhook({ rawBody: rawBodyOf(event), headers: event.headers }),
+  statusCode: await (await currentApp()).customcrmWebhook({
+    rawBody: rawBodyOf(event),
+    headers: event.headers,
+  }),
 });

@@ -1,9 +1,6 @@
 import type { ScheduledHandler } from 'aws-lambda';
-import { createApp } from '../lib/app.ts';
-import { loadConfig } from '../lib/config.ts';
-
-const app = createApp(loadConfig(process.env));
+import { currentApp } from '../lib/app.ts';
 
 /** Rings again for records that have waited longer than their cause allows. */
 export const handler: ScheduledHandler = async (_event, context) =>
-  app.janitor(context.getRemainingTimeInMillis());
+  (await currentApp()).janitor(context.getRemainingTimeInMillis());

@@ -1,9 +1,6 @@
 import type { ScheduledHandler } from 'aws-lambda';
-import { createApp } from '../lib/app.ts';
-import { loadConfig } from '../lib/config.ts';
-
-const app = createApp(loadConfig(process.env));
+import { currentApp } from '../lib/app.ts';
 
 /** Asks Wave what changed and rings for real differences. */
 export const handler: ScheduledHandler = async (_event, context) =>
-  app.wavePoll(context.getRemainingTimeInMillis());
+  (await currentApp()).wavePoll(context.getRemainingTimeInMillis());

@@ -1,12 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { parseDoorbell, sqsQueue } from './aws/change-queue.ts';
+import { parametersUnder } from './aws/parameters.ts';
 import { dynamoTable } from './aws/table.ts';
-import type { Config } from './config.ts';
+import { type Config, loadConfig } from './config.ts';
 import { customcrmRecords } from './customcrm/records.ts';
 import { readCustomcrmWebhook } from './customcrm/webhook.ts';
 import type { System } from './domain/record.ts';
 import type { Delivery, Headers } from './domain/webhook.ts';
 import { log } from './log.ts';
+import { count, countOutcome, sendMetrics } from './metrics.ts';
 import type { Engine } from './sync/engine.ts';
 import { handleBatch, type Message } from './sync/handle-batch.ts';
 import { tidy } from './sync/janitor.ts';
@@ -56,6 +58,20 @@ export interface App {
   readonly markFailed: (messages: readonly QueueMessage[]) => Promise<readonly string[]>;
 }
 
+let current: { readonly values: string; readonly app: App } | undefined;
+
+/**
+ * The app of this container. Secrets come from Parameter Store when `PARAMETERS_PATH` is set, and a rotated one makes a new app without
+ * a deployment. @throws SettingsError
+ */
+export async function currentApp(env: NodeJS.ProcessEnv = process.env): Promise<App> {
+  const secrets = env.PARAMETERS_PATH ? await parametersUnder(env.PARAMETERS_PATH) : {};
+  const settings = { ...env, ...secrets };
+  const values = JSON.stringify(secrets);
+  if (current?.values !== values) current = { values, app: createApp(loadConfig(settings)) };
+  return current.app;
+}
+
 /** Wires the use cases to the real adapters: the only place that knows them all. */
 export function createApp(config: Config): App {
   const engine = engineOf(config);
@@ -68,8 +84,13 @@ export function createApp(config: Config): App {
     ({ rawBody, headers }: WebhookRequest): Promise<number> =>
       rawBody.length > bodyLimit
         ? Promise.resolve(413)
-        : receive(engine, system, read(rawBody, headers, secretsOf[system], Date.now()), log);
-  return {
+        : receive(engine, system, read(rawBody, headers, secretsOf[system], Date.now()), log).then(
+            (status) => {
+              if (status === 202) count('ChangesTaken');
+              return status;
+            },
+          );
+  return measured({
     customcrmWebhook: webhook('customcrm', readCustomcrmWebhook),
     waveWebhook: webhook('wave', readWaveWebhook),
     applyChanges: (messages, remainingMs) =>
@@ -80,8 +101,30 @@ export function createApp(config: Config): App {
       ),
     wavePoll: (remainingMs) =>
       repeatedly(config.WAVE_POLL_INTERVAL_SECONDS, remainingMs, 'wave', (call) => pollWave(engine, call)),
-    janitor: async () => log('info', { message: 'janitor ran', ...(await tidy(engine)) }),
+    async janitor() {
+      const tidied = await tidy(engine);
+      count('OldestIntentMs', tidied.oldestIntentMs);
+      for (const age of tidied.pollAgesMs) count('PollAgeMs', age);
+      log('info', { message: 'janitor ran', woken: tidied.woken, intents: tidied.intents });
+    },
     markFailed: (messages) => eachReadable(messages, (readable) => markFailed(engine, readable)),
+  });
+}
+
+/** Every invocation sends what it counted, however it ends. */
+function measured(app: App): App {
+  const sent =
+    <Args extends unknown[], Answer>(run: (...args: Args) => Promise<Answer>) =>
+    (...args: Args): Promise<Answer> =>
+      run(...args).finally(sendMetrics);
+  return {
+    customcrmWebhook: sent(app.customcrmWebhook),
+    waveWebhook: sent(app.waveWebhook),
+    applyChanges: sent(app.applyChanges),
+    customcrmPoll: sent(app.customcrmPoll),
+    wavePoll: sent(app.wavePoll),
+    janitor: sent(app.janitor),
+    markFailed: sent(app.markFailed),
   };
 }
 
@@ -133,6 +176,9 @@ async function repeatedly(
   }
 }
 
+/** Outcomes that a person should look at. */
+const alarming = new Set(['change failed', 'record failed', 'fuse blown']);
+
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 function engineOf(config: Config): Engine {
@@ -162,7 +208,10 @@ function engineOf(config: Config): Engine {
     },
     clock: { now: Date.now, sleep },
     newId: randomUUID,
-    report: (line) => log(line.message === 'change failed' ? 'error' : 'info', line),
+    report(line) {
+      log(alarming.has(line.message) ? 'error' : 'info', line);
+      countOutcome(line);
+    },
     settings: engineSettings(config),
   };
 }

@@ -1,12 +1,23 @@
+import { systems } from '../domain/record.ts';
 import type { Engine } from './engine.ts';
 import type { Intent } from './intents.ts';
 import { wakeOverdue } from './parking.ts';
+import { progressOf } from './poll-progress.ts';
 
 /** Intents that one run rings for. */
 const intentLimit = 200;
 
+export interface Tidied {
+  readonly woken: number;
+  /** Creates that were rung for because their outcome stayed unknown. */
+  readonly intents: number;
+  readonly oldestIntentMs: number;
+  /** How long ago each system was last read completely. */
+  readonly pollAgesMs: readonly number[];
+}
+
 /** Re-rings what has waited longer than its cause allows, and resumes intents whose outcome stayed unknown. */
-export async function tidy(engine: Engine): Promise<{ readonly woken: number; readonly intents: number }> {
+export async function tidy(engine: Engine): Promise<Tidied> {
   const woken = await wakeOverdue(engine);
   const items = await engine.table.byState(
     'intent',
@@ -19,5 +30,13 @@ export async function tidy(engine: Engine): Promise<{ readonly woken: number; re
       { ...origin, eventId: `intent:${engine.newId()}`, at: engine.clock.now() },
     ]);
   }
-  return { woken, intents: items.length };
+  const now = engine.clock.now();
+  const [oldest] = await engine.table.byState('intent', now, 1);
+  const polled = await Promise.all(systems.map((system) => progressOf(engine, system)));
+  return {
+    woken,
+    intents: items.length,
+    oldestIntentMs: oldest ? now - (oldest.intent as Intent).startedAt : 0,
+    pollAgesMs: polled.filter(({ completeAt }) => completeAt > 0).map(({ completeAt }) => now - completeAt),
+  };
 }

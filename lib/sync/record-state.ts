@@ -20,3 +20,11 @@ export async function setRecordState(
 ): Promise<void> {
   await engine.table.write([state ? stateWrite(engine, ref, state, reason) : { delete: stateKey(ref) }]);
 }
+
+export async function recordStateOf(
+  { table }: Engine,
+  ref: RecordRef,
+): Promise<{ readonly state: RecordState; readonly reason: string } | undefined> {
+  const item = await table.get(stateKey(ref));
+  return item && { state: item.state as RecordState, reason: String(item.reason) };
+}

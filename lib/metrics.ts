@@ -1,0 +1,83 @@
+import { Metrics, MetricUnit } from '@aws-lambda-powertools/metrics';
+import type { OutcomeLine } from './sync/engine.ts';
+
+/** Every metric that is ever sent, with its unit. The dashboard and the alarms name these and no other; a test says so. */
+export const metricUnits = {
+  ChangesTaken: MetricUnit.Count,
+  ChangesApplied: MetricUnit.Count,
+  NothingToDo: MetricUnit.Count,
+  Created: MetricUnit.Count,
+  Linked: MetricUnit.Count,
+  Unlinked: MetricUnit.Count,
+  Blocked: MetricUnit.Count,
+  Conflicts: MetricUnit.Count,
+  Held: MetricUnit.Count,
+  Ambiguous: MetricUnit.Count,
+  Waiting: MetricUnit.Count,
+  Failed: MetricUnit.Count,
+  FuseTrips: MetricUnit.Count,
+  ReconnectNeeded: MetricUnit.Count,
+  LagMs: MetricUnit.Milliseconds,
+  ReadToWriteMs: MetricUnit.Milliseconds,
+  OldestIntentMs: MetricUnit.Milliseconds,
+  PollAgeMs: MetricUnit.Milliseconds,
+  WaveRequests: MetricUnit.Count,
+  WaveSlotsLeft: MetricUnit.Count,
+  SweepRepairs: MetricUnit.Count,
+} as const;
+export type MetricName = keyof typeof metricUnits;
+
+export const metricsNamespace = 'CustomcrmWaveSync';
+
+const metrics = new Metrics({
+  namespace: metricsNamespace,
+  serviceName: process.env.STAGE ?? 'local',
+});
+
+/** Adds to the metrics of this invocation; {@link sendMetrics} sends them. */
+export const count = (name: MetricName, value = 1): void =>
+  void metrics.addMetric(name, metricUnits[name], value);
+
+const metricOf: Readonly<Record<string, MetricName>> = {
+  'change applied': 'ChangesApplied',
+  'nothing to do': 'NothingToDo',
+  'counterpart created': 'Created',
+  'records linked': 'Linked',
+  'record unlinked': 'Unlinked',
+  'change blocked': 'Blocked',
+  'record blocked': 'Blocked',
+  'record ambiguous': 'Ambiguous',
+  'change held': 'Held',
+  'change failed': 'Failed',
+  'record failed': 'Failed',
+  'fuse blown': 'FuseTrips',
+};
+/** What a link shows after it was worked on. */
+const metricOfState: Readonly<Record<string, MetricName>> = {
+  conflict: 'Conflicts',
+  held: 'Held',
+  blocked: 'Blocked',
+};
+
+/** Counts one outcome. Its lag counts only when something arrived. */
+export function countOutcome({ message, because = '', lagMs, readToWriteMs }: OutcomeLine): void {
+  if (message === 'record waits') countWaiting(because);
+  const name = metricOf[message];
+  if (name) count(name);
+  const state = metricOfState[because];
+  if (state && state !== name) count(state);
+  if (lagMs !== undefined && (name === 'ChangesApplied' || name === 'Created')) count('LagMs', lagMs);
+  if (readToWriteMs !== undefined) count('ReadToWriteMs', readToWriteMs);
+}
+
+/** Records that wait, by cause: a dimension of its own, so that each cause has its own curve. */
+function countWaiting(cause: string): void {
+  const single = metrics.singleMetric();
+  single.addDimension('cause', cause);
+  single.addMetric('Waiting', metricUnits.Waiting, 1);
+}
+
+/** Writes one line in CloudWatch's embedded metric format, when there is anything to say. */
+export const sendMetrics = (): void => {
+  if (metrics.hasStoredMetrics()) metrics.publishStoredMetrics();
+};

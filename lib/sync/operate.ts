@@ -1,0 +1,89 @@
+import type { ConflictPolicy } from '../domain/policy.ts';
+import { type RecordRef, refKey, type System } from '../domain/record.ts';
+import { RemoteRejectedError } from '../errors.ts';
+import { putCell, setPath } from '../mappings/mapping.ts';
+import { mappings } from '../mappings/pairs.ts';
+import { losersOf } from './conflict-log.ts';
+import type { Engine, Handled } from './engine.ts';
+import { gatherFacts } from './facts.ts';
+import { handleDoorbell } from './handle-doorbell.ts';
+import { findLink, linkWrite } from './links.ts';
+import type { Call, Doorbell } from './ports.ts';
+import { setRecordState } from './record-state.ts';
+
+// What a person does about one record from the command line. Everything goes the way that a doorbell goes.
+
+const doorbellOf = ({ clock, newId }: Engine, { system, pair, id }: RecordRef): Doorbell => ({
+  system,
+  pair,
+  id,
+  eventId: `operator:${newId()}`,
+  at: clock.now(),
+});
+
+/** A person says which side's value stays, for one row or for all that are held or in conflict. */
+export function resolve(
+  engine: Engine,
+  ref: RecordRef,
+  keep: System,
+  row: string | undefined,
+  call: Call,
+): Promise<Handled> {
+  const decided =
+    (otherwise: Engine['settings']['conflict']): Engine['settings']['conflict'] =>
+    (pair, id): ConflictPolicy =>
+      row === undefined || row === id ? keep : otherwise(pair, id);
+  const { conflict, firstLink } = engine.settings;
+  const settings = { ...engine.settings, conflict: decided(conflict), firstLink: decided(firstLink) };
+  return handleDoorbell({ ...engine, settings }, doorbellOf(engine, ref), call);
+}
+
+/** Tries again what was refused or failed, although nothing changed. */
+export async function retry(engine: Engine, ref: RecordRef): Promise<void> {
+  const link = await findLink(engine.table, ref);
+  if (link?.refused !== undefined) {
+    const { refused: _refused, ...open } = link;
+    await engine.table.write([linkWrite(link, open)]);
+  }
+  await setRecordState(engine, ref, undefined, '');
+  await engine.queues[ref.system].ring([doorbellOf(engine, ref)]);
+}
+
+/** Puts a value that lost a conflict back into its own system, as an edit made now: it then arrives on the other side. */
+export async function restoreLoser(
+  engine: Engine,
+  ref: RecordRef,
+  at: number,
+  row: string,
+  call: Call,
+): Promise<'restored' | 'not found'> {
+  const link = await findLink(engine.table, ref);
+  if (!link) return 'not found';
+  const main: RecordRef = { system: 'customcrm', pair: ref.pair, id: link.customcrmId };
+  const losers = await losersOf(engine.table, engine.settings.keys, main, engine.clock.now());
+  const loser = losers.find((each) => each.at === at && each.row === row);
+  const rule = mappings[ref.pair].rows(engine.settings.mapping).find(({ id }) => id === row);
+  if (!loser || !rule) return 'not found';
+  const id = loser.system === 'customcrm' ? link.customcrmId : link.waveId;
+  const reading = await engine.systems[loser.system].read(ref.pair, id, call);
+  if (reading.state !== 'living') return 'not found';
+  const { snapshot } = reading;
+  const facts = await gatherFacts(engine, ref.pair, { [loser.system]: snapshot.body }, call);
+  const put = putCell(rule, loser.system, loser.value as never, snapshot.body, facts);
+  if (!('cell' in put))
+    throw new RemoteRejectedError(loser.system, 'blocked' in put ? put.blocked : 'a parent is not linked');
+  const next = setPath(snapshot.body, rule[loser.system], put.cell);
+  await engine.systems[loser.system].update(ref.pair, snapshot, next, [rule[loser.system]], call);
+  await engine.queues[loser.system].ring([doorbellOf(engine, { system: loser.system, pair: ref.pair, id })]);
+  return 'restored';
+}
+
+/** Everything about one record that could be personal, gone: lost values and history. The link itself stays. */
+export async function forget(engine: Engine, ref: RecordRef): Promise<number> {
+  const link = await findLink(engine.table, ref);
+  const main = link ? { ...ref, system: 'customcrm' as const, id: link.customcrmId } : ref;
+  const losers = await engine.table.query(refKey(main), { prefix: 'loser#', limit: 1000 });
+  for (const { pk, sk } of losers) await engine.table.write([{ delete: { pk, sk } }]);
+  if (link) await engine.table.write([linkWrite(link, { ...link, history: [] })]);
+  return losers.length;
+}

@@ -3,6 +3,7 @@ import { parseDoorbell, sqsQueue } from './aws/change-queue.ts';
 import { parametersUnder } from './aws/parameters.ts';
 import { dynamoTable } from './aws/table.ts';
 import { type Config, loadConfig } from './config.ts';
+import { type CustomcrmClient, customcrmClient } from './customcrm/client.ts';
 import { customcrmRecords } from './customcrm/records.ts';
 import { readCustomcrmWebhook } from './customcrm/webhook.ts';
 import type { System } from './domain/record.ts';
@@ -17,7 +18,7 @@ import { pollCustomcrm } from './sync/poll-customcrm.ts';
 import { type PollResult, pollWave } from './sync/poll-wave.ts';
 import type { Call } from './sync/ports.ts';
 import { receive } from './sync/receive-webhook.ts';
-import { waveClient } from './wave/client.ts';
+import { type WaveClient, type WaveOptions, waveClient } from './wave/client.ts';
 import { waveFeed } from './wave/feed.ts';
 import { waveRecords } from './wave/records.ts';
 import { waveTaxes } from './wave/taxes.ts';
@@ -74,7 +75,7 @@ export async function currentApp(env: NodeJS.ProcessEnv = process.env): Promise<
 
 /** Wires the use cases to the real adapters: the only place that knows them all. */
 export function createApp(config: Config): App {
-  const engine = engineOf(config);
+  const { engine } = connect(config);
   const secretsOf = { customcrm: config.CUSTOMCRM_WEBHOOK_SECRET, wave: config.WAVE_WEBHOOK_SECRET };
   const webhook =
     (
@@ -181,7 +182,17 @@ const alarming = new Set(['change failed', 'record failed', 'fuse blown']);
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-function engineOf(config: Config): Engine {
+/** The engine, and the two clients below it for what only an operator asks. */
+export interface Connections {
+  readonly config: Config;
+  readonly engine: Engine;
+  readonly customcrm: CustomcrmClient;
+  readonly wave: WaveClient;
+  readonly waveOptions: WaveOptions;
+}
+
+/** Connects to everything that the settings name. Opens nothing yet. */
+export function connect(config: Config): Connections {
   const waveOptions = {
     url: config.WAVE_API_URL,
     accessToken: async () => config.WAVE_ACCESS_TOKEN,
@@ -190,13 +201,14 @@ function engineOf(config: Config): Engine {
     incomeAccountId: config.WAVE_INCOME_ACCOUNT_ID,
   };
   const client = waveClient(waveOptions);
-  return {
+  const customcrm = customcrmClient({
+    url: config.CUSTOMCRM_API_URL,
+    token: config.CUSTOMCRM_API_TOKEN,
+    timeoutMs: requestTimeoutMs,
+  });
+  const engine: Engine = {
     systems: {
-      customcrm: customcrmRecords({
-        url: config.CUSTOMCRM_API_URL,
-        token: config.CUSTOMCRM_API_TOKEN,
-        timeoutMs: requestTimeoutMs,
-      }),
+      customcrm: customcrmRecords(customcrm),
       wave: waveRecords(client, waveOptions),
     },
     feed: waveFeed(client, waveOptions),
@@ -214,6 +226,7 @@ function engineOf(config: Config): Engine {
     },
     settings: engineSettings(config),
   };
+  return { config, engine, customcrm, wave: client, waveOptions };
 }
 
 const engineSettings = (config: Config): Engine['settings'] => ({

@@ -2,7 +2,7 @@ import DataLoader from 'dataloader';
 import type { Body, Pair, Snapshot } from '../domain/record.ts';
 import { RemoteOutcomeUnknownError, RemoteUnavailableError } from '../errors.ts';
 import type { Call, Change, Reading, Records } from '../sync/ports.ts';
-import { type CustomcrmClient, type CustomcrmOptions, customcrmClient } from './client.ts';
+import type { CustomcrmClient } from './client.ts';
 import { pageSchema, recordSchemas } from './schema.ts';
 
 /** Rows of one page of a list; the contract allows 200. */
@@ -12,8 +12,7 @@ const idsLimit = 100;
 const paths = { customer: 'customers', product: 'products', order: 'orders' } as const;
 
 /** The records of a CRM that keeps the contract in docs/customcrm-openapi.yaml. */
-export function customcrmRecords(options: CustomcrmOptions): Records {
-  const client = customcrmClient(options);
+export function customcrmRecords(client: CustomcrmClient): Records {
   const loader = readLoader(client);
   return {
     system: 'customcrm',

@@ -1,0 +1,102 @@
+import type { Handled } from '../sync/engine.ts';
+import type { Overview, ShownRecord } from '../sync/overview.ts';
+import type { ShownDetail } from '../sync/show-record.ts';
+import type { Finding } from './check.ts';
+import { ago, columns } from './columns.ts';
+
+// How the command line shows what it found, for people.
+
+export const findings = (all: readonly Finding[]): string =>
+  columns(
+    ['', 'what', 'finding'],
+    all.map(({ ok, what, say }) => [ok ? 'ok' : '!!', what, say]),
+  );
+
+export const records = (all: readonly ShownRecord[]): string =>
+  all.length === 0
+    ? 'None.'
+    : columns(
+        ['pair', 'system', 'id', 'since', 'reason'],
+        all.map(({ ref, since, reasons }) => [
+          ref.pair,
+          ref.system,
+          ref.id,
+          ago(Date.now() - since),
+          reasons.join('; '),
+        ]),
+      );
+
+export function overview(found: Overview): string {
+  const counts = (of: Readonly<Record<string, number>>) =>
+    Object.entries(of)
+      .filter(([, count]) => count > 0)
+      .map(([name, count]) => `${count} ${name}`)
+      .join(', ') || 'none';
+  const polled = (ms: number | undefined) => (ms === undefined ? 'never' : `${ago(ms)} ago`);
+  return columns(
+    ['', ''],
+    [
+      ['linked', counts(found.linked)],
+      ['shown', counts(found.states)],
+      ['waiting', counts(found.waiting)],
+      [
+        'open creates',
+        found.intents.open === 0 ? 'none' : `${found.intents.open}, oldest ${ago(found.intents.oldestMs)}`,
+      ],
+      ['Customcrm read', polled(found.polledAgoMs.customcrm)],
+      ['Wave read', polled(found.polledAgoMs.wave)],
+      ['blown fuses', found.blownFuses.join(', ') || 'none'],
+    ],
+  ).trimStart();
+}
+
+export function detail(found: ShownDetail): string {
+  const { link, state, waits } = found;
+  const facts = [
+    link ? `link ${link.id}: customcrm ${link.customcrmId} <-> wave ${link.waveId}` : 'not linked',
+    `state: ${link?.state ?? state?.state ?? '-'}${reasonText(link?.reasons ?? (state ? [state.reason] : []))}`,
+    ...(waits ? [`waits for ${waits.cause} since ${ago(Date.now() - waits.since)}`] : []),
+    ...(found.openIntent ? ['a create is under way, its outcome is not known yet'] : []),
+    ...(found.tombstone ? [`tombstone: ${found.tombstone}`] : []),
+  ];
+  const values = columns(
+    ['property', 'way', 'customcrm', 'wave', 'changed since agreed'],
+    found.rows.map(({ row, direction, customcrm, wave, changed }) => [
+      row,
+      { both: '<->', toWave: '->', toCustomcrm: '<-' }[direction],
+      text(customcrm),
+      text(wave),
+      changed === 'none' ? 'never agreed' : changed.join(', '),
+    ]),
+  );
+  const history = (link?.history ?? []).map(
+    ({ at, did, rows }) => `${new Date(at).toISOString()}  ${did}  ${rows.join(' ')}`,
+  );
+  const losers = found.losers.map(
+    ({ row, system, at }) => `${row} of ${system}, lost ${new Date(at).toISOString()}`,
+  );
+  return [
+    ...facts,
+    '',
+    values,
+    ...(history.length > 0 ? ['', 'history, newest first', ...history] : []),
+    ...(losers.length > 0 ? ['', 'values that lost, and can be put back', ...losers] : []),
+  ].join('\n');
+}
+
+const reasonText = (reasons: readonly string[]): string =>
+  reasons.filter(Boolean).length > 0 ? ` (${reasons.join('; ')})` : '';
+
+const text = (value: unknown): string =>
+  value === undefined
+    ? '(not shown)'
+    : value === null
+      ? ''
+      : typeof value === 'string'
+        ? value
+        : JSON.stringify(value);
+
+export const handled = (done: Handled): string =>
+  done.did === 'parked'
+    ? `It waits: ${done.cause.name}.`
+    : [done.message, done.because, (done.rows ?? []).join(' ')].filter(Boolean).join(': ');

@@ -1,0 +1,93 @@
+import type { Command } from 'commander';
+import type { Connections } from '../app.ts';
+import { webhooksApi } from '../customcrm/webhooks-api.ts';
+import { columns } from './columns.ts';
+import { callNow } from './connect.ts';
+
+/** What the commands need from the program. */
+export interface Terminal {
+  readonly connected: () => Promise<Connections>;
+  readonly say: (data: unknown, text: string) => void;
+  readonly confirmed: (question: string) => Promise<boolean>;
+}
+
+const waveEvents = [
+  'invoice.approved',
+  'invoice.sent',
+  'invoice.viewed',
+  'invoice.paid',
+  'invoice.partially_paid',
+  'invoice.overpaid',
+  'invoice.overdue',
+];
+
+/** Wave's webhooks are configured by hand, in the developer portal; these are the steps. */
+export const waveSteps = (url: string): string =>
+  [
+    '1. Open https://developer.waveapps.com, Manage Applications, your application.',
+    '2. Choose Tools, then Webhooks, then add an endpoint.',
+    `3. URL: ${url}`,
+    `4. Events: ${waveEvents.join(', ')}`,
+    '5. Copy the secret that the portal shows into the setting WAVE_WEBHOOK_SECRET.',
+    'Wave only delivers for businesses on the Pro plan whose owner gave this application invoice:read.',
+  ].join('\n');
+
+export function addWebhookCommands(program: Command, { connected, say, confirmed }: Terminal): void {
+  const group = program
+    .command('webhooks')
+    .description("Customcrm's webhook subscriptions, and the steps for Wave's");
+  const api = async () => webhooksApi((await connected()).customcrm);
+
+  group.command('list').action(async () => {
+    const all = await (await api()).all(callNow());
+    say(
+      all,
+      columns(
+        ['id', 'status', 'url', 'events'],
+        all.map(({ Id, Status, Url, Events }) => [Id, Status, Url, Events.join(' ')]),
+      ),
+    );
+  });
+  group
+    .command('register')
+    .description('subscribes in Customcrm to every event; prints the secret once')
+    .argument('<url>', 'the deployed URL that ends in /webhooks/customcrm')
+    .action(async (url: string) => {
+      const webhooks = await api();
+      const same = (await webhooks.all(callNow())).find(({ Url }) => Url === url);
+      if (same) {
+        say(same, `Already registered as ${same.Id}. Remove it first to get a new secret.`);
+        return;
+      }
+      if (!(await confirmed(`Let Customcrm send every change to ${url}?`))) return;
+      const made = await webhooks.register(url, callNow());
+      say(
+        made,
+        `Registered as ${made.Id}. Set CUSTOMCRM_WEBHOOK_SECRET to:\n${made.Secret ?? '(not shown)'}`,
+      );
+    });
+  group
+    .command('test')
+    .description('lets Customcrm send a signed ping')
+    .argument('<id>')
+    .action(async (id: string) => {
+      await (await api()).test(id, callNow());
+      say(
+        { sent: true },
+        'Sent. The log of customcrm-webhook shows `webhook ignored` with type webhook.ping.',
+      );
+    });
+  group
+    .command('remove')
+    .argument('<id>')
+    .action(async (id: string) => {
+      if (!(await confirmed(`Remove the subscription ${id}? Changes then arrive by the poll only.`))) return;
+      await (await api()).remove(id, callNow());
+      say({ removed: id }, 'Removed.');
+    });
+  group
+    .command('wave')
+    .description("the steps that register our URL in Wave's developer portal")
+    .argument('<url>', 'the deployed URL that ends in /webhooks/wave')
+    .action((url: string) => say({ url, events: waveEvents }, waveSteps(url)));
+}

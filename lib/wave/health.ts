@@ -1,0 +1,58 @@
+import type { Call } from '../sync/ports.ts';
+import type { WaveClient, WaveOptions } from './client.ts';
+import { graphql } from './graphql.ts';
+
+const business = graphql(`
+  query Health($business: ID!) {
+    business(id: $business) {
+      id name isArchived currency { code }
+      accounts(page: 1, pageSize: 100, subtypes: [INCOME, DISCOUNTS, OTHER_INCOME], isArchived: false) { edges { node { id name } } }
+    }
+  }
+`);
+const product = graphql(`
+  query FallbackProduct($business: ID!, $id: ID!) {
+    business(id: $business) { id product(id: $id) { id name isSold isArchived } }
+  }
+`);
+
+/** What an operator wants to know about the connection to Wave. */
+export interface WaveHealth {
+  readonly business:
+    | { readonly name: string; readonly currency: string; readonly archived: boolean }
+    | undefined;
+  readonly incomeAccounts: readonly { readonly id: string; readonly name: string }[];
+  /** Wave's clock less ours, ms; accurate to about a second. */
+  readonly clockAheadMs: number;
+}
+
+/** @throws SyncError when Wave does not answer or refuses the token. */
+export async function waveHealth(
+  client: WaveClient,
+  { businessId }: WaveOptions,
+  call: Call,
+): Promise<WaveHealth> {
+  const answer = await client(business, { business: businessId }, 'read', call);
+  const found = answer.data?.business;
+  return {
+    business: found
+      ? { name: found.name, currency: found.currency.code, archived: found.isArchived }
+      : undefined,
+    incomeAccounts: (found?.accounts?.edges ?? []).flatMap(({ node }) =>
+      node ? [{ id: node.id, name: node.name }] : [],
+    ),
+    clockAheadMs: answer.date - Date.now(),
+  };
+}
+
+/** The product that stands for lines without a product: undefined when it is not there. */
+export async function fallbackProduct(
+  client: WaveClient,
+  { businessId }: WaveOptions,
+  id: string,
+  call: Call,
+): Promise<{ readonly name: string; readonly usable: boolean } | undefined> {
+  const answer = await client(product, { business: businessId, id }, 'read', call);
+  const found = answer.data?.business?.product;
+  return found ? { name: found.name, usable: found.isSold && !found.isArchived } : undefined;
+}

@@ -1,0 +1,190 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { startStack } from '../../infra/local/stack.ts';
+import { localBankAccountId, localBusinessId, localIncomeAccountId } from '../../infra/local/wave/server.ts';
+
+export type Json = Record<string, unknown>;
+/** How long a check may take to come true. Generous: machines are slow and noisy. */
+const patienceMs = 90_000;
+
+/** The whole local stack with empty stand-ins, and the hands of its two users. */
+export interface World {
+  readonly customcrm: (method: string, path: string, body?: unknown) => Promise<Json>;
+  readonly wave: (query: string, variables?: Json) => Promise<Json>;
+  readonly control: (system: 'customcrm' | 'wave') => Promise<Json>;
+  readonly functionsUrl: string;
+  readonly outcomes: Json[];
+  readonly close: () => Promise<void>;
+}
+
+export async function startWorld(env: Record<string, string> = {}): Promise<World> {
+  const statePath = await mkdtemp(join(tmpdir(), 'sync-world-'));
+  const outcomes: Json[] = [];
+  const stack = await startStack({
+    port: 0,
+    statePath,
+    standIns: true,
+    sample: false,
+    env: { WAVE_POLL_INTERVAL_SECONDS: '1', CUSTOMCRM_POLL_INTERVAL_SECONDS: '2', ...env },
+    onOutcome: (line) => outcomes.push(line as Json),
+  });
+  const { functions, customcrm, wave } = stack.addresses;
+  assert.ok(customcrm && wave);
+  return {
+    customcrm: (method, path, body) => request(method, `${customcrm}${path}`, body),
+    async wave(query, variables = {}) {
+      const answer = await request('POST', wave, { query, variables });
+      assert.equal(answer.errors, undefined, JSON.stringify(answer.errors));
+      return answer.data as Json;
+    },
+    control: (system) =>
+      request('GET', `${new URL(system === 'wave' ? wave : customcrm).origin}/_control/state`),
+    functionsUrl: functions,
+    outcomes,
+    async close() {
+      await stack.close();
+      await rm(statePath, { recursive: true, force: true });
+    },
+  };
+}
+
+async function request(method: string, url: string, body?: unknown): Promise<Json> {
+  const answer = await fetch(url, {
+    method,
+    headers: {
+      authorization: 'Bearer local',
+      'content-type': method === 'PATCH' ? 'application/merge-patch+json' : 'application/json',
+    },
+    ...(body !== undefined && { body: JSON.stringify(body) }),
+  });
+  const text = await answer.text();
+  assert.ok(answer.ok, `${method} ${url}: ${answer.status} ${text}`);
+  return text === '' ? {} : (JSON.parse(text) as Json);
+}
+
+/** Waits until `check` answers something, asking again and again. The last failure is the error. */
+export async function eventually<T>(what: string, check: () => Promise<T | undefined | false>): Promise<T> {
+  const end = Date.now() + patienceMs;
+  let last: unknown;
+  while (Date.now() < end) {
+    try {
+      const answer = await check();
+      if (answer !== undefined && answer !== false) return answer;
+    } catch (error) {
+      last = error;
+    }
+    await sleep(250);
+  }
+  throw new Error(`Waited in vain: ${what}`, { cause: last });
+}
+
+/** The value at a dotted path; list indexes are path segments too. */
+export const at = (record: unknown, path: string): unknown =>
+  path
+    .split('.')
+    .reduce<unknown>((inner, key) => (inner as Json | null | undefined)?.[key], record);
+
+const customerFields = `id name displayId firstName lastName email phone mobile tollFree fax website internalNotes
+  currency { code } address { addressLine1 addressLine2 city postalCode province { code } country { code } }
+  shippingDetails { name phone instructions address { addressLine1 addressLine2 city postalCode province { code } country { code } } }`;
+const productFields = 'id name description unitPrice isArchived defaultSalesTaxes { id abbreviation }';
+const invoiceFields = `id invoiceNumber poNumber status title memo footer invoiceDate dueDate viewUrl currency { code } customer { id }
+  discounts { __typename name ... on FixedInvoiceDiscount { amount } ... on PercentageInvoiceDiscount { percentage } }
+  items { product { id } description quantity unitPrice taxes { salesTax { id abbreviation } } }
+  subtotal { minorUnitValue } taxTotal { minorUnitValue } total { minorUnitValue } amountPaid { minorUnitValue } amountDue { minorUnitValue }`;
+const fieldsOf = { customer: customerFields, product: productFields, invoice: invoiceFields };
+
+export type WaveKind = keyof typeof fieldsOf;
+
+/** A Wave record as its user sees it. */
+export async function readWave({ wave }: World, kind: WaveKind, id: string): Promise<Json> {
+  const data = await wave(
+    `query ($b: ID!, $id: ID!) { business(id: $b) { ${kind}(id: $id) { ${fieldsOf[kind]} } } }`,
+    { b: localBusinessId, id },
+  );
+  return at(data, `business.${kind}`) as Json;
+}
+
+/** Every record of a kind that Wave lists, archived products included. */
+export async function listWave({ wave }: World, kind: WaveKind): Promise<readonly Json[]> {
+  const args = kind === 'product' ? ', isArchived: null' : '';
+  const data = await wave(
+    `query ($b: ID!) { business(id: $b) { ${kind}s(page: 1, pageSize: 200${args}) { edges { node { ${fieldsOf[kind]} } } } } }`,
+    { b: localBusinessId },
+  );
+  return (at(data, `business.${kind}s.edges`) as readonly { node: Json }[]).map(({ node }) => node);
+}
+
+/** One mutation of a Wave user, which must succeed. Answers the record. */
+export async function mutate(
+  { wave }: World,
+  name: string,
+  input: Json,
+  answers: WaveKind | undefined = undefined,
+): Promise<Json> {
+  const type = `${name[0]?.toUpperCase()}${name.slice(1)}Input`;
+  const shown = answers ? `${answers} { ${fieldsOf[answers]} }` : '';
+  const data = await wave(
+    `mutation ($input: ${type}!) { ${name}(input: $input) { didSucceed inputErrors { path message code } ${shown} } }`,
+    { input },
+  );
+  const outcome = data[name] as Json;
+  assert.equal(outcome.didSucceed, true, `${name}: ${JSON.stringify(outcome.inputErrors)}`);
+  return (answers ? outcome[answers] : outcome) as Json;
+}
+
+/** A manual payment, as the Wave user records it. */
+export const pay = (world: World, invoiceId: string, amount: string): Promise<Json> =>
+  mutate(world, 'invoicePaymentCreateManual', {
+    invoiceId,
+    paymentAccountId: localBankAccountId,
+    amount,
+    paymentDate: new Date().toISOString().slice(0, 10),
+    paymentMethod: 'CASH',
+    exchangeRate: '1',
+  });
+
+export const createWaveCustomer = (world: World, input: Json) =>
+  mutate(world, 'customerCreate', { businessId: localBusinessId, ...input }, 'customer');
+export const createWaveProduct = (world: World, input: Json) =>
+  mutate(
+    world,
+    'productCreate',
+    { businessId: localBusinessId, incomeAccountId: localIncomeAccountId, ...input },
+    'product',
+  );
+export const createWaveInvoice = (world: World, input: Json) =>
+  mutate(world, 'invoiceCreate', { businessId: localBusinessId, ...input }, 'invoice');
+
+/** The Wave record that a Customcrm record was given as its counterpart: Customcrm keeps its id as the marker. */
+export const counterpartInWave = (world: World, path: string): Promise<string> =>
+  eventually(`${path} has a counterpart in Wave`, async () => {
+    const { ExternalId } = await world.customcrm('GET', path);
+    return typeof ExternalId === 'string' && ExternalId.startsWith('wave:') ? ExternalId.slice(5) : undefined;
+  });
+
+/** The Customcrm record that carries the marker of a Wave record. */
+export const counterpartInCustomcrm = (world: World, list: string, waveId: string): Promise<Json> =>
+  eventually(`${waveId} has a counterpart in Customcrm`, async () => {
+    const { data } = await world.customcrm('GET', `${list}?externalId=${encodeURIComponent(`wave:${waveId}`)}`);
+    return (data as readonly Json[])[0];
+  });
+
+/** Waits until neither system is written to for a while. */
+export async function quiet(world: World): Promise<void> {
+  const writes = async () => [
+    (await world.control('customcrm')).writes,
+    (await world.control('wave')).writes,
+  ];
+  let before = await writes();
+  await eventually('both systems are left alone', async () => {
+    await sleep(4_000);
+    const after = await writes();
+    const same = JSON.stringify(before) === JSON.stringify(after);
+    before = after;
+    return same;
+  });
+}

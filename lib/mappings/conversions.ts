@@ -23,7 +23,9 @@ function textLike(comparable: (typed: string) => string): Conversion<Text, Text>
   return { fromCustomcrm: blankToNull, fromWave: blankToNull, toCustomcrm: put, toWave: put, form };
 }
 
-export const blankToNull = (cell: Text): Text => (cell === null || cell.trim() === '' ? null : cell);
+export function blankToNull(cell: Text): Text {
+  return cell === null || cell.trim() === '' ? null : cell;
+}
 
 /** Decimal strings. Wave keeps `places` decimals, ties away from zero; a value that rounds to Wave's is equal to it. */
 export function decimal(places: number): Conversion<string | null, string | null> {

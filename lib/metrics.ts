@@ -62,6 +62,7 @@ const metricOfState: Readonly<Record<string, MetricName>> = {
 /** Counts one outcome. Its lag counts only when something arrived. */
 export function countOutcome({ message, because = '', lagMs, readToWriteMs }: OutcomeLine): void {
   if (message === 'record waits') countWaiting(because);
+  if (because === 'reconnect') count('ReconnectNeeded');
   const name = metricOf[message];
   if (name) count(name);
   const state = metricOfState[because];

@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
 import { type Link, nothingAgreed } from '../domain/link.ts';
-import { otherSystem, type RecordRef, refKey, type Snapshot } from '../domain/record.ts';
+import { otherSystem, type RecordRef, refKey, type Snapshot, type System } from '../domain/record.ts';
 import { RemoteOutcomeUnknownError, RemoteRejectedError } from '../errors.ts';
 import { markerPrefix } from '../mappings/match-keys.ts';
 import { mappings } from '../mappings/pairs.ts';
 import { agreedAfterCreate, composeCreate } from '../mappings/record-plan.ts';
 import { applyChange, picture, type Work } from './apply-change.ts';
+import { caughtUp } from './catch-up.ts';
 import type { Cause, Engine, Handled } from './engine.ts';
 import { gatherFacts } from './facts.ts';
 import { findMatch } from './find-match.ts';
@@ -25,7 +26,7 @@ import { stillHeld } from './leases.ts';
 import { counterpartOf, findLink, newLinkWrites } from './links.ts';
 import { lookUp, lookUpByKeys } from './look-up.ts';
 import { wake } from './parking.ts';
-import { pollHasPassed, pollKey } from './poll-progress.ts';
+import { pollKey } from './poll-progress.ts';
 import { type RecordState, setRecordState } from './record-state.ts';
 import { removeTombstone, type Tombstone, tombstoneOf } from './tombstones.ts';
 
@@ -194,20 +195,19 @@ async function linkParents(work: Work, origin: Snapshot): Promise<Handled | unde
 
 async function matchOrCreate(work: Work, origin: Snapshot): Promise<Handled> {
   const { engine, call, doorbell } = work;
+  const target = otherSystem(origin.system);
+  // Before the match: what is not in the key index yet cannot be found in it.
+  if (!(await caughtUp(engine, target, doorbell.at, call)))
+    return { did: 'parked', cause: polled(engine, target) };
   const match = await findMatch(engine, origin, call);
+  if (match.found === 'one' && !(await caughtUp(engine, origin.system, doorbell.at, call)))
+    return { did: 'parked', cause: polled(engine, origin.system) };
   if (match.found === 'ambiguous') return show(work, 'ambiguous', match.reason);
   if (match.found === 'fenced') return { did: 'parked', cause: fenced(engine, match.by) };
-  if (match.found === 'one') return linkMatch(work, origin, match.snapshot);
+  if (match.found === 'one') return linkUniqueMatch(work, origin);
   const tombstone = await tombstoneOf(engine.table, origin);
   if (tombstone?.kind === 'survivor')
     return show(work, 'unlinked', 'deleted on the other side; recreate or accept');
-  const target = otherSystem(origin.system);
-  if (!(await pollHasPassed(engine, target, doorbell.at))) {
-    return {
-      did: 'parked',
-      cause: { name: 'poll', key: pollKey(target), due: engine.clock.now() + 10 * 60_000 },
-    };
-  }
   const facts = await gatherFacts(engine, origin.pair, { [origin.system]: origin.body }, call);
   const creation = composeCreate(mappings[origin.pair], origin.system, origin.body, facts);
   if ('blocked' in creation) return show(work, 'blocked', creation.blocked);
@@ -229,6 +229,19 @@ async function matchOrCreate(work: Work, origin: Snapshot): Promise<Handled> {
     did: 'parked',
     cause: { name: opened.blockedBy ? 'fence' : 'busy', key, due: engine.clock.now() + 30_000 },
   };
+}
+
+const polled = ({ clock }: Engine, system: System): Cause => ({
+  name: 'poll',
+  key: pollKey(system),
+  due: clock.now() + 10 * 60_000,
+});
+
+/** Looked for again now that both systems are known up to the doorbell: a rival on our own side makes the match ambiguous. */
+async function linkUniqueMatch(work: Work, origin: Snapshot): Promise<Handled> {
+  const match = await findMatch(work.engine, origin, work.call);
+  if (match.found === 'one') return linkMatch(work, origin, match.snapshot);
+  return match.found === 'ambiguous' ? show(work, 'ambiguous', match.reason) : busy(work.engine);
 }
 
 const bodyHash = (body: unknown): string =>

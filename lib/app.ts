@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { parseDoorbell, sqsQueue } from './aws/change-queue.ts';
 import { parametersUnder } from './aws/parameters.ts';
-import { dynamoTable } from './aws/table.ts';
+import { dynamoTable, tableIdOf } from './aws/table.ts';
 import { type Config, loadConfig } from './config.ts';
 import { type CustomcrmClient, customcrmClient } from './customcrm/client.ts';
 import { customcrmRecords } from './customcrm/records.ts';
@@ -12,6 +12,7 @@ import { log } from './log.ts';
 import { count, countOutcome, sendMetrics } from './metrics.ts';
 import type { Engine } from './sync/engine.ts';
 import { handleBatch, type Message } from './sync/handle-batch.ts';
+import { ensureIdentity } from './sync/identity.ts';
 import { tidy } from './sync/janitor.ts';
 import { markFailed } from './sync/mark-failed.ts';
 import { pollCustomcrm } from './sync/poll-customcrm.ts';
@@ -63,19 +64,26 @@ let current: { readonly values: string; readonly app: App } | undefined;
 
 /**
  * The app of this container. Secrets come from Parameter Store when `PARAMETERS_PATH` is set, and a rotated one makes a new app without
- * a deployment. @throws SettingsError
+ * a deployment. @throws SettingsError, also when the table belongs to other systems
  */
 export async function currentApp(env: NodeJS.ProcessEnv = process.env): Promise<App> {
   const secrets = env.PARAMETERS_PATH ? await parametersUnder(env.PARAMETERS_PATH) : {};
   const settings = { ...env, ...secrets };
   const values = JSON.stringify(secrets);
-  if (current?.values !== values) current = { values, app: createApp(loadConfig(settings)) };
+  if (current?.values === values) return current.app;
+  const config = loadConfig(settings);
+  const connections = connect(config);
+  await ensureIdentity(connections.engine, {
+    customcrmUrl: config.CUSTOMCRM_API_URL,
+    waveBusinessId: config.WAVE_BUSINESS_ID,
+    tableId: await tableIdOf(config.TABLE_NAME),
+  });
+  current = { values, app: createApp(connections) };
   return current.app;
 }
 
 /** Wires the use cases to the real adapters: the only place that knows them all. */
-export function createApp(config: Config): App {
-  const { engine } = connect(config);
+function createApp({ config, engine }: Connections): App {
   const secretsOf = { customcrm: config.CUSTOMCRM_WEBHOOK_SECRET, wave: config.WAVE_WEBHOOK_SECRET };
   const webhook =
     (

@@ -2,6 +2,7 @@ import {
   ConditionalCheckFailedException,
   DeleteItemCommand,
   type DeleteItemCommandInput,
+  DescribeTableCommand,
   DynamoDBClient,
   GetItemCommand,
   PutItemCommand,
@@ -16,6 +17,14 @@ import type { Condition, Item, Key, Table, Write, WriteResult } from '../sync/po
 
 /** The SDK's own tries of one call: throttling and transaction conflicts are retried with jitter, then thrown. */
 const maxAttempts = 4;
+
+/** The table's own id, which a restore from a backup changes; undefined where it is not told. */
+export async function tableIdOf(tableName: string): Promise<string | undefined> {
+  const { Table } = await new DynamoDBClient({ maxAttempts }).send(
+    new DescribeTableCommand({ TableName: tableName }),
+  );
+  return Table?.TableId;
+}
 
 /** The one table, in DynamoDB. Key `pk`/`sk`, index `byState` on `state`/`due`. */
 export function dynamoTable(tableName: string): Table {

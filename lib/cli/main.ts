@@ -7,6 +7,7 @@ import { SettingsError, SyncError } from '../errors.ts';
 import { fuseNames, mendFuse } from '../sync/fuses.ts';
 import { forget, resolve, restoreLoser, retry } from '../sync/operate.ts';
 import { overview, recordsIn, type ShownState, shownStates, waitingRecords } from '../sync/overview.ts';
+import { pause, resume } from '../sync/pause.ts';
 import { showRecord } from '../sync/show-record.ts';
 import { check } from './check.ts';
 import { ago, columns } from './columns.ts';
@@ -196,6 +197,25 @@ program
     say({ freed }, `${freed} records were freed.`);
   });
 
+const scopeHelp = 'all, a pair, or one record as system#pair#id';
+program
+  .command('pause')
+  .description('lets everything, a pair or one record wait; nothing is lost meanwhile')
+  .argument('<scope>', scopeHelp)
+  .option('--reason <text>', 'shown by status', 'by the operator')
+  .action(async (scope: string, { reason }: { reason: string }) => {
+    await pause((await connected()).engine, scope, reason);
+    say({ paused: scope }, `Paused: ${scope}. Edits wait; go on with: resume ${scope}`);
+  });
+program
+  .command('resume')
+  .description('goes on after a pause')
+  .argument('<scope>', scopeHelp)
+  .action(async (scope: string) => {
+    const woken = await resume((await connected()).engine, scope);
+    say({ resumed: scope, woken }, `Resumed: ${scope}. ${woken} waiting records go on.`);
+  });
+
 onRecord('forget', 'removes lost values and history of a record from the table; the link stays').action(
   async (pair: Pair, id: string, { wave }: { wave?: boolean }) => {
     if (!(await confirmed('Remove its lost values and its history for good?'))) return;
@@ -218,7 +238,8 @@ addWebhookCommands(program, { connected, say, confirmed });
 try {
   await program.parseAsync();
 } catch (error) {
-  if (!(error instanceof SettingsError || error instanceof SyncError)) throw error;
+  if (!(error instanceof SettingsError || error instanceof SyncError || error instanceof RangeError))
+    throw error;
   process.stderr.write(`${error.message}\n`);
   process.exitCode = 1;
 }

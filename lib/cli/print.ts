@@ -46,6 +46,7 @@ export function overview(found: Overview): string {
       ['Customcrm read', polled(found.polledAgoMs.customcrm)],
       ['Wave read', polled(found.polledAgoMs.wave)],
       ['blown fuses', found.blownFuses.join(', ') || 'none'],
+      ['paused', found.paused.map(({ scope, reason }) => `${scope} (${reason})`).join(', ') || 'nothing'],
     ],
   ).trimStart();
 }

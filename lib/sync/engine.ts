@@ -78,7 +78,8 @@ export interface Cause {
     | 'reconnect'
     | 'not-found'
     | 'busy'
-    | 'fuse';
+    | 'fuse'
+    | 'pause';
   /** ms since 1970. */
   readonly due: number;
   readonly key: string;

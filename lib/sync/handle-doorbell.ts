@@ -6,6 +6,7 @@ import type { Engine, Handled } from './engine.ts';
 import { type Lease, leaseCause, notGivenBack, releaseLease, takeLease } from './leases.ts';
 import { counterpartOf, findLink, linkKey } from './links.ts';
 import { park, timesParked, unpark, wake } from './parking.ts';
+import { pauseCause, pausedBy } from './pause.ts';
 import type { Call, Doorbell } from './ports.ts';
 
 /** Tries of one doorbell within one invocation, before the record is parked. */
@@ -14,6 +15,8 @@ const firstPauseMs = 200;
 /** Pauses of a parked record grow from the first to the second, ms. */
 const shortestPauseMs = 30_000;
 const longestPauseMs = 15 * 60_000;
+/** A paused record is looked at again this much later, should the resume have missed it, ms. */
+const pauseLookMs = 3600_000;
 
 /**
  * Deals with one doorbell: the record is finished, or parked with a cause. Only a failing table makes it throw; then the message
@@ -76,6 +79,12 @@ async function unavailable(
 }
 
 async function handleOnce(engine: Engine, doorbell: Doorbell, call: Call): Promise<Handled> {
+  const scope = await pausedBy(engine, doorbell);
+  if (scope !== undefined)
+    return {
+      did: 'parked',
+      cause: { name: 'pause', key: pauseCause(scope), due: engine.clock.now() + pauseLookMs },
+    };
   const link = await findLink(engine.table, doorbell);
   if (link && isOwnEcho(link, doorbell))
     return { did: 'finished', message: 'nothing to do', because: 'echo' };

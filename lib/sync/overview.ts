@@ -4,6 +4,7 @@ import type { Engine } from './engine.ts';
 import { blownSince, type FuseName, fuseNames } from './fuses.ts';
 import type { Intent } from './intents.ts';
 import { linkedIds } from './links.ts';
+import { pauses } from './pause.ts';
 import { progressOf } from './poll-progress.ts';
 import type { Item } from './ports.ts';
 import type { RecordState } from './record-state.ts';
@@ -44,6 +45,7 @@ export interface Overview {
   /** How long ago each system was last read completely, ms; undefined when it never was. */
   readonly polledAgoMs: Readonly<Record<System, number | undefined>>;
   readonly blownFuses: readonly FuseName[];
+  readonly paused: readonly { readonly scope: string; readonly reason: string }[];
 }
 
 /** How everything stands. Reads the table only; counts of the index of states may lag by a second. */
@@ -63,6 +65,7 @@ export async function overview(engine: Engine): Promise<Overview> {
       wave: polled.wave ? now - polled.wave : undefined,
     },
     blownFuses: await blownFuses(engine),
+    paused: await pauses(engine),
   };
 }
 

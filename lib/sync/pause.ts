@@ -1,0 +1,50 @@
+import { type Pair, parseRef, type RecordRef, refKey } from '../domain/record.ts';
+import type { Engine } from './engine.ts';
+import { wake } from './parking.ts';
+
+/** Everything, a pair, or one record by its {@link refKey}. */
+export type PauseScope = 'all' | Pair | string;
+
+const partition = 'paused';
+/** Pauses of single records that are looked at; more than that is a pause of the pair. */
+const pauseLimit = 1000;
+/** A container may go on this long after a pause was set, ms. */
+const cachedMs = 3_000;
+
+const cache = new WeakMap<Engine, { readonly scopes: ReadonlySet<string>; readonly at: number }>();
+
+/** What stands still, by whose command. */
+export async function pauses(
+  engine: Engine,
+): Promise<readonly { readonly scope: string; readonly reason: string }[]> {
+  const items = await engine.table.query(partition, { limit: pauseLimit });
+  return items.map((item) => ({ scope: item.sk, reason: String(item.reason) }));
+}
+
+/** The scope that holds this record back, or undefined. */
+export async function pausedBy(engine: Engine, ref: RecordRef): Promise<string | undefined> {
+  const now = engine.clock.now();
+  let known = cache.get(engine);
+  if (!known || now - known.at >= cachedMs) {
+    known = { scopes: new Set((await pauses(engine)).map(({ scope }) => scope)), at: now };
+    cache.set(engine, known);
+  }
+  return ['all', ref.pair, refKey(ref)].find((scope) => known.scopes.has(scope));
+}
+
+/** The cause key under which records wait for this scope to go on. */
+export const pauseCause = (scope: string): string => `pause#${scope}`;
+
+/** From now on what is in the scope waits. @throws RangeError for a scope that is none. */
+export async function pause(engine: Engine, scope: PauseScope, reason: string): Promise<void> {
+  if (!['all', 'customer', 'product', 'order'].includes(scope)) parseRef(scope);
+  await engine.table.write([{ put: { pk: partition, sk: scope, reason, since: engine.clock.now() } }]);
+  cache.delete(engine);
+}
+
+/** What waited goes on. Answers for how many records was rung at once; the janitor rings for the others. */
+export async function resume(engine: Engine, scope: PauseScope): Promise<number> {
+  await engine.table.write([{ delete: { pk: partition, sk: scope } }]);
+  cache.delete(engine);
+  return wake(engine, pauseCause(scope));
+}

@@ -74,12 +74,19 @@ export async function currentApp(env: NodeJS.ProcessEnv = process.env): Promise<
   const config = loadConfig(settings);
   const connections = connect(config);
   await ensureIdentity(connections.engine, {
-    customcrmUrl: config.CUSTOMCRM_API_URL,
+    customcrmUrl: withoutLocalPort(config.CUSTOMCRM_API_URL),
     waveBusinessId: config.WAVE_BUSINESS_ID,
     tableId: await tableIdOf(config.TABLE_NAME),
   });
   current = { values, app: createApp(connections) };
   return current.app;
+}
+
+/** The stand-ins of one machine are the same systems on whichever port they listen. */
+function withoutLocalPort(url: string): string {
+  const parsed = new URL(url);
+  if (['127.0.0.1', 'localhost', '[::1]'].includes(parsed.hostname)) parsed.port = '';
+  return parsed.href;
 }
 
 /** Wires the use cases to the real adapters: the only place that knows them all. */

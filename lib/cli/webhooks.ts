@@ -22,7 +22,7 @@ const waveEvents = [
 ];
 
 /** Wave's webhooks are configured by hand, in the developer portal; these are the steps. */
-export const waveSteps = (url: string): string =>
+const waveSteps = (url: string): string =>
   [
     '1. Open https://developer.waveapps.com, Manage Applications, your application.',
     '2. Choose Tools, then Webhooks, then add an endpoint.',

@@ -16,7 +16,7 @@ const meta = z.object({
   ExternalId: text,
 });
 
-export const customerSchema = meta.extend({
+const customerSchema = meta.extend({
   Name: z.string(),
   Number: text,
   FirstName: text,
@@ -46,7 +46,7 @@ export const customerSchema = meta.extend({
   ShippingCountry: text,
 });
 
-export const productSchema = meta.extend({
+const productSchema = meta.extend({
   Name: z.string(),
   Sku: text,
   Description: text,
@@ -66,7 +66,7 @@ const orderLine = z.object({
 
 const orderDiscount = z.object({ Type: z.enum(['fixed', 'percentage']), Value: decimal, Name: text });
 
-export const orderSchema = meta.extend({
+const orderSchema = meta.extend({
   OrderNumber: z.string(),
   /** draft, confirmed, fulfilled, cancelled; a CRM may know more. */
   Status: z.string(),
@@ -93,7 +93,6 @@ export const orderSchema = meta.extend({
 export type CustomcrmCustomer = z.infer<typeof customerSchema>;
 export type CustomcrmProduct = z.infer<typeof productSchema>;
 export type CustomcrmOrder = z.infer<typeof orderSchema>;
-export type CustomcrmRecord = CustomcrmCustomer | CustomcrmProduct | CustomcrmOrder;
 
 export const recordSchemas = {
   customer: customerSchema,

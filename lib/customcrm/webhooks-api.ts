@@ -4,7 +4,7 @@ import type { Call } from '../sync/ports.ts';
 import type { CustomcrmClient } from './client.ts';
 
 /** The events that the synchronisation needs: all of them. */
-export const neededEvents = ['customer', 'product', 'order'].flatMap((type) =>
+const neededEvents = ['customer', 'product', 'order'].flatMap((type) =>
   ['created', 'updated', 'deleted'].map((what) => `${type}.${what}`),
 );
 

@@ -26,7 +26,7 @@ export async function gatherFacts(
 }
 
 /** The records named by either body, parents of the child. */
-export function parentsOf(
+function parentsOf(
   engine: Engine,
   pair: Pair,
   bodies: Readonly<Partial<Record<System, Body>>>,

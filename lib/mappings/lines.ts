@@ -37,8 +37,11 @@ const product = reference('product');
 export const lines: Conversion<readonly CustomcrmLine[] | null, readonly WaveItem[] | null> = {
   fromCustomcrm: (cell, facts) => (cell ?? []).map((line) => fromCustomcrm(line, facts)) as unknown as Value,
   fromWave: (cell, facts) => (cell ?? []).map((item) => fromWave(item, facts)) as unknown as Value,
-  toCustomcrm: (value, current, facts) =>
-    collect(linesOf(value), (line) => toCustomcrm(line, current ?? [], facts)),
+  toCustomcrm(value, current, facts) {
+    // Each line that is there is kept once: two equal lines are two lines.
+    const left = [...(current ?? [])];
+    return collect(linesOf(value), (line) => toCustomcrm(line, left, facts));
+  },
   toWave: (value, current, facts) =>
     collect(linesOf(value), (line, index) => toWave(line, current ?? [], index, facts)),
   form: (value, facts) => listForm(linesOf(value).map(lineForm), facts),
@@ -94,11 +97,11 @@ function commonForm(line: Line, facts: Facts): string {
   });
 }
 
-function toCustomcrm(line: Line, current: readonly CustomcrmLine[], facts: Facts): Put {
-  const unchanged = current.find(
-    (own) => commonForm(fromCustomcrm(own, facts), facts) === commonForm(line, facts),
-  );
-  if (unchanged) return { cell: unchanged };
+/** @param left the lines that are there and not taken yet; an unchanged one is taken out and keeps its own spelling. */
+function toCustomcrm(line: Line, left: CustomcrmLine[], facts: Facts): Put {
+  const form = commonForm(line, facts);
+  const at = left.findIndex((own) => commonForm(fromCustomcrm(own, facts), facts) === form);
+  if (at >= 0) return { cell: left.splice(at, 1)[0] };
   const link = product.toCustomcrm(line.product, undefined, facts);
   const codes = line.taxes && codesOf(line.taxes, facts);
   if (!('cell' in link)) return link;

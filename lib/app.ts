@@ -29,6 +29,8 @@ import { readWaveWebhook } from './wave/webhook.ts';
 const requestTimeoutMs = 20_000;
 /** What a worker keeps for itself before Lambda ends it: the last commit and the answer, ms. */
 const reserveMs = 3_000;
+/** A poll that could not take this long before the deadline is left to the next invocation, ms. */
+const pollReserveMs = 3_000;
 /** Bodies beyond this are not webhooks of ours, in characters. */
 const bodyLimit = 256 * 1024;
 
@@ -187,7 +189,7 @@ async function repeatedly(
         complete: result.complete,
       });
     const next = result.complete ? startedAt + intervalSeconds * 1000 : Date.now();
-    if (next + requestTimeoutMs > call.deadline) return;
+    if (next + pollReserveMs > call.deadline) return;
     await sleep(Math.max(0, next - Date.now()));
   }
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { SendMessageBatchCommand, SQSClient } from '@aws-sdk/client-sqs';
+import { GetQueueAttributesCommand, SendMessageBatchCommand, SQSClient } from '@aws-sdk/client-sqs';
 import * as z from 'zod';
 import { pairs, refKey, systems } from '../domain/record.ts';
 import type { ChangeQueue, Doorbell } from '../sync/ports.ts';
@@ -48,6 +48,15 @@ export function sqsQueue(queueUrl: string): ChangeQueue {
             `The queue did not take ${Failed.length} of ${entries.length} changes: ${Failed[0]?.Code}`,
           );
       }
+    },
+    async depth() {
+      const { Attributes = {} } = await client.send(
+        new GetQueueAttributesCommand({
+          QueueUrl: queueUrl,
+          AttributeNames: ['ApproximateNumberOfMessages', 'ApproximateNumberOfMessagesNotVisible'],
+        }),
+      );
+      return Object.values(Attributes).reduce((sum, count) => sum + Number(count), 0);
     },
   };
 }

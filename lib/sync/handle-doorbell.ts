@@ -8,6 +8,7 @@ import { counterpartOf, findLink, linkKey } from './links.ts';
 import { park, timesParked, unpark, wake } from './parking.ts';
 import { pauseCause, pausedBy } from './pause.ts';
 import type { Call, Doorbell } from './ports.ts';
+import { isStarted, noteEarly } from './started-pairs.ts';
 
 /** Tries of one doorbell within one invocation, before the record is parked. */
 const tries = 3;
@@ -89,8 +90,10 @@ async function handleOnce(engine: Engine, doorbell: Doorbell, call: Call): Promi
   if (link && isOwnEcho(link, doorbell))
     return { did: 'finished', message: 'nothing to do', because: 'echo' };
   if (link) return handleLinked(engine, doorbell, link, call);
-  if (!engine.settings.startedPairs(doorbell.pair))
+  if (!(await isStarted(engine, doorbell.pair))) {
+    await noteEarly(engine, doorbell);
     return { did: 'finished', message: 'change dropped', because: 'pair not started' };
+  }
   return underLease(engine, doorbell, call, (lease) =>
     createCounterpart(workOf(engine, doorbell, call, lease)),
   );

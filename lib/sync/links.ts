@@ -7,7 +7,12 @@ const itemVersion = 1;
 
 export const linkKey = (ref: RecordRef): Key => ({ pk: refKey(ref), sk: 'link' });
 
-/** The link of a record, from either half. Strongly consistent. @throws Error when the halves do not mirror each other. */
+/** Broken invariant: shown, and for a person to repair. */
+export class BrokenLinkError extends Error {
+  override readonly name = 'BrokenLinkError';
+}
+
+/** The link of a record, from either half. Strongly consistent. @throws BrokenLinkError when the halves do not mirror each other. */
 export async function findLink(table: Table, ref: RecordRef): Promise<Link | undefined> {
   const item = await table.get(linkKey(ref));
   if (!item) return undefined;
@@ -15,7 +20,7 @@ export async function findLink(table: Table, ref: RecordRef): Promise<Link | und
   const main = await table.get(linkKey({ ...ref, system: 'customcrm', id: String(item.customcrmId) }));
   const link = main && fromItem(main);
   if (link?.id !== item.linkId || link?.waveId !== ref.id)
-    throw new Error(`The halves of link ${item.linkId} do not mirror each other`);
+    throw new BrokenLinkError(`The halves of link ${item.linkId} do not mirror each other`);
   return link;
 }
 

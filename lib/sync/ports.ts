@@ -67,18 +67,27 @@ export interface ListPosition {
   readonly page: number;
 }
 
+/** One page of one of Wave's lists. */
+export interface ListPage {
+  readonly snapshots: readonly Snapshot[];
+  readonly full: boolean;
+}
+
 /** One answer of the Wave poll: up to one page of each list that was asked for, oldest change first. */
 export interface WavePage {
   /** The answer's `Date` header, ms since 1970 by Wave's clock. */
   readonly date: number;
-  readonly lists: Readonly<
-    Partial<Record<Pair, { readonly snapshots: readonly Snapshot[]; readonly full: boolean }>>
-  >;
+  readonly lists: Readonly<Partial<Record<Pair, ListPage>>>;
 }
 
 /** What only Wave is asked: several things in one GraphQL document. Kept by lib/wave. `changes` reads all the lists named in `from`. */
 export interface WaveFeed {
   changes(from: Readonly<Partial<Record<Pair, ListPosition>>>, call: Call): Promise<WavePage>;
+  /**
+   * One page of a whole list, oldest record first, archived ones included: the order in which an edit moves no row. Pages count from 1;
+   * `full`: there may be another. @throws as Records.read, also when one row was not read.
+   */
+  listAll(pair: Pair, page: number, call: Call): Promise<ListPage>;
   /** Up to 25 records in one answer, in the order asked for. @throws as Records.read, also when one of them was not read. */
   readTogether(refs: readonly RecordRef[], call: Call): Promise<readonly Reading[]>;
 }
@@ -110,6 +119,8 @@ export interface Doorbell extends RecordRef {
 export interface ChangeQueue {
   /** @throws when one doorbell could not be queued; a repeat is swallowed by its event id. */
   ring(doorbells: readonly Doorbell[]): Promise<void>;
+  /** About how many doorbells are not dealt with yet, those under way included. Absent where nobody knows. */
+  depth?(): Promise<number>;
 }
 
 export interface Clock {

@@ -6,10 +6,14 @@ import { mappings } from '../mappings/pairs.ts';
 import type { Engine } from './engine.ts';
 import { findLink } from './links.ts';
 import type { Tax } from './ports.ts';
+import { isStarted } from './started-pairs.ts';
 
 /** A row of a list as a poll or a sweep saw it: is it news, or what we know already? */
 export interface Sighting {
   readonly news: boolean;
+  /** News, or what was rung for already and is not settled. */
+  readonly differs: boolean;
+  readonly link: Link | undefined;
   /** What this doorbell would be recognised by: the picture, and the link's revision at the time. */
   readonly print: string;
 }
@@ -27,10 +31,10 @@ export async function sight(engine: Engine, snapshot: Snapshot, taxes: readonly 
   const picture = JSON.stringify(cells.map(([row, cell]) => [row.id, cell?.form ?? null]));
   const link = await findLink(engine.table, snapshot);
   const print = `${link?.revision ?? 0}.${fingerprints(engine.settings.keys, refKey(snapshot)).of('sighting', picture)}`;
-  const news = link
+  const differs = link
     ? isNews(engine, link, snapshot.system, cells)
-    : engine.settings.startedPairs(snapshot.pair);
-  return { news: news && (await lastPrint(engine, snapshot)) !== print, print };
+    : await isStarted(engine, snapshot.pair);
+  return { news: differs && (await lastPrint(engine, snapshot)) !== print, differs, link, print };
 }
 
 type Cells = readonly (readonly [Row, Cell | undefined])[];

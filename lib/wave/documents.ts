@@ -80,6 +80,27 @@ export const changes = graphql(
 );
 export type Changes = ResultOf<typeof changes>;
 
+/** One page of one list in the order of creation. Without `isArchived: null` archived products would be missing. */
+export const list = graphql(
+  `
+  query List($business: ID!, $page: Int!, $pageSize: Int!, $customers: Boolean!, $products: Boolean!, $invoices: Boolean!) {
+    business(id: $business) {
+      id
+      customers(page: $page, pageSize: $pageSize, sort: [CREATED_AT_ASC]) @include(if: $customers) {
+        pageInfo { ...PageFields } edges { node { ...CustomerFields } }
+      }
+      products(page: $page, pageSize: $pageSize, sort: [CREATED_AT_ASC], isArchived: null) @include(if: $products) {
+        pageInfo { ...PageFields } edges { node { ...ProductFields } }
+      }
+      invoices(page: $page, pageSize: $pageSize, sort: [CREATED_AT_ASC]) @include(if: $invoices) {
+        pageInfo { ...PageFields } edges { node { ...InvoiceFields } }
+      }
+    }
+  }
+`,
+  [page, customerFields, productFields, invoiceFields],
+);
+
 export const salesTaxes = graphql(`
   query SalesTaxes($business: ID!, $page: Int!, $pageSize: Int!) {
     business(id: $business) {

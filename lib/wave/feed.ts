@@ -1,8 +1,8 @@
 import { type Pair, pairs } from '../domain/record.ts';
 import { RemoteUnavailableError } from '../errors.ts';
-import type { ListPosition, WaveFeed, WavePage } from '../sync/ports.ts';
+import type { ListPage, ListPosition, WaveFeed } from '../sync/ports.ts';
 import type { WaveClient, WaveOptions } from './client.ts';
-import { type Changes, changes } from './documents.ts';
+import { type Changes, changes, list } from './documents.ts';
 import { readMany } from './read.ts';
 import { snapshotOf } from './snapshot.ts';
 
@@ -42,6 +42,21 @@ export function waveFeed(client: WaveClient, options: WaveOptions): WaveFeed {
         ),
       };
     },
+    async listAll(pair, page, call) {
+      const variables = {
+        business: businessId,
+        page,
+        pageSize,
+        customers: pair === 'customer',
+        products: pair === 'product',
+        invoices: pair === 'order',
+      };
+      const answer = await client(list, variables, 'read', call);
+      const business = answer.data?.business;
+      if (answer.errors.length > 0 || business?.id !== businessId)
+        throw new RemoteUnavailableError('wave', `the list of ${listOf[pair]} was not read completely`);
+      return rowsOf(business, pair);
+    },
     async readTogether(refs, call) {
       const keys = refs.map(({ pair, id }) => ({ pair, id, call }));
       const readings = await readMany(client, options, keys);
@@ -53,10 +68,7 @@ export function waveFeed(client: WaveClient, options: WaveOptions): WaveFeed {
   };
 }
 
-function rowsOf(
-  business: NonNullable<Changes['business']>,
-  pair: Pair,
-): NonNullable<WavePage['lists'][Pair]> {
+function rowsOf(business: NonNullable<Changes['business']>, pair: Pair): ListPage {
   const edges = business[listOf[pair]]?.edges ?? [];
   const snapshots = edges.map(({ node }) => snapshotOf(pair, node));
   const whole = snapshots.filter((snapshot) => snapshot !== undefined);

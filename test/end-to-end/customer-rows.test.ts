@@ -54,7 +54,9 @@ function inputFor(record: Json, path: string, value: string): Json {
     postalCode: at(body, 'postalCode') ?? null,
     provinceCode: at(body, 'province.code') ?? null,
     countryCode: at(body, 'country.code') ?? null,
-    ...(changed !== '' && { [changed.replace('province.code', 'provinceCode').replace('country.code', 'countryCode')]: value }),
+    ...(changed !== '' && {
+      [changed.replace('province.code', 'provinceCode').replace('country.code', 'countryCode')]: value,
+    }),
     ...(changed === 'country.code' && { provinceCode: null }),
   });
   if (path === 'currency.code') return { currency: value };
@@ -82,7 +84,8 @@ describe('Customer <-> Customer', { concurrency: 6 }, () => {
 
   for (const [row, customcrmValue, path, waveValue] of rows) {
     test(`${row} <-> ${path}: an edit on either side arrives on the other`, async () => {
-      const country = row === 'Province' ? { Country: 'CA' } : row === 'ShippingProvince' ? { ShippingCountry: 'CA' } : {};
+      const country =
+        row === 'Province' ? { Country: 'CA' } : row === 'ShippingProvince' ? { ShippingCountry: 'CA' } : {};
       const { Id } = await world.customcrm('POST', '/customers', { Name: `Row ${row}`, ...country });
       const record = `/customers/${Id}`;
       const waveId = await counterpartInWave(world, record);

@@ -169,7 +169,9 @@ describe('Order <-> Invoice', { concurrency: 6 }, () => {
       const discount = at(await readWave(world, 'invoice', waveId), 'discounts.0') as Json | undefined;
       return discount?.__typename === 'FixedInvoiceDiscount' && Number(discount.amount) === 5;
     });
-    await patchInvoice(waveId, { discounts: [{ discountType: 'PERCENTAGE', percentage: '10', name: 'Friends' }] });
+    await patchInvoice(waveId, {
+      discounts: [{ discountType: 'PERCENTAGE', percentage: '10', name: 'Friends' }],
+    });
     await eventually('the percentage arrives in Customcrm', async () => {
       const discount = (await world.customcrm('GET', record)).Discount as Json | null;
       return discount?.Type === 'percentage' && Number(discount.Value) === 10 && discount.Name === 'Friends';
@@ -193,7 +195,15 @@ describe('Order <-> Invoice', { concurrency: 6 }, () => {
     });
     await inWave(waveId, 'items.0.product.id', localFallbackProductId);
     await patchInvoice(waveId, {
-      items: [{ productId: localFallbackProductId, description: 'Odd jobs', quantity: '2', unitPrice: '30', taxes: [] }],
+      items: [
+        {
+          productId: localFallbackProductId,
+          description: 'Odd jobs',
+          quantity: '2',
+          unitPrice: '30',
+          taxes: [],
+        },
+      ],
     });
     await inCustomcrm(record, 'Lines.0.Description', 'Odd jobs');
     assert.equal(at(await world.customcrm('GET', record), 'Lines.0.ProductId'), null);
@@ -211,7 +221,9 @@ describe('Order <-> Invoice', { concurrency: 6 }, () => {
   test('Lines[].Quantity and Lines[].UnitPrice <-> items.quantity and items.unitPrice: both travel both ways', async () => {
     const { record, waveId } = await linkedOrder();
     const line = { ProductId: products[0]?.here, TaxCodes: ['HST'] };
-    await world.customcrm('PATCH', record, { Lines: [{ ...line, Quantity: '1.5', UnitPrice: '80.12345678' }] });
+    await world.customcrm('PATCH', record, {
+      Lines: [{ ...line, Quantity: '1.5', UnitPrice: '80.12345678' }],
+    });
     await eventually('both arrive in Wave', async () => {
       const shown = at(await readWave(world, 'invoice', waveId), 'items.0') as Json;
       return Number(shown.quantity) === 1.5 && Number(shown.unitPrice) === 80.12345678;
@@ -285,7 +297,9 @@ describe('Order <-> Invoice', { concurrency: 6 }, () => {
     await inWave(waveId, 'footer', 'Still open');
     assert.equal(Number(at(await readWave(world, 'invoice', waveId), 'items.0.quantity')), 2);
     await eventually('the log says why', async () =>
-      world.outcomes.some((line) => line.id === record.slice('/orders/'.length) && line.because === 'blocked'),
+      world.outcomes.some(
+        (line) => line.id === record.slice('/orders/'.length) && line.because === 'blocked',
+      ),
     );
   });
 });

@@ -90,7 +90,11 @@ describe('Product <-> Product', { concurrency: 6 }, () => {
   });
 
   test('a product made in Wave appears in Customcrm', async () => {
-    const made = await createWaveProduct(world, { name: 'Cedar plank', unitPrice: '7.25', description: 'Red' });
+    const made = await createWaveProduct(world, {
+      name: 'Cedar plank',
+      unitPrice: '7.25',
+      description: 'Red',
+    });
     const shown = await counterpartInCustomcrm(world, '/products', String(made.id));
     assert.equal(shown.Name, 'Cedar plank');
     assert.equal(Number(shown.UnitPrice), 7.25);

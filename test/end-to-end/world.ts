@@ -29,7 +29,9 @@ export async function startWorld(env: Record<string, string> = {}): Promise<Worl
     standIns: true,
     sample: false,
     env: { WAVE_POLL_INTERVAL_SECONDS: '1', CUSTOMCRM_POLL_INTERVAL_SECONDS: '2', ...env },
-    onOutcome: (line) => outcomes.push(line as Json),
+    onLine: (line) => {
+      if (line.startsWith('{')) outcomes.push(JSON.parse(line) as Json);
+    },
   });
   const { functions, customcrm, wave } = stack.addresses;
   assert.ok(customcrm && wave);
@@ -83,9 +85,7 @@ export async function eventually<T>(what: string, check: () => Promise<T | undef
 
 /** The value at a dotted path; list indexes are path segments too. */
 export const at = (record: unknown, path: string): unknown =>
-  path
-    .split('.')
-    .reduce<unknown>((inner, key) => (inner as Json | null | undefined)?.[key], record);
+  path.split('.').reduce<unknown>((inner, key) => (inner as Json | null | undefined)?.[key], record);
 
 const customerFields = `id name displayId firstName lastName email phone mobile tollFree fax website internalNotes
   currency { code } address { addressLine1 addressLine2 city postalCode province { code } country { code } }
@@ -169,7 +169,10 @@ export const counterpartInWave = (world: World, path: string): Promise<string> =
 /** The Customcrm record that carries the marker of a Wave record. */
 export const counterpartInCustomcrm = (world: World, list: string, waveId: string): Promise<Json> =>
   eventually(`${waveId} has a counterpart in Customcrm`, async () => {
-    const { data } = await world.customcrm('GET', `${list}?externalId=${encodeURIComponent(`wave:${waveId}`)}`);
+    const { data } = await world.customcrm(
+      'GET',
+      `${list}?externalId=${encodeURIComponent(`wave:${waveId}`)}`,
+    );
     return (data as readonly Json[])[0];
   });
 

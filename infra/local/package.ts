@@ -1,0 +1,38 @@
+import { execFile } from 'node:child_process';
+import { readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const template = join(root, '.serverless', 'cloudformation-template-update-stack.json');
+const sources = ['functions', 'lib', 'infra', 'serverless.yml', 'package.json', 'package-lock.json'];
+
+/** Packages the service as a deployment would, unless nothing changed since the last time. */
+export async function packaged(say: (text: string) => void): Promise<void> {
+  const made = await stat(template).then(
+    ({ mtimeMs }) => mtimeMs,
+    () => 0,
+  );
+  if (made > (await newest(sources.map((path) => join(root, path))))) return;
+  say('Packaging ...');
+  try {
+    await promisify(execFile)('npm', ['run', '--silent', 'package'], { cwd: root, maxBuffer: 10_000_000 });
+  } catch (error) {
+    const { stdout = '', stderr = '' } = error as { stdout?: string; stderr?: string };
+    throw new Error(`Packaging failed:\n${stdout}\n${stderr}`);
+  }
+}
+
+async function newest(paths: readonly string[]): Promise<number> {
+  const times = await Promise.all(
+    paths.map(async (path) => {
+      const found = await stat(path);
+      if (!found.isDirectory()) return found.mtimeMs;
+      const names = await readdir(path, { recursive: true });
+      const files = await Promise.all(names.map((name) => stat(join(path, name))));
+      return Math.max(found.mtimeMs, ...files.map(({ mtimeMs }) => mtimeMs));
+    }),
+  );
+  return Math.max(...times);
+}

@@ -1,0 +1,44 @@
+/** What is unconfirmed about Wave, or set by nobody knows whom. The standard is what the best evidence says. */
+export interface Behaviours {
+  /** Unit of a discount's percentage: 10 or 0.10. */
+  readonly percentage: 'percent' | 'fraction';
+  readonly modifiedAfterInclusive: boolean;
+  /** Stamps are cut to this many ms: several rows may share one. */
+  readonly stampResolutionMs: number;
+  readonly paymentMovesInvoice: boolean;
+  /** Days from the invoice date to the due date, when none is given. */
+  readonly paymentTermDays: number;
+  /** May an invoice with payments have its items, customer or currency changed? */
+  readonly paidInvoicesCanChange: boolean;
+  readonly keepsLineOrder: boolean;
+  /** HTTP requests, or fields, in 60 s; 0: no limit. */
+  readonly requestsPer60s: number;
+  readonly countsFields: boolean;
+  /** Requests at once; 0: no limit. */
+  readonly inFlight: number;
+  readonly retryAfter: boolean;
+  /** This many refused requests within a minute ban the caller; 0: never. */
+  readonly banAfter: number;
+  /** Most aliased fields of one document before it "exceeds the maximum cost"; 0: no limit. */
+  readonly maximumCost: number;
+  readonly accessTokenSeconds: number;
+  readonly planLapsed: boolean;
+}
+
+export const standardBehaviours: Behaviours = {
+  percentage: 'percent',
+  modifiedAfterInclusive: true,
+  stampResolutionMs: 1,
+  paymentMovesInvoice: true,
+  paymentTermDays: 30,
+  paidInvoicesCanChange: false,
+  keepsLineOrder: true,
+  requestsPer60s: 0,
+  countsFields: false,
+  inFlight: 0,
+  retryAfter: true,
+  banAfter: 0,
+  maximumCost: 0,
+  accessTokenSeconds: 7200,
+  planLapsed: false,
+};

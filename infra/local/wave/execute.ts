@@ -1,0 +1,144 @@
+import { randomUUID } from 'node:crypto';
+import {
+  type DocumentNode,
+  type ExecutionResult,
+  execute,
+  type FieldNode,
+  type GraphQLSchema,
+  Kind,
+  parse,
+  validate,
+} from 'graphql';
+import { getVariableValues } from 'graphql/execution/values.js';
+import type { Faults } from '../faults.ts';
+import type { Business } from './business.ts';
+import { localBusinessId } from './ids.ts';
+import { mutations } from './mutations.ts';
+import { businessView, notFound } from './view.ts';
+
+export interface GraphQlRequest {
+  readonly query?: unknown;
+  readonly variables?: unknown;
+  readonly operationName?: unknown;
+}
+
+/** A document that is known to be valid, and its variables as the schema takes them. */
+export interface Prepared {
+  readonly document: DocumentNode;
+  readonly variables: Record<string, unknown>;
+  readonly isMutation: boolean;
+  readonly isIntrospection: boolean;
+  /** Fields that cost something: those of the root, and those directly below a business. */
+  readonly fields: number;
+}
+
+const fault = (message: string, code: string): ExecutionResult =>
+  ({ errors: [{ message, extensions: { code, id: randomUUID() } }] }) as unknown as ExecutionResult;
+
+export const unauthenticated = (): ExecutionResult =>
+  fault('You are not authenticated. To perform this action you must be authenticated', 'UNAUTHENTICATED');
+
+/** Validates the document and coerces its variables, which Wave does before it asks who is calling. */
+export function prepare(schema: GraphQLSchema, request: GraphQlRequest): Prepared | ExecutionResult {
+  if (typeof request.query !== 'string') return fault('Must provide query string.', 'BAD_USER_INPUT');
+  let document: DocumentNode;
+  try {
+    document = parse(request.query);
+  } catch (error) {
+    return fault((error as Error).message, 'GRAPHQL_PARSE_FAILED');
+  }
+  const [invalid] = validate(schema, document);
+  if (invalid) return fault(invalid.message, 'GRAPHQL_VALIDATION_FAILED');
+  const operation = document.definitions.find((each) => each.kind === Kind.OPERATION_DEFINITION);
+  if (!operation) return fault('The document holds no operation.', 'GRAPHQL_VALIDATION_FAILED');
+  const given = (request.variables ?? {}) as Record<string, unknown>;
+  const { coerced, errors } = getVariableValues(schema, operation.variableDefinitions ?? [], given);
+  if (errors) return fault(errors[0]?.message ?? 'A variable is invalid', 'VARIABLE_VALUE');
+  const roots = operation.selectionSet.selections.filter(
+    (each): each is FieldNode => each.kind === Kind.FIELD,
+  );
+  return {
+    document,
+    variables: coerced ?? given,
+    isMutation: operation.operation === 'mutation',
+    isIntrospection: roots.every(({ name }) => name.value.startsWith('__')),
+    fields: roots.reduce((sum, root) => sum + costOf(root, given), 0),
+  };
+}
+
+/** A business costs what is asked below it; fields that a directive leaves out cost nothing. */
+function costOf(root: FieldNode, variables: Readonly<Record<string, unknown>>): number {
+  if (root.name.value !== 'business') return 1;
+  const below = (root.selectionSet?.selections ?? []).filter(
+    (each): each is FieldNode =>
+      each.kind === Kind.FIELD && each.selectionSet !== undefined && included(each, variables),
+  );
+  return Math.max(1, below.length);
+}
+
+function included({ directives = [] }: FieldNode, variables: Readonly<Record<string, unknown>>): boolean {
+  return directives.every(({ name, arguments: given = [] }) => {
+    const [condition] = given;
+    if (name.value !== 'include' || condition?.value.kind !== Kind.VARIABLE) return true;
+    return variables[condition.value.name.value] === true;
+  });
+}
+
+/** Runs a prepared document. `lagMs`: queries answer from that long ago. */
+export async function run(
+  schema: GraphQLSchema,
+  business: Business,
+  { document, variables }: Prepared,
+  faults: Faults,
+  lagMs: number,
+): Promise<ExecutionResult> {
+  const time = lagMs > 0 ? Date.now() - lagMs : Number.POSITIVE_INFINITY;
+  const view = () => businessView(business.store, business.behaviours(), time).business;
+  const struck = (name: string) => name === 'invoiceCreate' && faults.strikes('nodeNotFound');
+  const rootValue = {
+    business({ id }: { id?: string | null }) {
+      if (id != null && id !== localBusinessId) throw notFound('Business');
+      return view();
+    },
+    businesses: () => ({
+      pageInfo: { currentPage: 1, totalPages: 1, totalCount: 1 },
+      edges: [{ node: view() }],
+    }),
+    user: {
+      id: Buffer.from('User:1').toString('base64'),
+      defaultEmail: 'owner@maple.example',
+      createdAt: '2026-01-01T00:00:00.000Z',
+      modifiedAt: '2026-01-01T00:00:00.000Z',
+    },
+    currencies: [],
+    countries: [],
+    accountTypes: [],
+    accountSubtypes: [],
+    ...mutations(business, struck),
+  };
+  const result = await execute({ schema, document, rootValue, variableValues: variables });
+  const withIds = result.errors?.map((error) => ({
+    ...error.toJSON(),
+    extensions: { code: 'INTERNAL_SERVER_ERROR', id: randomUUID(), ...error.extensions },
+  }));
+  const answer = { ...result, ...(withIds && { errors: withIds }) } as unknown as ExecutionResult;
+  return faults.strikes('partialErrors') ? withHole(answer, faults) : answer;
+}
+
+/** Makes one field null under an error: a root alias of several, or a list or record below the business. */
+function withHole(answer: ExecutionResult, faults: Faults): ExecutionResult {
+  const data = JSON.parse(JSON.stringify(answer.data ?? null)) as Record<string, unknown> | null;
+  if (!data) return answer;
+  const business = data.business as Record<string, unknown> | null | undefined;
+  const [target, path] = business ? [business, ['business']] : [data, []];
+  const holes = Object.keys(target).filter((key) => target[key] !== null && typeof target[key] === 'object');
+  const hole = holes[faults.between(0, Math.max(0, holes.length - 1))];
+  if (hole === undefined) return answer;
+  target[hole] = null;
+  const error = {
+    message: 'Internal server error',
+    path: [...path, hole],
+    extensions: { code: 'INTERNAL_SERVER_ERROR', id: randomUUID() },
+  };
+  return { data, errors: [...(answer.errors ?? []), error] } as unknown as ExecutionResult;
+}

@@ -1,0 +1,172 @@
+import { createHash } from 'node:crypto';
+import { type Link, refOf } from '../domain/link.ts';
+import { type Pair, type RecordRef, refKey, type System } from '../domain/record.ts';
+import { RemoteRejectedError } from '../errors.ts';
+import type { Engine } from './engine.ts';
+import { forgetKeys, indexKeys } from './key-index.ts';
+import { BrokenLinkError, findLink } from './links.ts';
+import type { Call, Change, Tax } from './ports.ts';
+import { recordStateOf, setRecordState } from './record-state.ts';
+import { sight } from './sighting.ts';
+import { startedAt } from './started-pairs.ts';
+import { type FoundRecord, type Seen, type Step, type SweepRun, seenOf } from './sweep-run.ts';
+
+/** A difference this old is one that webhook and poll have missed, ms. */
+const missedAfterMs = 15 * 60_000;
+/** How often a refused cursor makes a list begin again. */
+const restartLimit = 3;
+
+/** A page of a list after it was compared: what to keep of it, and where the run stands. */
+export interface Compared {
+  readonly run: SweepRun;
+  readonly marks: readonly string[];
+  readonly found: readonly FoundRecord[];
+  /** The list has no further page. */
+  readonly last: boolean;
+}
+
+/** The mark of a link, seen from either side: both halves name the same two records, or the marks differ. */
+export const markOf = (customcrmId: string, waveId: string): string =>
+  createHash('sha256').update(`${customcrmId}\u0000${waveId}`).digest('base64url').slice(0, 12);
+
+/** Reads one page of one list, notes the match keys of its rows and judges each by its fingerprints. */
+export async function comparePage(
+  engine: Engine,
+  run: SweepRun,
+  { pair, phase }: Step & { readonly phase: System },
+  call: Call,
+): Promise<Compared> {
+  const page = await readPage(engine, run, pair, phase, call);
+  if (page === 'begin again') return { run: againFrom(run, pair, phase), marks: [], found: [], last: false };
+  const taxes = pair === 'customer' ? [] : await engine.taxes.taxes(call);
+  const judged = await Promise.all(page.changes.map((change) => judge(engine, change, taxes)));
+  const living = page.changes.filter((change) => change.state === 'living').length;
+  const seen = addTo(seenOf(run, pair)[phase], {
+    rows: living,
+    linked: judged.filter(({ link }) => link).length,
+    changed: judged.filter(({ changed }) => changed).length,
+  });
+  const { cursor: _cursor, ...rest } = run;
+  return {
+    run: {
+      ...rest,
+      ...(page.next !== undefined && { cursor: page.next }),
+      seen: { ...run.seen, [pair]: { ...seenOf(run, pair), [phase]: seen } },
+    },
+    marks: judged.flatMap(({ link }) => (link ? [markOf(link.customcrmId, link.waveId)] : [])),
+    found: judged.flatMap(({ found }) => (found ? [found] : [])),
+    last: page.next === undefined,
+  };
+}
+
+const addTo = (before: Seen, more: Seen): Seen => ({
+  rows: before.rows + more.rows,
+  linked: before.linked + more.linked,
+  changed: before.changed + more.changed,
+});
+
+/** Customcrm's list holds deleted records too; Wave's walks in the order of creation, so that an edit moves no row. */
+async function readPage(
+  engine: Engine,
+  run: SweepRun,
+  pair: Pair,
+  system: System,
+  call: Call,
+): Promise<{ readonly changes: readonly Change[]; readonly next: string | undefined } | 'begin again'> {
+  if (system === 'wave') {
+    const page = Number(run.cursor ?? 1);
+    const { snapshots, full } = await engine.feed.listAll(pair, page, call);
+    const changes = snapshots.map((snapshot) => ({ state: 'living' as const, snapshot }));
+    return { changes, next: full ? String(page + 1) : undefined };
+  }
+  try {
+    return await engine.systems.customcrm.changedSince(pair, 0, run.cursor, call);
+  } catch (error) {
+    // A cursor of yesterday may not be known any more.
+    if (!(error instanceof RemoteRejectedError) || run.cursor === undefined || run.restarts >= restartLimit)
+      throw error;
+    return 'begin again';
+  }
+}
+
+function againFrom({ cursor: _cursor, ...run }: SweepRun, pair: Pair, system: System): SweepRun {
+  const seen = { ...run.seen, [pair]: { ...seenOf(run, pair), [system]: { rows: 0, linked: 0, changed: 0 } } };
+  return { ...run, seen, restarts: run.restarts + 1 };
+}
+
+interface Judged {
+  readonly link?: Link | undefined;
+  readonly changed: boolean;
+  readonly found?: FoundRecord | undefined;
+}
+
+async function judge(engine: Engine, change: Change, taxes: readonly Tax[]): Promise<Judged> {
+  const ref = change.state === 'living' ? change.snapshot : change.ref;
+  try {
+    return change.state === 'living'
+      ? await judgeLiving(engine, change, taxes)
+      : await judgeDeleted(engine, change.ref);
+  } catch (error) {
+    if (!(error instanceof BrokenLinkError)) throw error;
+    await reportBroken(engine, ref);
+    return { changed: false };
+  }
+}
+
+/** Shown as failed, and left alone: which of the halves is right is for a person to say. */
+export async function reportBroken(engine: Engine, ref: RecordRef): Promise<void> {
+  const because = 'the halves of its link do not mirror each other';
+  const { system, pair, id } = ref;
+  if ((await recordStateOf(engine, ref))?.reason !== because) await setRecordState(engine, ref, 'failed', because);
+  engine.report({ message: 'record failed', system, pair, id, eventId: 'sweep', because });
+}
+
+async function judgeDeleted(engine: Engine, ref: RecordRef): Promise<Judged> {
+  const link = await findLink(engine.table, ref);
+  await forgetKeys(engine, ref);
+  if (!link) return { changed: false };
+  const { system, id } = ref;
+  return { link, changed: false, found: { system, id, revision: link.revision, repair: false } };
+}
+
+async function judgeLiving(
+  engine: Engine,
+  { snapshot }: Change & { readonly state: 'living' },
+  taxes: readonly Tax[],
+): Promise<Judged> {
+  const { news, differs, link, print } = await sight(engine, snapshot, taxes);
+  await indexKeys(engine, snapshot);
+  const changed = link !== undefined && differs;
+  if (!differs || (!news && (await isExplained(engine, snapshot, link)))) return { link, changed };
+  const repair = await isMissed(engine, snapshot, link, news);
+  const { system, id } = snapshot;
+  return { link, changed, found: { system, id, revision: link?.revision ?? 0, print, repair } };
+}
+
+/** It was rung for this very picture already: something must show why it is not settled. */
+async function isExplained(engine: Engine, ref: RecordRef, link: Link | undefined): Promise<boolean> {
+  if (link && (link.state !== 'in-sync' || link.refused !== undefined)) return true;
+  if (!link && (await recordStateOf(engine, ref))) return true;
+  return waits(engine, ref, link);
+}
+
+/** Parked under this record or the other half of its link. */
+async function waits({ table }: Engine, ref: RecordRef, link: Link | undefined): Promise<boolean> {
+  const refs = link ? [refOf(link, 'customcrm'), refOf(link, 'wave')] : [ref];
+  const pointers = await Promise.all(refs.map((each) => table.get({ pk: refKey(each), sk: 'parked' })));
+  return pointers.some((pointer) => pointer !== undefined);
+}
+
+/** Neither webhook nor poll brought it, and nothing waits for it: what the metric of repairs counts. A first load counts nothing. */
+async function isMissed(
+  engine: Engine,
+  record: RecordRef & { readonly createdAt: number; readonly modifiedAt: number },
+  link: Link | undefined,
+  news: boolean,
+): Promise<boolean> {
+  const old = engine.clock.now() - record.modifiedAt > missedAfterMs;
+  if (!old || (news && (await waits(engine, record, link)))) return false;
+  if (link) return true;
+  const started = await startedAt(engine, record.pair);
+  return started !== undefined && record.createdAt > started;
+}

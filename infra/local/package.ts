@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
-import { readdir, stat } from 'node:fs/promises';
+import { mkdir, readdir, rmdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
@@ -8,8 +9,29 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const template = join(root, '.serverless', 'cloudformation-template-update-stack.json');
 const sources = ['functions', 'lib', 'infra', 'serverless.yml', 'package.json', 'package-lock.json'];
 
-/** Packages the service as a deployment would, unless nothing changed since the last time. */
+/** Another process packages the same checkout; wait for it this long at most, ms. */
+const turnMs = 120_000;
+
+/** Packages the service as a deployment would, unless nothing changed since the last time. One process at a time. */
 export async function packaged(say: (text: string) => void): Promise<void> {
+  const lock = join(root, '.packaging');
+  const end = Date.now() + turnMs;
+  while (
+    !(await mkdir(lock).then(
+      () => true,
+      () => false,
+    )) &&
+    Date.now() < end
+  )
+    await sleep(250);
+  try {
+    await packageOnce(say);
+  } finally {
+    await rmdir(lock).catch(() => undefined);
+  }
+}
+
+async function packageOnce(say: (text: string) => void): Promise<void> {
   const made = await stat(template).then(
     ({ mtimeMs }) => mtimeMs,
     () => 0,
@@ -36,3 +58,5 @@ async function newest(paths: readonly string[]): Promise<number> {
   );
   return Math.max(...times);
 }
+
+if (import.meta.main) await packaged((text) => void process.stdout.write(`${text}\n`));

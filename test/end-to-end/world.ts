@@ -68,7 +68,11 @@ async function request(method: string, url: string, body?: unknown): Promise<Jso
 }
 
 /** Waits until `check` answers something, asking again and again. The last failure is the error. */
-export async function eventually<T>(what: string, check: () => Promise<T | undefined | false>): Promise<T> {
+export async function eventually<T>(
+  what: string,
+  check: () => Promise<T | undefined | false>,
+  everyMs = 250,
+): Promise<T> {
   const end = Date.now() + patienceMs;
   let last: unknown;
   while (Date.now() < end) {
@@ -78,7 +82,7 @@ export async function eventually<T>(what: string, check: () => Promise<T | undef
     } catch (error) {
       last = error;
     }
-    await sleep(250);
+    await sleep(everyMs);
   }
   throw new Error(`Waited in vain: ${what}`, { cause: last });
 }

@@ -19,6 +19,7 @@ import { pollCustomcrm } from './sync/poll-customcrm.ts';
 import { type PollResult, pollWave } from './sync/poll-wave.ts';
 import type { Call } from './sync/ports.ts';
 import { receive } from './sync/receive-webhook.ts';
+import { sweep } from './sync/sweep.ts';
 import { type WaveClient, type WaveOptions, waveClient } from './wave/client.ts';
 import { waveFeed } from './wave/feed.ts';
 import { waveRecords } from './wave/records.ts';
@@ -59,6 +60,7 @@ export interface App {
   readonly customcrmPoll: (remainingMs: number) => Promise<void>;
   readonly wavePoll: (remainingMs: number) => Promise<void>;
   readonly janitor: (remainingMs: number) => Promise<void>;
+  readonly sweep: (remainingMs: number) => Promise<void>;
   readonly markFailed: (messages: readonly QueueMessage[]) => Promise<readonly string[]>;
 }
 
@@ -125,6 +127,16 @@ function createApp({ config, engine }: Connections): App {
       for (const age of tidied.pollAgesMs) count('PollAgeMs', age);
       log('info', { message: 'janitor ran', woken: tidied.woken, intents: tidied.intents });
     },
+    async sweep(remainingMs) {
+      const progress = await sweep(engine, callWithin(remainingMs, 'background'));
+      if (progress && (progress.finishedAt ?? Date.now()) > Date.now() - remainingMs)
+        log('info', {
+          message: 'sweep ran',
+          rung: progress.done,
+          complete: progress.finishedAt !== undefined,
+          because: progress.stopped ?? progress.phase,
+        });
+    },
     markFailed: (messages) => eachReadable(messages, (readable) => markFailed(engine, readable)),
   });
 }
@@ -142,6 +154,7 @@ function measured(app: App): App {
     customcrmPoll: sent(app.customcrmPoll),
     wavePoll: sent(app.wavePoll),
     janitor: sent(app.janitor),
+    sweep: sent(app.sweep),
     markFailed: sent(app.markFailed),
   };
 }

@@ -9,7 +9,7 @@ type PolicyOf = (pair: Pair, row: string) => ConflictPolicy;
 
 /** A variable that is set to nothing is not set. */
 const given = <T extends z.ZodType>(schema: T) =>
-  z.preprocess((value) => (value === '' ? undefined : value), schema);
+  z.preprocess((value) => (typeof value === 'string' && value.trim() === '' ? undefined : value), schema);
 const flag = z.enum(['true', 'false']).transform((value) => value === 'true');
 const seconds = (least: number, most: number) => z.coerce.number().int().min(least).max(most);
 const secrets = z
@@ -143,7 +143,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
   if (parsed.success) return parsed.data;
   const faults = parsed.error.issues.map(({ path, code, message }) => {
     const name = String(path[0]);
-    const missing = code === 'invalid_type' && !env[name];
+    const missing = code === 'invalid_type' && !env[name]?.trim();
     return `  ${name}: ${missing ? 'is not set' : message}`;
   });
   throw new SettingsError(`These settings need attention:\n${faults.join('\n')}`);

@@ -2,14 +2,14 @@ import { type ConflictPolicy, type ObservedAt, winner } from './policy.ts';
 import { otherSystem, type System } from './record.ts';
 
 /** One side of a row, as the last read showed it. Unknown: the system did not show the property. */
-export type Side =
-  | { readonly known: false }
-  | {
-      readonly known: true;
-      readonly empty: boolean;
-      /** Against this side's own agreed value; `none` when nothing was agreed for it. */
-      readonly change: 'same' | 'changed' | 'none';
-    };
+export type Side = { readonly known: false } | KnownSide;
+interface KnownSide {
+  readonly known: true;
+  readonly empty: boolean;
+  /** Against this side's own agreed value; `none` when nothing was agreed for it. */
+  readonly change: Change;
+}
+type Change = 'same' | 'changed' | 'none';
 
 /** One row of a linked record, ready to be decided. */
 export interface RowState {
@@ -44,6 +44,10 @@ export interface Policies {
   readonly observed: ObservedAt;
 }
 
+/** A row that both systems show. */
+type ShownRow = RowState & { readonly customcrm: KnownSide; readonly wave: KnownSide };
+const isShown = (row: RowState): row is ShownRow => row.customcrm.known && row.wave.known;
+
 /** What to do about one row. `agree`: both sides' values are from now on the agreed ones. */
 export type Verdict =
   | { readonly do: 'nothing'; readonly because: NothingBecause; readonly agree: boolean }
@@ -75,40 +79,44 @@ export function plan(rows: readonly RowState[], policies: Policies): Plan {
 
 /** First rule that fits. */
 export function decide(row: RowState, policies: Policies): Verdict {
-  const { customcrm, wave } = row;
   if (!row.applies) return nothing('not applicable');
-  if (!customcrm.known || !wave.known) return nothing('unknown');
+  if (!isShown(row)) return nothing('unknown');
+  const { customcrm, wave } = row;
   if (row.equal) return nothing('equal', true);
   if (row.lifeCycle) return decideLifeCycle(row.lifeCycle, customcrm.change, wave.change);
   if (row.direction !== 'both') return decideOneWay(row, row.direction === 'toWave' ? 'customcrm' : 'wave');
   if (customcrm.change === 'none' && wave.change === 'none') return decideFirstLink(row, policies);
-  const customcrmChanged = customcrm.change !== 'same';
-  const waveChanged = wave.change !== 'same';
+  const customcrmChanged = hasNews(customcrm);
+  const waveChanged = hasNews(wave);
   if (customcrmChanged && waveChanged) return decideConflict(row, policies);
   if (customcrmChanged) return write(row, 'wave', 'changed');
   if (waveChanged) return write(row, 'customcrm', 'changed');
   return nothing('recorded difference');
 }
 
-function decideFirstLink(row: RowState, policies: Policies): Verdict {
+/** A value that was never agreed on this side alone is one that its system filled in; an empty one says nothing, and erases nothing. */
+const hasNews = ({ change, empty }: KnownSide): boolean =>
+  change === 'changed' || (change === 'none' && !empty);
+
+function decideFirstLink(row: ShownRow, policies: Policies): Verdict {
   if (row.irreversible) return { do: 'hold', because: 'irreversible' };
-  if (isEmpty(row.customcrm)) return write(row, 'customcrm', 'filled');
-  if (isEmpty(row.wave)) return write(row, 'wave', 'filled');
+  if (row.customcrm.empty) return write(row, 'customcrm', 'filled');
+  if (row.wave.empty) return write(row, 'wave', 'filled');
   const kept = winner(policies.firstLink(row.id), policies.observed);
   return kept ? write(row, otherSystem(kept), 'first link') : { do: 'hold', because: 'first link differs' };
 }
 
-function decideConflict(row: RowState, policies: Policies): Verdict {
+function decideConflict(row: ShownRow, policies: Policies): Verdict {
   const kept = winner(policies.conflict(row.id), policies.observed);
   return kept ? write(row, otherSystem(kept), 'conflict') : { do: 'hold', because: 'both changed' };
 }
 
 /** The receiving side is restored once; a system that answers another value again is left alone until the sender changes. */
-function decideOneWay(row: RowState, sender: System): Verdict {
-  const sending = change(row[sender]);
-  const receiving = change(row[otherSystem(sender)]);
+function decideOneWay(row: ShownRow, sender: System): Verdict {
+  const sending = row[sender].change;
+  const receiving = row[otherSystem(sender)].change;
   const nothingAgreed = sending === 'none' && receiving === 'none';
-  if (nothingAgreed && isEmpty(row[sender])) return nothing('recorded difference', true);
+  if (nothingAgreed && row[sender].empty) return nothing('recorded difference', true);
   if (sending !== 'same') return write(row, otherSystem(sender), nothingAgreed ? 'first link' : 'changed');
   if (receiving === 'same') return nothing('recorded difference');
   return row.revertedBefore
@@ -130,21 +138,18 @@ function decideLifeCycle(at: NonNullable<RowState['lifeCycle']>, customcrm: Chan
     : nothing('recorded difference', true);
 }
 
-function write(row: RowState, to: System, because: WriteBecause): Verdict {
-  if (to === 'wave' && isEmpty(row.customcrm) && row.emptyInWave !== 'allow') {
+function write(row: ShownRow, to: System, because: WriteBecause): Verdict {
+  if (to === 'wave' && row.customcrm.empty && row.emptyInWave !== 'allow') {
     return row.emptyInWave === 'block'
       ? { do: 'block', reason: `${row.id} is empty, and Wave needs one` }
       : { do: 'write', to: 'customcrm', because: 'reverted' };
   }
-  if (to === 'customcrm' && row.required && isEmpty(row.wave)) {
+  if (to === 'customcrm' && row.required && row.wave.empty) {
     return { do: 'block', reason: `${row.id} is empty in Wave, and Customcrm needs one` };
   }
   return { do: 'write', to, because };
 }
 
-type Change = 'same' | 'changed' | 'none';
-const change = (side: Side): Change => (side.known ? side.change : 'none');
-const isEmpty = (side: Side): boolean => side.known && side.empty;
 const nothing = (because: NothingBecause, agree = false): Verdict => ({ do: 'nothing', because, agree });
 
 const restsOtherwise = (verdicts: Plan, id: string): boolean =>

@@ -77,7 +77,7 @@ export const decimalOf = ({ minorUnitValue, currency }: Money): string =>
 /** Customcrm's `Active` is the inverse of Wave's `isArchived`. Wave's API archives, and cannot undo it. */
 export const active: Conversion<boolean | null, boolean | null> = {
   fromCustomcrm: (cell) => cell,
-  fromWave: (cell) => (cell === null ? null : !cell),
+  fromWave: (cell) => !cell,
   toCustomcrm: (value) => ({ cell: value }),
   toWave: (value, current) =>
     value === true && current === true
@@ -105,22 +105,16 @@ export function reference(pair: 'customer' | 'product'): Conversion<Text, Text> 
   return {
     fromCustomcrm: (cell) => (cell === null || cell === '' ? null : `customcrm#${cell}`),
     fromWave: (cell) => (cell === null ? null : `wave#${cell}`),
-    toCustomcrm: (value, current, facts) => resolved(facts, pair, 'customcrm', value, current),
-    toWave: (value, current, facts) => resolved(facts, pair, 'wave', value, current),
+    toCustomcrm: (value, _current, facts) => resolved(facts, pair, 'customcrm', value),
+    toWave: (value, _current, facts) => resolved(facts, pair, 'wave', value),
     same: (customcrm, wave, facts) => {
-      const there = resolved(facts, pair, 'wave', customcrm, undefined);
+      const there = resolved(facts, pair, 'wave', customcrm);
       return 'cell' in there && wave !== null && `wave#${there.cell}` === wave;
     },
   };
 }
 
-function resolved(
-  facts: Facts,
-  pair: 'customer' | 'product',
-  to: 'customcrm' | 'wave',
-  value: Value,
-  current: Text | undefined,
-): Put {
+function resolved(facts: Facts, pair: 'customer' | 'product', to: 'customcrm' | 'wave', value: Value): Put {
   if (value === null) return { cell: null };
   const [system, ...rest] = String(value).split('#');
   const id = rest.join('#');
@@ -128,7 +122,7 @@ function resolved(
   const counterpart = to === 'wave' ? facts.waveIdOf(pair, id) : facts.customcrmIdOf(pair, id);
   if (counterpart === undefined)
     return { waitFor: { system: system === 'wave' ? 'wave' : 'customcrm', pair, id } satisfies RecordRef };
-  return { cell: counterpart ?? current };
+  return { cell: counterpart };
 }
 
 interface WaveTax {

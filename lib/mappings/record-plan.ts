@@ -1,6 +1,13 @@
 import type { Fingerprints } from '../domain/fingerprint.ts';
 import type { Agreed, Ahead, RowPrints } from '../domain/link.ts';
-import { type Plan, type Policies, plan, type RowState, type Side } from '../domain/plan.ts';
+import {
+  type Plan,
+  type Policies,
+  plan,
+  type RowState,
+  type Side,
+  type WriteBecause,
+} from '../domain/plan.ts';
 import { type Body, otherSystem, type RecordRef, type System } from '../domain/record.ts';
 import {
   type Cell,
@@ -112,7 +119,7 @@ function rowState(row: Row, pictured: Pictured, cells: Cells): RowState {
 function sideOf(row: Row, system: System, cell: Cell | undefined, { agreed, ahead, prints }: Pictured): Side {
   if (!cell) return { known: false };
   const ours = prints.compare(ahead?.[system][row.id], row.id, cell.form) === 'same';
-  const empty = cell.form === '' || cell.form === 'null';
+  const empty = isBlank(cell);
   return {
     known: true,
     empty,
@@ -144,7 +151,7 @@ function compose(pictured: Pictured, rows: readonly Row[], cells: Cells, verdict
     if ('blocked' in put) blocked.push({ row: row.id, reason: put.blocked });
     else if ('waitFor' in put) waitsFor.push(put.waitFor);
     else addTo(drafts[to], row, to, put.cell, pictured);
-    if (verdict.because === 'conflict' && 'cell' in put)
+    if (overrules.has(verdict.because) && 'cell' in put && !isBlankOrNone(cell[to]))
       lost.push({ row: row.id, system: to, value: cell[to]?.value });
   }
   const writes = { ...finished('customcrm', drafts), ...finished('wave', drafts) };
@@ -173,6 +180,9 @@ function pictureOf(cells: Cells, prints: Fingerprints): string {
   return prints.of('picture', JSON.stringify(forms));
 }
 
+/** Writes that replace what a user of the receiving side may have typed. */
+const overrules: ReadonlySet<WriteBecause> = new Set(['conflict', 'first link', 'reverted']);
+
 interface DraftWrite {
   next: Body;
   readonly paths: string[];
@@ -192,7 +202,8 @@ function addTo(write: DraftWrite, row: Row, to: System, cell: unknown, { facts, 
 const finished = (system: System, drafts: Record<System, DraftWrite>) =>
   drafts[system].rows.length > 0 ? { [system]: drafts[system] as RemoteWrite } : {};
 
-const cellsFor = (cells: Cells, row: Row) => cells.get(row.id) ?? { customcrm: undefined, wave: undefined };
+/** Every row of the table has its cells: both maps are made from the same rows. */
+const cellsFor = (cells: Cells, row: Row) => cells.get(row.id) as Readonly<Record<System, Cell | undefined>>;
 
 /** Did this side's user change something since both sides agreed? A survivor's edit beats a deletion. */
 export function editedSinceAgreement(
@@ -262,7 +273,7 @@ export function settle(
         differences.push(row.id);
       if (verdict?.do === 'write' && verdict.because === 'reverted') {
         agreed.reverted[row.id] = pictured.prints.of(row.id, before[otherSystem(written)]?.form ?? '');
-      }
+      } else delete agreed.reverted[row.id];
     } else if (verdict?.do === 'nothing' && verdict.agree) {
       record(agreed, row, before, pictured.prints, undefined);
     }
@@ -317,7 +328,7 @@ export function composeCreate(mapping: PairMapping, from: System, origin: Body, 
       (row.direction === 'both' || row.direction === direction) && (row.rules.applies?.(situation) ?? true);
     if (!flows || (row.rules.afterCreate && to === 'wave')) continue;
     const cell = readCell(row, from, origin, facts);
-    if (!cell || cell.form === '' || cell.form === 'null') {
+    if (!cell || isBlank(cell)) {
       if (cell && (to === 'wave' ? row.rules.emptyInWave === 'block' : row.rules.required))
         return { blocked: `${row.id} is empty, and ${to} needs one` };
       continue;
@@ -356,4 +367,4 @@ export function agreedAfterCreate(pictured: Pictured, from: System, sentRows: re
   return agreed;
 }
 
-const isBlank = (cell: Cell): boolean => cell.form === '' || cell.form === 'null';
+const isBlank = (cell: Cell): boolean => cell.form === '' || cell.value === null;

@@ -1,6 +1,9 @@
 /** A reporter of node:test that says one thing: the plain closing line `N passed, N failed`. */
 export default async function* closingLine(
-  source: AsyncIterable<{ readonly type: string; readonly data: { readonly details?: unknown; readonly skip?: unknown } }>,
+  source: AsyncIterable<{
+    readonly type: string;
+    readonly data: { readonly details?: unknown; readonly skip?: unknown };
+  }>,
 ): AsyncGenerator<string> {
   const counts = { passed: 0, failed: 0 };
   for await (const { type, data } of source) {

@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { order } from '../../lib/mappings/order.ts';
+import { afterEdits } from '../support/linked-order.ts';
+import { cents, customcrmOrder, waveInvoice } from '../support/mapping-bodies.ts';
+import { mappingFacts, mappingSettings } from '../support/mapping-facts.ts';
+
+describe('the lock of an issued invoice', () => {
+  const open = ['Title', 'Description', 'Footer'];
+  const dated = [...open, 'DueDate'];
+  const money = ['CustomerId', 'Currency', 'OrderDate', 'Lines', 'Discount'];
+  const issued = ['SAVED', 'UNPAID', 'SENT', 'VIEWED', 'OVERDUE'];
+  const paid = ['PARTIAL', 'PAID', 'OVERPAID'];
+  const reason = (row: string, status: string | undefined, editIssuedInvoices = false) =>
+    order.locked(row, { status }, { ...mappingSettings, editIssuedInvoices });
+
+  for (const row of [...dated, ...money]) {
+    test(`lets ${row} flow to a DRAFT, and to an invoice that is yet to be made`, () => {
+      assert.equal(reason(row, 'DRAFT'), undefined);
+      assert.equal(reason(row, undefined), undefined);
+    });
+  }
+  for (const status of issued) {
+    test(`lets ${dated} flow to a ${status} invoice, and refuses ${money} as issued`, () => {
+      for (const row of dated) assert.equal(reason(row, status), undefined, row);
+      for (const row of money) assert.equal(reason(row, status), 'issued', row);
+    });
+    test(`lets every row flow to a ${status} invoice with editIssuedInvoices`, () => {
+      for (const row of [...dated, ...money]) assert.equal(reason(row, status, true), undefined, row);
+    });
+  }
+  for (const status of paid) {
+    test(`lets ${open} flow to a ${status} invoice, and refuses what moves money as paid, always`, () => {
+      for (const editIssuedInvoices of [false, true]) {
+        for (const row of open) assert.equal(reason(row, status, editIssuedInvoices), undefined, row);
+        for (const row of [...money, 'DueDate'])
+          assert.equal(reason(row, status, editIssuedInvoices), 'paid', row);
+      }
+    });
+  }
+  test('never stops a DRAFT from being approved', () => {
+    for (const status of [...issued, 'DRAFT']) assert.equal(reason('Status', status), undefined);
+  });
+
+  test('blocks the edit with its reason, and lets the others through', () => {
+    const { plan } = afterEdits(
+      { customcrm: { OrderDate: '2026-01-01', Title: 'New' } },
+      {},
+      { wave: { status: 'SENT' }, customcrm: { Status: 'confirmed', InvoiceStatus: 'SENT' } },
+    );
+    assert.deepEqual(plan.blocked, [{ row: 'OrderDate', reason: 'issued' }]);
+    assert.deepEqual(plan.writes.wave?.rows, ['Title']);
+  });
+
+  test('never holds up what flows to Customcrm', () => {
+    const { plan } = afterEdits(
+      { wave: { invoiceDate: '2026-01-01' } },
+      {},
+      { wave: { status: 'PAID' }, customcrm: { Status: 'confirmed', InvoiceStatus: 'PAID' } },
+    );
+    assert.deepEqual(plan.writes.customcrm?.rows, ['OrderDate']);
+  });
+});
+
+describe('the totals rule', () => {
+  const line = (Quantity: string, UnitPrice: string) => ({ Quantity, UnitPrice });
+  const half = line('0.5', '0.01');
+  // biome-ignore format: reads as a decision table.
+  const table: [string, object, object, boolean][] = [
+    ['the order of these tests',                         {},                                                               {},                                                              true],
+    ['Wave is one cent above',                           {},                                                               { subtotal: cents('21981') },                                    false],
+    ['Wave took the percentage for a fraction',          {},                                                               { discountTotal: cents('22') },                                  false],
+    ['no discount',                                      { Discount: null },                                               { discountTotal: cents('0') },                                   true],
+    ['a CRM that does not show discounts',               { Discount: undefined },                                          { discountTotal: cents('0') },                                   true],
+    ['a fixed discount',                                 { Discount: { Type: 'fixed', Value: '5.005' } },                  { discountTotal: cents('501') },                                 true],
+    ['a percentage rounds half a cent away from zero',   { Lines: [line('1', '0.10')], Discount: { Type: 'percentage', Value: '5' } }, { subtotal: cents('10'), discountTotal: cents('1') }, true],
+    ['each line rounds half a cent away from zero',      { Lines: [half, half], Discount: null },                          { subtotal: cents('2'), discountTotal: cents('0') },             true],
+    ['and not their sum',                                { Lines: [half, half], Discount: null },                          { subtotal: cents('1'), discountTotal: cents('0') },             false],
+    ['no lines',                                         { Lines: [], Discount: null },                                    { subtotal: cents('0'), discountTotal: cents('0') },             true],
+    ['a CRM that does not show lines',                   { Lines: undefined, Discount: null },                             { subtotal: cents('0'), discountTotal: cents('0') },             true],
+    ['a currency without decimals',                      { Lines: [line('3', '100')], Discount: null },                    { subtotal: cents('300', 0), discountTotal: cents('0', 0) },     true],
+    ['a currency with three decimals',                   { Lines: [line('1', '0.0005')], Discount: null },                 { subtotal: cents('1', 3), discountTotal: cents('0', 3) },       true],
+    ['amounts beyond a double',                          { Lines: [line('1', '90071992547409.93')], Discount: null },      { subtotal: cents('9007199254740993'), discountTotal: cents('0') }, true],
+  ];
+  for (const [situation, crm, wave, expected] of table) {
+    test(`${expected ? 'holds' : 'does not hold'}: ${situation}`, () => {
+      const left = { ...customcrmOrder, ...crm };
+      assert.equal(order.totalsAgree(left, { ...waveInvoice, ...wave }, mappingFacts()), expected);
+    });
+  }
+});

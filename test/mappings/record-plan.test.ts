@@ -1,0 +1,196 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { nothingAgreed } from '../../lib/domain/link.ts';
+import { customer } from '../../lib/mappings/customer.ts';
+import { order } from '../../lib/mappings/order.ts';
+import { product } from '../../lib/mappings/product.ts';
+import { editedSinceAgreement, type Pictured, planRecord } from '../../lib/mappings/record-plan.ts';
+import { editedCustomer, linkedCustomer } from '../support/linked-customer.ts';
+import { agreedOn, pictured, prints } from '../support/linked-record.ts';
+import {
+  customcrmCustomer,
+  customcrmOrder,
+  customcrmProduct,
+  waveCustomer,
+  waveInvoice,
+  waveProduct,
+} from '../support/mapping-bodies.ts';
+import { mappingFacts } from '../support/mapping-facts.ts';
+import { policiesOf } from '../support/plan-rows.ts';
+
+const agreed = agreedOn(customer, customcrmCustomer, waveCustomer);
+const waveLater = policiesOf({ observed: { customcrm: 0, wave: 60_000 } });
+
+describe('planning a record', () => {
+  test('says what to send, where, and under which print it will be recognised', () => {
+    const { writes, blocked, held, waitsFor, lost } = planRecord(
+      editedCustomer({ City: 'Toronto', Fax: '1' }, { phone: '2' }),
+      policiesOf(),
+    );
+    assert.deepEqual(writes.wave, {
+      next: { ...waveCustomer, phone: '2', fax: '1', address: { ...waveCustomer.address, city: 'Toronto' } },
+      paths: ['fax', 'address.city'],
+      rows: ['Fax', 'City'],
+      prints: { Fax: prints.of('Fax', '1'), City: prints.of('City', 'Toronto') },
+    });
+    assert.deepEqual(writes.customcrm, {
+      next: { ...customcrmCustomer, City: 'Toronto', Fax: '1', Phone: '2' },
+      paths: ['Phone'],
+      rows: ['Phone'],
+      prints: { Phone: prints.of('Phone', '2') },
+    });
+    assert.deepEqual([blocked, held, waitsFor, lost], [[], [], [], []]);
+  });
+
+  test('keeps the value that a conflict replaces, whichever side loses', () => {
+    const both = editedCustomer(
+      { City: 'Toronto' },
+      { address: { ...waveCustomer.address, city: 'Sydney' } },
+    );
+    const toWave = planRecord(both, policiesOf());
+    assert.deepEqual(toWave.lost, [{ row: 'City', system: 'wave', value: 'Sydney' }]);
+    const toCustomcrm = planRecord(both, waveLater);
+    assert.deepEqual(toCustomcrm.lost, [{ row: 'City', system: 'customcrm', value: 'Toronto' }]);
+    assert.deepEqual(toCustomcrm.writes.wave, undefined);
+  });
+
+  test('holds a conflict that a person must decide', () => {
+    const both = editedCustomer({ Fax: '1' }, { fax: '2' });
+    const { held, writes, lost } = planRecord(both, policiesOf({ conflict: () => 'hold' }));
+    assert.deepEqual([held, writes, lost], [[{ row: 'Fax', reason: 'both changed' }], {}, []]);
+  });
+
+  test('loses nothing to a write that is refused', () => {
+    const facts = mappingFacts();
+    const start = agreedOn(order, customcrmOrder, { ...waveInvoice, status: 'SENT' }, facts);
+    const picture = pictured(
+      order,
+      { ...customcrmOrder, OrderDate: '2026-01-01' },
+      { ...waveInvoice, status: 'SENT', invoiceDate: '2026-01-02' },
+      { agreed: start },
+    );
+    const { lost, blocked } = planRecord(picture, policiesOf());
+    assert.deepEqual(
+      lost.filter(({ row }) => row === 'OrderDate'),
+      [],
+    );
+    assert.deepEqual(blocked, [{ row: 'OrderDate', reason: 'issued' }]);
+  });
+
+  test('waits for a parent that is not linked, and writes the other rows', () => {
+    const start = agreedOn(order, customcrmOrder, waveInvoice);
+    const { waitsFor, writes } = planRecord(
+      pictured(order, { ...customcrmOrder, CustomerId: 'c9', Footer: 'New' }, waveInvoice, { agreed: start }),
+      policiesOf(),
+    );
+    assert.deepEqual(waitsFor, [{ system: 'customcrm', pair: 'customer', id: 'c9' }]);
+    assert.deepEqual(writes.wave?.rows, ['Footer']);
+  });
+
+  test('counts the rows that go empty on either side, and none that was empty or gets a value', () => {
+    const { empties } = planRecord(editedCustomer({ City: '', Fax: 'x' }, { phone: null }), policiesOf());
+    assert.deepEqual(empties, ['Phone', 'City']);
+    const start = agreedOn(customer, { ...customcrmCustomer, Fax: '' }, { ...waveCustomer, fax: null });
+    const filled = editedCustomer({ Fax: 'x' }, { fax: null }, { agreed: start });
+    assert.deepEqual(planRecord(filled, policiesOf()).empties, []);
+  });
+
+  test('counts what goes out of use in Wave, not what is made inactive in Customcrm', () => {
+    const start = agreedOn(product, customcrmProduct, waveProduct);
+    const plan = (crm: object, wave: object) =>
+      planRecord(
+        pictured(product, { ...customcrmProduct, ...crm }, { ...waveProduct, ...wave }, { agreed: start }),
+        policiesOf(),
+      );
+    assert.deepEqual(plan({ Active: false }, {}).archives, ['Active']);
+    assert.deepEqual(plan({}, { isArchived: true }).archives, []);
+  });
+
+  test('shows the same picture for the same sides, whatever was agreed, and another one for any difference', () => {
+    const picture = (of: Pictured) => planRecord(of, policiesOf()).picture;
+    assert.equal(picture(linkedCustomer), picture({ ...linkedCustomer, agreed: nothingAgreed }));
+    const others = [
+      editedCustomer({ Fax: '1' }),
+      editedCustomer({}, { fax: '1' }),
+      editedCustomer({ Fax: undefined }),
+      editedCustomer({ Fax: '' }),
+      editedCustomer({}, { fax: undefined }),
+    ];
+    const all = [linkedCustomer, ...others].map(picture);
+    assert.equal(new Set(all).size, all.length);
+  });
+
+  test('takes what a write-ahead announced for ours, and anything else for a user’s', () => {
+    const ahead = { customcrm: {}, wave: { Fax: prints.of('Fax', '1') } };
+    const arrived = editedCustomer({ Fax: '2' }, { fax: '1' }, { ahead });
+    assert.deepEqual(planRecord(arrived, waveLater).verdicts.get('Fax'), {
+      do: 'write',
+      to: 'wave',
+      because: 'changed',
+    });
+    const notOurs = editedCustomer({ Fax: '2' }, { fax: '3' }, { ahead });
+    assert.deepEqual(planRecord(notOurs, waveLater).verdicts.get('Fax'), {
+      do: 'write',
+      to: 'customcrm',
+      because: 'conflict',
+    });
+    const wrongSide = editedCustomer({ Fax: '1' }, {}, { ahead });
+    assert.deepEqual(planRecord(wrongSide, policiesOf()).verdicts.get('Fax'), {
+      do: 'write',
+      to: 'wave',
+      because: 'changed',
+    });
+  });
+
+  test('treats a row that was agreed under an unknown key as never agreed', () => {
+    const wave = { ...agreed.wave, Fax: 'k9.1.abcdefghijklmnop' };
+    const customcrm = { ...agreed.customcrm, Fax: 'k9.1.abcdefghijklmnop' };
+    const { held } = planRecord(
+      editedCustomer({ Fax: '1' }, {}, { agreed: { ...agreed, wave, customcrm } }),
+      policiesOf(),
+    );
+    assert.deepEqual(held, [{ row: 'Fax', reason: 'first link differs' }]);
+  });
+});
+
+describe('a user’s edit since agreement', () => {
+  const rest = { mapping: customer, agreed, ahead: undefined, facts: mappingFacts(), prints };
+  // biome-ignore format: reads as a decision table.
+  const table: [string, object, boolean][] = [
+    ['nothing changed',                  {},                     false],
+    ['another spelling',                 { fax: ' +1 555 0103' }, false],
+    ['a changed row',                    { fax: '1' },           true],
+    ['an emptied row',                   { fax: null },          true],
+    ['a row that is not shown any more', { fax: undefined },     false],
+  ];
+  for (const [situation, edit, expected] of table)
+    test(`is ${expected ? '' : 'not '}seen: ${situation}`, () =>
+      assert.equal(editedSinceAgreement('wave', { ...waveCustomer, ...edit }, rest), expected));
+
+  test('is seen in Customcrm too', () => {
+    assert.equal(editedSinceAgreement('customcrm', customcrmCustomer, rest), false);
+    assert.equal(editedSinceAgreement('customcrm', { ...customcrmCustomer, Fax: '1' }, rest), true);
+  });
+
+  test('is not what we wrote ourselves, nor a row about which nothing was agreed', () => {
+    const ahead = { customcrm: {}, wave: { Fax: prints.of('Fax', '1') } };
+    assert.equal(editedSinceAgreement('wave', { ...waveCustomer, fax: '1' }, { ...rest, ahead }), false);
+    assert.equal(editedSinceAgreement('wave', { ...waveCustomer, fax: '2' }, { ...rest, ahead }), true);
+    assert.equal(editedSinceAgreement('wave', waveCustomer, { ...rest, agreed: nothingAgreed }), false);
+  });
+
+  test('is not seen in a row that the side only receives', () => {
+    const start = agreedOn(order, { ...customcrmOrder, InvoiceNumber: '1042' }, waveInvoice);
+    const orders = { ...rest, mapping: order, agreed: start };
+    assert.equal(editedSinceAgreement('customcrm', { ...customcrmOrder, InvoiceNumber: '7' }, orders), false);
+    assert.equal(editedSinceAgreement('wave', { ...waveInvoice, invoiceNumber: '7' }, orders), true);
+    assert.equal(
+      editedSinceAgreement(
+        'customcrm',
+        { ...customcrmOrder, InvoiceNumber: '1042', OrderNumber: 'SO-8' },
+        orders,
+      ),
+      true,
+    );
+  });
+});

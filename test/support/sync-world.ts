@@ -1,0 +1,247 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { CreateTableCommand, DynamoDBClient, ScanCommand } from '@aws-sdk/client-dynamodb';
+import { unmarshall } from '@aws-sdk/util-dynamodb';
+import { startCustomcrm } from '../../infra/local/customcrm/server.ts';
+import { startDynamoDb } from '../../infra/local/dynamodb.ts';
+import { localBusinessId, localIncomeAccountId, startWave } from '../../infra/local/wave/server.ts';
+import { connect } from '../../lib/app.ts';
+import { loadConfig } from '../../lib/config.ts';
+import {
+  type Body,
+  type Pair,
+  type RecordRef,
+  refKey,
+  type Snapshot,
+  type System,
+} from '../../lib/domain/record.ts';
+import type { Engine, EngineSettings, OutcomeLine } from '../../lib/sync/engine.ts';
+import { handleBatch, type Message } from '../../lib/sync/handle-batch.ts';
+import { linkKey } from '../../lib/sync/links.ts';
+import { pollCustomcrm } from '../../lib/sync/poll-customcrm.ts';
+import { pollWave } from '../../lib/sync/poll-wave.ts';
+import type { Call, ChangeQueue, Doorbell, Item } from '../../lib/sync/ports.ts';
+
+const region = { AWS_REGION: 'us-east-1', AWS_ACCESS_KEY_ID: 'local', AWS_SECRET_ACCESS_KEY: 'local' };
+/** Messages that one test may work through. */
+const workLimit = 2_000;
+
+/** The embedded database of one test file. */
+export interface Database {
+  readonly url: string;
+  readonly close: () => Promise<void>;
+}
+
+export async function startDatabase(): Promise<Database> {
+  const folder = await mkdtemp(join(tmpdir(), 'sync-table-'));
+  const database = await startDynamoDb({
+    dbPath: join(folder, 'table.db'),
+    pidPath: join(folder, 'pid'),
+    say: () => undefined,
+  });
+  return {
+    url: database.url,
+    async close() {
+      await database.close();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** The real core and adapters, a table of their own, empty stand-ins, and queues in memory that deliver when a test says so. */
+export interface SyncWorld {
+  readonly engine: Engine;
+  readonly outcomes: readonly OutcomeLine[];
+  /** Everything that was rung since the last look. */
+  readonly takeRung: () => readonly Doorbell[];
+  readonly queued: () => number;
+  /** Time passes for the core; the two systems go by the machine's clock. */
+  readonly pass: (ms: number) => void;
+  readonly call: (ms?: number) => Call;
+  /** A user makes a record. */
+  readonly make: (system: System, pair: Pair, body: Body) => Promise<Snapshot>;
+  /** A user changes properties of a record. */
+  readonly edit: (ref: RecordRef, changes: Body) => Promise<void>;
+  readonly read: (ref: RecordRef) => Promise<Body>;
+  readonly counterpart: (ref: RecordRef) => Promise<RecordRef | undefined>;
+  /** Works through the queues until they are empty. */
+  readonly drain: () => Promise<void>;
+  readonly poll: () => Promise<void>;
+  /** Writes that each system has carried out. */
+  readonly writes: () => Promise<Readonly<Record<System, number>>>;
+  readonly emptyWave: () => Promise<void>;
+  readonly items: () => Promise<readonly Item[]>;
+  readonly close: () => Promise<void>;
+}
+
+export async function startSyncWorld(
+  database: Database,
+  settings: Partial<EngineSettings> = {},
+): Promise<SyncWorld> {
+  const customcrm = await startCustomcrm({ port: 0, path: ':memory:', token: 'local', sample: false });
+  const wave = await startWave({ port: 0, path: ':memory:', token: 'local', sample: false });
+  const tableName = `sync-${randomUUID()}`;
+  const dynamodb = await createTable(database, tableName);
+  const config = loadConfig({
+    CUSTOMCRM_API_URL: customcrm.url,
+    CUSTOMCRM_API_TOKEN: 'local',
+    CUSTOMCRM_WEBHOOK_SECRET: 'whsec_bG9jYWw=',
+    WAVE_WEBHOOK_SECRET: 'local',
+    WAVE_API_URL: wave.url,
+    WAVE_ACCESS_TOKEN: 'local',
+    WAVE_BUSINESS_ID: localBusinessId,
+    WAVE_INCOME_ACCOUNT_ID: localIncomeAccountId,
+    FINGERPRINT_KEYS: `k1:${Buffer.alloc(32, 7).toString('base64')}`,
+    TABLE_NAME: tableName,
+    CUSTOMCRM_CHANGES_QUEUE_URL: 'http://127.0.0.1:1/customcrm.fifo',
+    WAVE_CHANGES_QUEUE_URL: 'http://127.0.0.1:1/wave.fifo',
+  });
+  const connected = connect(config).engine;
+  const queues = { customcrm: memoryQueue(), wave: memoryQueue() };
+  const outcomes: OutcomeLine[] = [];
+  let passedMs = 0;
+  const now = () => Date.now() + passedMs;
+  const pass = (ms: number) => {
+    passedMs += ms;
+  };
+  const engine: Engine = {
+    ...connected,
+    queues,
+    clock: { now, sleep: async (ms) => pass(ms) },
+    report: (line) => void outcomes.push(line),
+    settings: { ...connected.settings, maxReadToWriteMs: 60_000, startedPairs: () => false, ...settings },
+  };
+  const call = (ms = 60_000): Call => ({ deadline: now() + ms, priority: 'live' });
+  const state = async (origin: string) => {
+    const answer = await fetch(`${origin}/_control/state`, { headers: { authorization: 'Bearer local' } });
+    return (await answer.json()) as { readonly writes: number };
+  };
+  const snapshotOf = async ({ system, pair, id }: RecordRef): Promise<Snapshot> => {
+    const reading = await engine.systems[system].read(pair, id, call());
+    if (reading.state !== 'living') throw new Error(`${system} ${pair} ${id} is ${reading.state}`);
+    return reading.snapshot;
+  };
+  return {
+    engine,
+    outcomes,
+    takeRung: () => [...queues.customcrm.takeRung(), ...queues.wave.takeRung()],
+    queued: () => queues.customcrm.size() + queues.wave.size(),
+    pass,
+    call,
+    make: (system, pair, body) => engine.systems[system].create(pair, body, randomUUID(), call()),
+    async edit(ref, changes) {
+      const before = await snapshotOf(ref);
+      const next = { ...before.body, ...changes };
+      await engine.systems[ref.system].update(ref.pair, before, next, Object.keys(changes), call());
+    },
+    read: async (ref) => (await snapshotOf(ref)).body,
+    async counterpart({ system, pair, id }) {
+      const item = await engine.table.get(linkKey({ system, pair, id }));
+      if (!item) return undefined;
+      return system === 'customcrm'
+        ? { system: 'wave', pair, id: String(item.waveId) }
+        : { system: 'customcrm', pair, id: String(item.customcrmId) };
+    },
+    async drain() {
+      for (let worked = 0; worked < workLimit; worked++) {
+        const batch = [...queues.customcrm.take(10), ...queues.wave.take(10)];
+        if (batch.length === 0) return;
+        const failed = await handleBatch(engine, batch, call());
+        if (failed.length > 0) throw new Error(`Messages failed: ${JSON.stringify(outcomes.at(-1))}`);
+      }
+      throw new Error('The queues never became empty');
+    },
+    async poll() {
+      await pollCustomcrm(engine, call());
+      await pollWave(engine, call());
+    },
+    writes: async () => ({
+      customcrm: (await state(customcrm.origin)).writes,
+      wave: (await state(wave.origin)).writes,
+    }),
+    async emptyWave() {
+      await fetch(`${wave.origin}/_control/reset`, {
+        method: 'POST',
+        headers: { authorization: 'Bearer local' },
+      });
+    },
+    items: () => scan(dynamodb, tableName),
+    async close() {
+      dynamodb.destroy();
+      await Promise.all([customcrm.close(), wave.close()]);
+    },
+  };
+}
+
+async function createTable({ url }: Database, TableName: string): Promise<DynamoDBClient> {
+  Object.assign(process.env, region, { AWS_ENDPOINT_URL_DYNAMODB: url });
+  const client = new DynamoDBClient({});
+  await client.send(
+    new CreateTableCommand({
+      TableName,
+      BillingMode: 'PAY_PER_REQUEST',
+      AttributeDefinitions: [
+        { AttributeName: 'pk', AttributeType: 'S' },
+        { AttributeName: 'sk', AttributeType: 'S' },
+        { AttributeName: 'state', AttributeType: 'S' },
+        { AttributeName: 'due', AttributeType: 'N' },
+      ],
+      KeySchema: [
+        { AttributeName: 'pk', KeyType: 'HASH' },
+        { AttributeName: 'sk', KeyType: 'RANGE' },
+      ],
+      GlobalSecondaryIndexes: [
+        {
+          IndexName: 'byState',
+          KeySchema: [
+            { AttributeName: 'state', KeyType: 'HASH' },
+            { AttributeName: 'due', KeyType: 'RANGE' },
+          ],
+          Projection: { ProjectionType: 'ALL' },
+        },
+      ],
+    }),
+  );
+  return client;
+}
+
+/** Every item of the table, in the order of its keys. */
+async function scan(client: DynamoDBClient, TableName: string): Promise<readonly Item[]> {
+  const { Items = [], LastEvaluatedKey } = await client.send(
+    new ScanCommand({ TableName, ConsistentRead: true }),
+  );
+  if (LastEvaluatedKey) throw new Error('This table is too large for a test');
+  const items = Items.map((item) => unmarshall(item) as Item);
+  return items.sort((a, b) => (`${a.pk} ${a.sk}` < `${b.pk} ${b.sk}` ? -1 : 1));
+}
+
+interface MemoryQueue extends ChangeQueue {
+  readonly take: (limit: number) => readonly Message[];
+  readonly takeRung: () => readonly Doorbell[];
+  readonly size: () => number;
+}
+
+/** De-duplicates by delivery, as the real one does. */
+function memoryQueue(): MemoryQueue {
+  const waiting: Doorbell[] = [];
+  const rung: Doorbell[] = [];
+  const deliveries = new Set<string>();
+  return {
+    async ring(doorbells) {
+      for (const doorbell of doorbells) {
+        const delivery = `${doorbell.eventId} ${refKey(doorbell)}`;
+        if (deliveries.has(delivery)) continue;
+        deliveries.add(delivery);
+        waiting.push(doorbell);
+        rung.push(doorbell);
+      }
+    },
+    depth: async () => waiting.length,
+    take: (limit) =>
+      waiting.splice(0, limit).map((doorbell) => ({ messageId: randomUUID(), doorbell, receiveCount: 1 })),
+    takeRung: () => rung.splice(0),
+    size: () => waiting.length,
+  };
+}

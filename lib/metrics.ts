@@ -51,6 +51,7 @@ const metricOf: Readonly<Record<string, MetricName>> = {
   'change failed': 'Failed',
   'record failed': 'Failed',
   'fuse blown': 'FuseTrips',
+  'missed change found': 'SweepRepairs',
 };
 /** What a link shows after it was worked on. */
 const metricOfState: Readonly<Record<string, MetricName>> = {

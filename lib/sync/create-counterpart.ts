@@ -8,6 +8,7 @@ import { agreedAfterCreate, composeCreate } from '../mappings/record-plan.ts';
 import { applyChange, picture, type Work } from './apply-change.ts';
 import { caughtUp } from './catch-up.ts';
 import type { Cause, Engine, Handled } from './engine.ts';
+import { exclusionOf } from './exclusions.ts';
 import { gatherFacts } from './facts.ts';
 import { findMatch } from './find-match.ts';
 import {
@@ -48,7 +49,9 @@ export async function createCounterpart(work: Work): Promise<Handled> {
   await indexKeys(engine, origin);
   const fence = intents.find((intent) => mayBeResultOf(engine, intent, origin.createdAt));
   if (fence) return { did: 'parked', cause: fenced(engine, fence) };
-  const excluded = mappings[origin.pair].excluded(origin, engine.settings.mapping);
+  const excluded =
+    (await exclusionOf(engine.table, origin)) ??
+    mappings[origin.pair].excluded(origin, engine.settings.mapping);
   if (open) return resume(work, origin, open);
   if (excluded) return show(work, 'excluded', excluded);
   const foreign = (await markedForAnother(engine, origin)) ?? (await lateCreate(engine, origin));
@@ -365,7 +368,13 @@ async function afterLink(work: Work, link: Link, origin: Snapshot, counterpart: 
 const bothOf = (origin: Snapshot, other: Snapshot) =>
   origin.system === 'customcrm' ? { customcrm: origin, wave: other } : { customcrm: other, wave: origin };
 
-function newLink(engine: Engine, origin: Snapshot, counterpart: Snapshot, did: 'matched' | 'created'): Link {
+/** Two unlinked records as one link. Nothing is agreed yet. */
+export function newLink(
+  engine: Engine,
+  origin: Snapshot,
+  counterpart: Snapshot,
+  did: 'matched' | 'created',
+): Link {
   const { customcrm, wave } = bothOf(origin, counterpart);
   return {
     id: engine.newId(),

@@ -2,6 +2,7 @@ import { otherSystem, type RecordRef, type Snapshot } from '../domain/record.ts'
 import type { MatchKey } from '../mappings/mapping.ts';
 import { mappings } from '../mappings/pairs.ts';
 import type { Engine } from './engine.ts';
+import { exclusionOf } from './exclusions.ts';
 import { gatherFacts } from './facts.ts';
 import { type Intent, mayBeResultOf, openIntentsInto } from './intents.ts';
 import { holdersOf, keysOf } from './key-index.ts';
@@ -67,8 +68,13 @@ async function unlinkedHolders(
 ): Promise<readonly string[] | undefined> {
   const ids = await holdersOf(engine, of.system, of.pair, key);
   if (!ids) return undefined;
-  const linked = await Promise.all(ids.map((id) => counterpartOf(engine.table, { ...of, id })));
-  return ids.filter((_, index) => linked[index] === undefined);
+  const taken = await Promise.all(
+    ids.map(
+      async (id) =>
+        (await counterpartOf(engine.table, { ...of, id })) ?? exclusionOf(engine.table, { ...of, id }),
+    ),
+  );
+  return ids.filter((_, index) => taken[index] === undefined);
 }
 
 /** The index may lag: only a by-id read says who holds the key now. */

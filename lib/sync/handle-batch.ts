@@ -2,6 +2,7 @@ import { type RecordRef, refKey } from '../domain/record.ts';
 import type { Engine } from './engine.ts';
 import { handleDoorbell } from './handle-doorbell.ts';
 import type { Call, Doorbell } from './ports.ts';
+import { sweepPrefix } from './sweep-ring.ts';
 
 /** One message of a queue, as the worker got it. */
 export interface Message {
@@ -47,7 +48,7 @@ async function handleOne(engine: Engine, work: readonly Message[], call: Call): 
   const doorbell = merged(work.map((message) => message.doorbell));
   if (!doorbell) return [];
   try {
-    await handleDoorbell(engine, doorbell, call);
+    await handleDoorbell(engine, doorbell, callFor(work, call));
     return [];
   } catch (error) {
     const { system, pair, id }: RecordRef = doorbell;
@@ -62,6 +63,12 @@ async function handleOne(engine: Engine, work: readonly Message[], call: Call): 
     return work.map((message) => message.messageId);
   }
 }
+
+/** What only a sweep has found may wait: live changes come first. */
+const callFor = (work: readonly Message[], call: Call): Call =>
+  work.every(({ doorbell }) => doorbell.eventId.startsWith(sweepPrefix))
+    ? { ...call, priority: 'background' }
+    : call;
 
 /** The first time we heard of it; an echo can only be told by a single message. */
 function merged(doorbells: readonly Doorbell[]): Doorbell | undefined {

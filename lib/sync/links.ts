@@ -50,6 +50,12 @@ export const endLinkWrites = (link: Link): readonly Write[] => [
   { delete: directoryKey(link) },
 ];
 
+/** Removes what a broken link left at this record: its half, and at the Customcrm record the entry in the directory. */
+export const remainsWrites = (ref: RecordRef): readonly Write[] => [
+  { delete: linkKey(ref) },
+  ...(ref.system === 'customcrm' ? [{ delete: directoryKey({ pair: ref.pair, customcrmId: ref.id }) }] : []),
+];
+
 /** Every linked pair of records, a page at a time in the order of Customcrm's ids. The directory is kept by the transactions that link. */
 export async function linkedIds(
   table: Table,
@@ -58,6 +64,16 @@ export async function linkedIds(
 ): Promise<readonly { readonly customcrmId: string; readonly waveId: string }[]> {
   const items = await table.query(`links#${pair}`, page);
   return items.map((item) => ({ customcrmId: item.sk, waveId: String(item.waveId) }));
+}
+
+/** The Wave id that the directory names for this Customcrm record. */
+export async function directoryEntry(
+  table: Table,
+  pair: Pair,
+  customcrmId: string,
+): Promise<string | undefined> {
+  const item = await table.get(directoryKey({ pair, customcrmId }));
+  return item && String(item.waveId);
 }
 
 /** The write that replaces a link's state, unless somebody else wrote it since it was read. */

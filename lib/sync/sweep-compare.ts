@@ -90,7 +90,10 @@ async function readPage(
 }
 
 function againFrom({ cursor: _cursor, ...run }: SweepRun, pair: Pair, system: System): SweepRun {
-  const seen = { ...run.seen, [pair]: { ...seenOf(run, pair), [system]: { rows: 0, linked: 0, changed: 0 } } };
+  const seen = {
+    ...run.seen,
+    [pair]: { ...seenOf(run, pair), [system]: { rows: 0, linked: 0, changed: 0 } },
+  };
   return { ...run, seen, restarts: run.restarts + 1 };
 }
 
@@ -117,7 +120,8 @@ async function judge(engine: Engine, change: Change, taxes: readonly Tax[]): Pro
 export async function reportBroken(engine: Engine, ref: RecordRef): Promise<void> {
   const because = 'the halves of its link do not mirror each other';
   const { system, pair, id } = ref;
-  if ((await recordStateOf(engine, ref))?.reason !== because) await setRecordState(engine, ref, 'failed', because);
+  if ((await recordStateOf(engine, ref))?.reason !== because)
+    await setRecordState(engine, ref, 'failed', because);
   engine.report({ message: 'record failed', system, pair, id, eventId: 'sweep', because });
 }
 

@@ -1,7 +1,7 @@
 import type { Link } from '../domain/link.ts';
 import { type Pair, type RecordRef, refKey, type System, systems } from '../domain/record.ts';
 import type { Engine } from './engine.ts';
-import { BrokenLinkError, findLink, linkedIds } from './links.ts';
+import { BrokenLinkError, directoryEntry, findLink, linkedIds } from './links.ts';
 import { markOf, reportBroken } from './sweep-compare.ts';
 import { type FoundRecord, marksOf, type SweepRun } from './sweep-run.ts';
 
@@ -27,7 +27,10 @@ export async function countLinks({ table }: Engine, pair: Pair, marks: Marks): P
   const unseen = { customcrm: 0, wave: 0 };
   let after: string | undefined;
   do {
-    const page = await linkedIds(table, pair, { ...(after !== undefined && { after }), limit: directoryPage });
+    const page = await linkedIds(table, pair, {
+      ...(after !== undefined && { after }),
+      limit: directoryPage,
+    });
     linked += page.length;
     for (const { customcrmId, waveId } of page)
       for (const system of systems) if (!marks[system].has(markOf(customcrmId, waveId))) unseen[system] += 1;
@@ -75,7 +78,9 @@ async function suspects(
   const missing = systems.filter((system) => !marks[system].has(mark));
   const refs = missing.map((system): RecordRef => ({ system, pair, id: idIn(entry, system) }));
   const parked = await Promise.all(
-    systems.map((system) => engine.table.get({ pk: refKey({ system, pair, id: idIn(entry, system) }), sk: 'parked' })),
+    systems.map((system) =>
+      engine.table.get({ pk: refKey({ system, pair, id: idIn(entry, system) }), sk: 'parked' }),
+    ),
   );
   if (parked.some((pointer) => pointer !== undefined)) return [];
   return refs.map(({ system, id }) => ({ system, id, revision: link.revision, repair: false }));
@@ -96,10 +101,7 @@ async function wholeLink(engine: Engine, pair: Pair, entry: Entry): Promise<Link
   } catch (error) {
     if (!(error instanceof BrokenLinkError)) throw error;
   }
-  const [still] = await linkedIds(engine.table, pair, { after: before(entry.customcrmId), limit: 1 });
-  if (still?.customcrmId === entry.customcrmId && still.waveId === entry.waveId) await reportBroken(engine, main);
+  if ((await directoryEntry(engine.table, pair, entry.customcrmId)) === entry.waveId)
+    await reportBroken(engine, main);
   return undefined;
 }
-
-/** Sorts right before this id. */
-const before = (id: string): string => id.slice(0, -1);

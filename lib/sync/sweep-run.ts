@@ -77,7 +77,9 @@ const key = { pk: 'sweep', sk: 'run' };
 
 export async function storedRun({ table }: Engine): Promise<StoredRun | undefined> {
   const item = await table.get(key);
-  return item && { revision: Number(item.revision), busyUntil: Number(item.busyUntil), run: item.run as SweepRun };
+  return (
+    item && { revision: Number(item.revision), busyUntil: Number(item.busyUntil), run: item.run as SweepRun }
+  );
 }
 
 /** Stores the run, with what its step found, unless somebody else did. Undefined: it is not ours any more. */
@@ -136,7 +138,12 @@ const pageOf = (item: Item): SweptPage => ({
 });
 
 /** Every link that the list of this system showed, as {@link SweptPage.marks}. */
-export async function marksOf({ table }: Engine, run: SweepRun, pair: Pair, system: System): Promise<ReadonlySet<string>> {
+export async function marksOf(
+  { table }: Engine,
+  run: SweepRun,
+  pair: Pair,
+  system: System,
+): Promise<ReadonlySet<string>> {
   const items = await table.query(partition(run), { prefix: `${pair}#${system}#`, limit: pageLimit });
   return new Set(items.flatMap((item) => pageOf(item).marks));
 }
@@ -148,6 +155,10 @@ export async function pageAfter(
   pair: Pair,
   after: string | undefined,
 ): Promise<SweptPage | undefined> {
-  const [item] = await table.query(partition(run), { prefix: `${pair}#`, ...(after !== undefined && { after }), limit: 1 });
+  const [item] = await table.query(partition(run), {
+    prefix: `${pair}#`,
+    ...(after !== undefined && { after }),
+    limit: 1,
+  });
   return item && pageOf(item);
 }

@@ -1,0 +1,227 @@
+import { type Link, refOf } from '../domain/link.ts';
+import { type RecordRef, refKey, type Snapshot, systems } from '../domain/record.ts';
+import { newLink } from './create-counterpart.ts';
+import type { Engine, Handled } from './engine.ts';
+import { exclusionOf, exclusionWrite, removeExclusion } from './exclusions.ts';
+import { handleDoorbell } from './handle-doorbell.ts';
+import { findIntent } from './intents.ts';
+import { indexKeys } from './key-index.ts';
+import { type Lease, leaseCause, releaseLease, stillHeld, takeLease } from './leases.ts';
+import {
+  BrokenLinkError,
+  counterpartOf,
+  directoryEntry,
+  endLinkWrites,
+  findLink,
+  linkKey,
+  newLinkWrites,
+  remainsWrites,
+} from './links.ts';
+import { unpark, wake } from './parking.ts';
+import type { Call, Doorbell, Write } from './ports.ts';
+import { setRecordState, stateWrite } from './record-state.ts';
+import { removeTombstone, tombstoneOf } from './tombstones.ts';
+
+// What a person decides about records for which the rules have no answer. Nothing is written to either system here: a doorbell does.
+
+/** What a decision came to, or why it could not be carried out. Nothing was changed then. */
+export type Decided =
+  | { readonly done: true; readonly handled?: Handled }
+  | { readonly done: false; readonly because: string };
+
+const refused = (because: string): Refused => ({ done: false, because });
+const workerIsThere = refused('a worker is at this record right now; say it again');
+
+/** These two records are one: they are linked, and the first plan says what flows. @throws RangeError, and SyncError when a system does not answer. */
+export async function linkRecords(
+  engine: Engine,
+  customcrm: RecordRef,
+  wave: RecordRef,
+  call: Call,
+): Promise<Decided> {
+  const both = await readBoth(engine, customcrm, wave, call);
+  if ('done' in both) return both;
+  const { origin, counterpart } = both;
+  const linked = await underLeases(engine, [customcrm, wave], call, async (leases) => {
+    for (const ref of [customcrm, wave]) {
+      const other = await counterpartOf(engine.table, ref);
+      if (other !== undefined) return refused(`${refKey(ref)} is linked with ${other} already: relink`);
+      if (await findIntent(engine, ref))
+        return refused(`a counterpart for ${refKey(ref)} is being created, and its outcome is not known yet`);
+    }
+    const written = await engine.table.write([
+      ...newLinkWrites(newLink(engine, origin, counterpart, 'matched')),
+      ...leases.map(stillHeld),
+      ...[customcrm, wave].flatMap((ref) => [removeTombstone(ref), removeExclusion(ref)]),
+    ]);
+    return written.done ? { done: true } : workerIsThere;
+  });
+  if (!linked.done) return linked;
+  for (const record of [origin, counterpart]) {
+    await indexKeys(engine, record);
+    await setRecordState(engine, record, undefined, '');
+    await unpark(engine, record);
+    await wake(engine, `parent#${refKey(record)}`);
+  }
+  return { done: true, handled: await handleDoorbell(engine, doorbellOf(engine, customcrm), call) };
+}
+
+type Refused = Extract<Decided, { done: false }>;
+
+/** Both as they are now. @throws RangeError when they cannot be a link. */
+async function readBoth(
+  engine: Engine,
+  customcrm: RecordRef,
+  wave: RecordRef,
+  call: Call,
+): Promise<{ readonly origin: Snapshot; readonly counterpart: Snapshot } | Refused> {
+  if (customcrm.system !== 'customcrm' || wave.system !== 'wave' || customcrm.pair !== wave.pair)
+    throw new RangeError('Name a record of Customcrm and one of Wave, both of the same pair.');
+  const [here, there] = await Promise.all([
+    engine.systems.customcrm.read(customcrm.pair, customcrm.id, call),
+    engine.systems.wave.read(wave.pair, wave.id, call),
+  ]);
+  if (here.state !== 'living') return refused(`${refKey(customcrm)} is ${here.state}`);
+  if (there.state !== 'living') return refused(`${refKey(wave)} is ${there.state}`);
+  return { origin: here.snapshot, counterpart: there.snapshot };
+}
+
+/** The link ends, both records stay as they are, and neither gets another counterpart until a person says so. Mends a broken link too. */
+export async function unlinkRecords(engine: Engine, ref: RecordRef, call: Call): Promise<Decided> {
+  const link = await findLink(engine.table, ref).catch((error: unknown) => {
+    if (error instanceof BrokenLinkError) return undefined;
+    throw error;
+  });
+  const main = link ? refOf(link, 'customcrm') : ref;
+  return underLeases(engine, [main], call, async (leases) => {
+    const writes = link ? await endingWrites(engine, link) : await remainsOf(engine, ref);
+    if (!writes) return refused('it is not linked');
+    const records = link ? systems.map((system) => refOf(link, system)) : [ref];
+    const written = await engine.table.write([
+      ...writes,
+      ...leases.map(stillHeld),
+      ...records.flatMap((record) => exclude(engine, record, 'unlinked by a person')),
+    ]);
+    if (!written.done) return workerIsThere;
+    for (const record of records) await unpark(engine, record);
+    return { done: true };
+  });
+}
+
+/** A Wave half that belongs to another link stays. */
+async function endingWrites({ table }: Engine, link: Link): Promise<readonly Write[]> {
+  const half = await table.get(linkKey(refOf(link, 'wave')));
+  const isForeign = half !== undefined && half.linkId !== link.id;
+  const foreign = linkKey(refOf(link, 'wave'));
+  return endLinkWrites(link).filter(
+    (write) => !(isForeign && 'delete' in write && write.delete.pk === foreign.pk),
+  );
+}
+
+/** A half without its other half, or an entry of the directory without a link. */
+async function remainsOf({ table }: Engine, ref: RecordRef): Promise<readonly Write[] | undefined> {
+  const half = await table.get(linkKey(ref));
+  const entry = ref.system === 'customcrm' ? await directoryEntry(table, ref.pair, ref.id) : undefined;
+  return half || entry !== undefined ? remainsWrites(ref) : undefined;
+}
+
+const exclude = (engine: Engine, ref: RecordRef, reason: string): readonly Write[] => [
+  exclusionWrite(ref, reason),
+  stateWrite(engine, ref, 'excluded', reason),
+];
+
+/** These two belong together, whatever each was linked with before; what that was stays without counterpart until a person says otherwise. */
+export async function relink(
+  engine: Engine,
+  customcrm: RecordRef,
+  wave: RecordRef,
+  call: Call,
+): Promise<Decided> {
+  const both = await readBoth(engine, customcrm, wave, call);
+  if ('done' in both) return both;
+  if ((await counterpartOf(engine.table, customcrm)) === wave.id) return refused('they are linked already');
+  for (const ref of [customcrm, wave]) {
+    if ((await counterpartOf(engine.table, ref)) === undefined) continue;
+    const unlinked = await unlinkRecords(engine, ref, call);
+    if (!unlinked.done) return unlinked;
+  }
+  return linkRecords(engine, customcrm, wave, call);
+}
+
+/** This record never gets a counterpart, and is never taken for one, until {@link includeRecord}. */
+export async function excludeRecord(engine: Engine, ref: RecordRef, call: Call): Promise<Decided> {
+  return underLeases(engine, [ref], call, async (leases) => {
+    if ((await counterpartOf(engine.table, ref)) !== undefined)
+      return refused('it is linked: unlink it instead');
+    if (await findIntent(engine, ref))
+      return refused('its counterpart is being created, and the outcome is not known yet');
+    const written = await engine.table.write([
+      ...exclude(engine, ref, 'excluded by a person'),
+      ...leases.map(stillHeld),
+      { check: linkKey(ref), when: 'absent' },
+    ]);
+    if (!written.done) return workerIsThere;
+    await unpark(engine, ref);
+    return { done: true };
+  });
+}
+
+/** Takes an exclusion back: the record is looked at as if it were new. */
+export async function includeRecord(engine: Engine, ref: RecordRef): Promise<Decided> {
+  if ((await exclusionOf(engine.table, ref)) === undefined) return refused('no person excluded it');
+  await engine.table.write([removeExclusion(ref)]);
+  return lookAgain(engine, ref);
+}
+
+/** The survivor of a deletion gets a new counterpart. */
+export async function recreate(engine: Engine, ref: RecordRef): Promise<Decided> {
+  if ((await tombstoneOf(engine.table, ref))?.kind !== 'survivor') return refused(noSurvivor);
+  await engine.table.write([removeTombstone(ref), removeExclusion(ref)]);
+  return lookAgain(engine, ref);
+}
+
+/** The survivor of a deletion stays alone. Should the deleted record live again, their link does too. */
+export async function accept(engine: Engine, ref: RecordRef, call: Call): Promise<Decided> {
+  if ((await tombstoneOf(engine.table, ref))?.kind !== 'survivor') return refused(noSurvivor);
+  return excludeRecord(engine, ref, call);
+}
+
+const noSurvivor = 'its counterpart was not deleted';
+
+async function lookAgain(engine: Engine, ref: RecordRef): Promise<Decided> {
+  await setRecordState(engine, ref, undefined, '');
+  await engine.queues[ref.system].ring([doorbellOf(engine, ref)]);
+  return { done: true };
+}
+
+const doorbellOf = ({ clock, newId }: Engine, { system, pair, id }: RecordRef): Doorbell => ({
+  system,
+  pair,
+  id,
+  eventId: `operator:${newId()}`,
+  at: clock.now(),
+});
+
+/** Keeps the workers away meanwhile; whoever waits for a lease is rung for. */
+async function underLeases(
+  engine: Engine,
+  refs: readonly RecordRef[],
+  call: Call,
+  run: (leases: readonly Lease[]) => Promise<Decided>,
+): Promise<Decided> {
+  const held: Lease[] = [];
+  try {
+    for (const { system, pair, id } of refs) {
+      const until = call.deadline + engine.settings.leaseReserveMs;
+      const lease: Lease = { ref: { system, pair, id }, owner: engine.newId(), until };
+      if (!(await takeLease(engine.table, lease, engine.clock.now())).taken) return workerIsThere;
+      held.push(lease);
+    }
+    return await run(held);
+  } finally {
+    for (const lease of held) {
+      await releaseLease(engine.table, lease);
+      await wake(engine, leaseCause(lease.ref));
+    }
+  }
+}

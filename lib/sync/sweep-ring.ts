@@ -1,0 +1,105 @@
+import { type Pair, type RecordRef, type System, systems } from '../domain/record.ts';
+import type { Engine } from './engine.ts';
+import { BrokenLinkError, findLink } from './links.ts';
+import { pollKey } from './poll-progress.ts';
+import type { Doorbell } from './ports.ts';
+import { noteSighting } from './sighting.ts';
+import { type FoundRecord, pageAfter, type SweepRun } from './sweep-run.ts';
+
+/** Doorbells of a sweep that may be unhandled at a time: what live changes wait behind at the most. */
+export const outstandingLimit = 40;
+/** Doorbells rung at once. */
+const ringBatch = 10;
+/** Causes that an outage piles records up under. Waiting for a parent, a fuse or a person says nothing about the workers. */
+const backlogs = ['unavailable', 'reconnect', 'busy', ...systems.map(pollKey)];
+
+/** By this prefix of its event id the worker knows a doorbell that may wait. */
+export const sweepPrefix = 'sweep:';
+
+/** How many doorbells and records wait for the workers; undefined where the queue does not tell. */
+export async function outstanding({ queues, table }: Engine): Promise<number | undefined> {
+  const depths = await Promise.all(systems.map((system) => queues[system].depth?.()));
+  if (depths.some((depth) => depth === undefined)) return undefined;
+  const parked = await Promise.all(
+    backlogs.map(async (cause) => (await table.query(`parked#${cause}`, { limit: outstandingLimit })).length),
+  );
+  return [...depths, ...parked].reduce((sum: number, count) => sum + (count ?? 0), 0);
+}
+
+/** What one batch came to. `last`: the pair has no more. */
+export interface Rung {
+  readonly run: SweepRun;
+  readonly last: boolean;
+}
+
+/** Rings for the next few records of a pair, leaving out those that somebody else has dealt with since they were compared. */
+export async function ringBatchOf(engine: Engine, run: SweepRun, pair: Pair): Promise<Rung> {
+  const { after, offset } = placeOf(run.cursor);
+  const page = await pageAfter(engine, run, pair, after);
+  if (!page) return { run, last: true };
+  const batch = page.found.slice(offset, offset + ringBatch);
+  const open = await stillOpen(engine, pair, batch);
+  await ringFor(engine, run, pair, open);
+  const isDone = offset + batch.length >= page.found.length;
+  const place: Place = isDone ? { after: page.sk, offset: 0 } : { after, offset: offset + batch.length };
+  return {
+    run: {
+      ...run,
+      cursor: JSON.stringify(place),
+      rung: run.rung + open.length,
+      settled: run.settled + batch.length - open.length,
+      repairs: run.repairs + open.filter(({ repair }) => repair).length,
+      ...(batch.length > 0 && { ringingSince: run.ringingSince ?? engine.clock.now() }),
+    },
+    last: false,
+  };
+}
+
+/** The last page that was rung for completely, and how much of the next one was. */
+interface Place {
+  readonly after?: string | undefined;
+  readonly offset: number;
+}
+const placeOf = (cursor: string | undefined): Place =>
+  cursor === undefined ? { offset: 0 } : (JSON.parse(cursor) as Place);
+
+async function stillOpen(
+  engine: Engine,
+  pair: Pair,
+  found: readonly FoundRecord[],
+): Promise<readonly FoundRecord[]> {
+  const revisions = await Promise.all(
+    found.map(({ system, id }) =>
+      findLink(engine.table, { system, pair, id }).then(
+        (link) => link?.revision ?? 0,
+        (error: unknown) => {
+          if (error instanceof BrokenLinkError) return undefined;
+          throw error;
+        },
+      ),
+    ),
+  );
+  return found.filter(({ revision }, index) => revisions[index] === revision);
+}
+
+async function ringFor(
+  engine: Engine,
+  run: SweepRun,
+  pair: Pair,
+  found: readonly FoundRecord[],
+): Promise<void> {
+  const eventId = `${sweepPrefix}${run.id}`;
+  const at = engine.clock.now();
+  for (const system of systems) {
+    const own = found.filter((each) => each.system === system);
+    const doorbells = own.map(({ id }): Doorbell => ({ ...refOf(system, pair, id), eventId, at }));
+    if (doorbells.length > 0) await engine.queues[system].ring(doorbells);
+  }
+  for (const { system, id, print, repair } of found) {
+    const ref = refOf(system, pair, id);
+    if (print !== undefined) await noteSighting(engine, ref, print);
+    if (repair) engine.report({ message: 'missed change found', ...ref, eventId });
+  }
+}
+
+const refOf = (system: System, pair: Pair, id: string): RecordRef => ({ system, pair, id });

@@ -1,0 +1,308 @@
+import { type Pair, pairs } from '../domain/record.ts';
+import { pauseFor } from './apply-change.ts';
+import type { Engine } from './engine.ts';
+import { blowFuse, type FuseName } from './fuses.ts';
+import { linkedIds } from './links.ts';
+import type { Call } from './ports.ts';
+import { isStarted, markStarted } from './started-pairs.ts';
+import { comparePage } from './sweep-compare.ts';
+import { checkLinks, countLinks, loadMarks, type Marks } from './sweep-links.ts';
+import { outstanding, outstandingLimit, ringBatchOf } from './sweep-ring.ts';
+import {
+  nextStep,
+  type Phase,
+  type Step,
+  type StoredRun,
+  type SweepRun,
+  saveRun,
+  seenOf,
+  stepsOf,
+  storedRun,
+  sweptPage,
+} from './sweep-run.ts';
+
+// A run compares both lists and all links of the started pairs, and then rings doorbells. It writes to neither system and to no link:
+// what a doorbell leads to is the worker's business. Which ids were seen is kept by page, as marks of links: one item for each page of
+// a list instead of one write for each record, and no by-id read of a record that a list has shown.
+
+/** The lists are compared this often, ms. */
+const everyMs = 24 * 3600_000;
+/** What is kept of an invocation for the last write, ms. */
+const reserveMs = 5_000;
+/** How long to wait for the workers before looking at the queues again, ms. */
+const lookAgainMs = 1_000;
+/** All rows of a list differ at once: more than this share of them, and more than the fuse allows. */
+const nearlyAll = 0.9;
+const tries = 5;
+
+/** What a run of {@link sweep} left behind, for whoever watches. */
+export interface SweepProgress {
+  readonly startedAt: number;
+  readonly finishedAt: number | undefined;
+  readonly pairs: readonly Pair[];
+  readonly phase: Phase | 'finished' | 'stopped';
+  readonly pair: Pair | undefined;
+  /** Why a guard stopped the run; nothing was rung. */
+  readonly stopped: string | undefined;
+  /** Rows of both lists compared so far. */
+  readonly compared: number;
+  /** Records that differ, are not linked, or are suspects; final once phase is `ring`. */
+  readonly total: number;
+  /** Of these: settled by the workers, or by somebody else before it was their turn. An estimate within {@link outstanding}. */
+  readonly done: number;
+  /** Doorbells and records that wait for the workers right now, live ones included. */
+  readonly outstanding: number;
+  readonly repairs: number;
+  /** At the pace so far, which is that of the request budget; undefined before there is one. */
+  readonly perMinute: number | undefined;
+  readonly leftMs: number | undefined;
+}
+
+/** A person starts a pair: from now on its records get counterparts, and a sweep rings for every one that is not linked. @throws RangeError */
+export async function startPair(engine: Engine, pair: Pair): Promise<void> {
+  await markStarted(engine, pair);
+  await startSweep(engine, { pairs: [pair] });
+}
+
+/**
+ * Begins a run over these pairs, by default over all that are started; {@link sweep} does the work. A run that is under way begins
+ * again with its pairs and these. @param confirmed a person has looked at why the last run was stopped: no guard stops this one.
+ * @throws RangeError when none of the pairs is started.
+ */
+export async function startSweep(
+  engine: Engine,
+  {
+    pairs: wanted = pairs,
+    confirmed = false,
+  }: { readonly pairs?: readonly Pair[]; readonly confirmed?: boolean } = {},
+): Promise<void> {
+  const started = await Promise.all(pairs.map((pair) => isStarted(engine, pair)));
+  for (let attempt = 0; attempt < tries; attempt++) {
+    const before = await storedRun(engine);
+    const open = before && before.run.finishedAt === undefined ? before.run.pairs : [];
+    const chosen = pairs.filter(
+      (pair, index) => started[index] && (wanted.includes(pair) || open.includes(pair)),
+    );
+    if (chosen.length === 0) throw new RangeError('None of these pairs is started.');
+    if (await saveRun(engine, before, { busyUntil: 0, run: newRun(engine, chosen, confirmed) })) return;
+  }
+  throw new Error(`The sweep could not be started: another one was faster ${tries} times`);
+}
+
+const newRun = (engine: Engine, chosen: readonly Pair[], confirmed: boolean): SweepRun => ({
+  id: engine.newId(),
+  startedAt: engine.clock.now(),
+  pairs: chosen,
+  confirmed,
+  step: 0,
+  page: 0,
+  restarts: 0,
+  seen: {},
+  found: 0,
+  rung: 0,
+  settled: 0,
+  repairs: 0,
+});
+
+/** Works on the run that is under way until the time of this invocation is nearly over; begins one when the last was a day ago. */
+export async function sweep(engine: Engine, call: Call): Promise<SweepProgress | undefined> {
+  await startDaily(engine);
+  const before = await storedRun(engine);
+  const now = engine.clock.now();
+  if (before && before.run.finishedAt === undefined && before.busyUntil <= now) {
+    const claimed = await saveRun(engine, before, { busyUntil: call.deadline + reserveMs, run: before.run });
+    if (claimed) await workOn(engine, claimed, call);
+  }
+  return sweepProgress(engine);
+}
+
+async function startDaily(engine: Engine): Promise<void> {
+  const last = await storedRun(engine);
+  if (last && (last.run.finishedAt === undefined || last.run.startedAt + everyMs > engine.clock.now()))
+    return;
+  const started = await Promise.all(pairs.map((pair) => isStarted(engine, pair)));
+  const chosen = pairs.filter((_, index) => started[index]);
+  if (chosen.length > 0) await saveRun(engine, last, { busyUntil: 0, run: newRun(engine, chosen, false) });
+}
+
+/** What one invocation remembers: the run as it stores it, and what it need not read twice. */
+interface Shift {
+  stored: StoredRun;
+  readonly call: Call;
+  marks?: { readonly pair: Pair; readonly marks: Marks };
+  /** Doorbells that may still be rung where the queues do not tell their depth. */
+  unseen: number;
+}
+
+async function workOn(engine: Engine, claimed: StoredRun, call: Call): Promise<void> {
+  const shift: Shift = { stored: claimed, call, unseen: outstandingLimit };
+  while (engine.clock.now() + reserveMs < call.deadline && shift.stored.run.finishedAt === undefined) {
+    const step = stepsOf(shift.stored.run)[shift.stored.run.step];
+    try {
+      const went = step ? await work(engine, shift, step) : await finish(engine, shift);
+      if (went === 'lost') return;
+      if (went === 'waits') break;
+    } catch (error) {
+      if (!pauseFor(error)) throw error;
+      break;
+    }
+  }
+  await saveRun(engine, shift.stored, { ...shift.stored, busyUntil: 0 });
+}
+
+type Went = 'on' | 'waits' | 'lost';
+
+function work(engine: Engine, shift: Shift, step: Step): Promise<Went> {
+  if (step.phase === 'links') return checkDirectory(engine, shift, step);
+  if (step.phase === 'ring') return ringNext(engine, shift, step);
+  return compareNext(engine, shift, { ...step, phase: step.phase });
+}
+
+const finish = (engine: Engine, shift: Shift): Promise<Went> =>
+  keep(engine, shift, { ...shift.stored.run, finishedAt: engine.clock.now() });
+
+async function keep(
+  engine: Engine,
+  shift: Shift,
+  run: SweepRun,
+  beside: Parameters<typeof saveRun>[3] = [],
+): Promise<Went> {
+  const saved = await saveRun(engine, shift.stored, { busyUntil: shift.stored.busyUntil, run }, beside);
+  if (!saved) return 'lost';
+  shift.stored = saved;
+  return 'on';
+}
+
+async function compareNext(
+  engine: Engine,
+  shift: Shift,
+  step: Step & { phase: 'customcrm' | 'wave' },
+): Promise<Went> {
+  const { run } = shift.stored;
+  const { run: after, marks, found, last } = await comparePage(engine, run, step, shift.call);
+  const counted = { ...after, page: run.page + 1, found: run.found + found.length };
+  if (last) {
+    const alarm = counted.confirmed ? undefined : await listAlarm(engine, counted, step);
+    if (alarm) return stop(engine, shift, step, alarm);
+  }
+  return keep(engine, shift, last ? nextStep(counted) : counted, [sweptPage(run, step, { marks, found })]);
+}
+
+interface Alarm {
+  readonly fuse: FuseName;
+  readonly reason: string;
+}
+
+/**
+ * A list that is empty although records are linked, or of which nearly every linked row changed, is not believed. The deletion of an
+ * only record needs no guard: its worker looks for a witness.
+ */
+async function listAlarm(
+  engine: Engine,
+  run: SweepRun,
+  { pair, phase }: Step & { phase: 'customcrm' | 'wave' },
+): Promise<Alarm | undefined> {
+  const { rows, linked, changed } = seenOf(run, pair)[phase];
+  if (rows === 0 && (await linkedIds(engine.table, pair, { limit: 2 })).length > 1)
+    return {
+      fuse: 'deletions',
+      reason: `the list of every ${pair} in ${phase} is empty, but records are linked`,
+    };
+  return isNearlyAll(engine, changed, linked)
+    ? {
+        fuse: 'emptied',
+        reason: `${changed} of ${linked} linked records of ${pair} changed in ${phase} at once`,
+      }
+    : undefined;
+}
+
+const isNearlyAll = ({ settings }: Engine, some: number, all: number): boolean =>
+  some > settings.fuseLimit && some > nearlyAll * all;
+
+/** The fuse holds back what workers would do, the run ends, and a person looks: `startSweep` with `confirmed` goes on. */
+async function stop(
+  engine: Engine,
+  shift: Shift,
+  { pair, phase }: Step,
+  { fuse, reason }: Alarm,
+): Promise<Went> {
+  await blowFuse(engine, fuse);
+  const system = phase === 'wave' ? 'wave' : 'customcrm';
+  engine.report({ message: 'fuse blown', system, pair, id: 'all', eventId: fuse, because: reason });
+  return keep(engine, shift, { ...shift.stored.run, stopped: reason, finishedAt: engine.clock.now() });
+}
+
+async function checkDirectory(engine: Engine, shift: Shift, step: Step): Promise<Went> {
+  const { run } = shift.stored;
+  const { pair } = step;
+  if (shift.marks?.pair !== pair) shift.marks = { pair, marks: await loadMarks(engine, run, pair) };
+  const { marks } = shift.marks;
+  if (run.cursor === undefined && !run.confirmed) {
+    const { linked, unseen } = await countLinks(engine, pair, marks);
+    for (const system of ['customcrm', 'wave'] as const)
+      if (isNearlyAll(engine, unseen[system], linked))
+        return stop(
+          engine,
+          shift,
+          { pair, phase: system },
+          {
+            fuse: 'deletions',
+            reason: `${unseen[system]} of ${linked} linked records of ${pair} are missing in ${system}`,
+          },
+        );
+  }
+  const { found, next } = await checkLinks(engine, run, pair, marks);
+  const counted = { ...run, page: run.page + 1, found: run.found + found.length };
+  return keep(
+    engine,
+    shift,
+    next === undefined ? nextStep(counted) : { ...counted, cursor: next },
+    found.length > 0 ? [sweptPage(run, step, { marks: [], found })] : [],
+  );
+}
+
+/** Only so many doorbells at a time: live changes come first, and an outage must not park everything. */
+async function ringNext(engine: Engine, shift: Shift, { pair }: Step): Promise<Went> {
+  const open = await outstanding(engine);
+  if (open === undefined ? shift.unseen <= 0 : open >= outstandingLimit) {
+    if (open === undefined || engine.clock.now() + lookAgainMs + reserveMs > shift.call.deadline)
+      return 'waits';
+    await engine.clock.sleep(lookAgainMs);
+    return 'on';
+  }
+  const { run } = shift.stored;
+  const { run: after, last } = await ringBatchOf(engine, run, pair);
+  shift.unseen -= after.rung - run.rung;
+  return keep(engine, shift, last ? nextStep(after) : after);
+}
+
+/** How far the last run has come; undefined when there never was one. */
+export async function sweepProgress(engine: Engine): Promise<SweepProgress | undefined> {
+  const stored = await storedRun(engine);
+  if (!stored) return undefined;
+  const { run } = stored;
+  const step = run.finishedAt === undefined ? stepsOf(run)[run.step] : undefined;
+  const open = (await outstanding(engine)) ?? 0;
+  const done = run.settled + Math.max(0, run.rung - open);
+  const minutes = run.ringingSince === undefined ? 0 : (engine.clock.now() - run.ringingSince) / 60_000;
+  const perMinute = minutes > 0 && done > run.settled ? (done - run.settled) / minutes : undefined;
+  const compared = Object.values(run.seen).reduce(
+    (sum, { customcrm, wave }) => sum + customcrm.rows + wave.rows,
+    0,
+  );
+  return {
+    startedAt: run.startedAt,
+    finishedAt: run.finishedAt,
+    pairs: run.pairs,
+    phase: step?.phase ?? (run.stopped === undefined ? 'finished' : 'stopped'),
+    pair: step?.pair,
+    stopped: run.stopped,
+    compared,
+    total: run.found,
+    done,
+    outstanding: open,
+    repairs: run.repairs,
+    perMinute,
+    leftMs: perMinute && step?.phase === 'ring' ? ((run.found - done) / perMinute) * 60_000 : undefined,
+  };
+}

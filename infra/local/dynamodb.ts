@@ -29,7 +29,11 @@ export async function startDynamoDb(options: {
   await endLeftOver(options.pidPath);
   const port = await freePort();
   const child = spawn(binary, ['--port', String(port), '--db-path', options.dbPath], {
-    stdio: ['ignore', 'ignore', 'inherit'],
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  let said = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    said = `${said}${text}`.slice(-2_000);
   });
   await writeFile(options.pidPath, String(child.pid));
   const url = `http://127.0.0.1:${port}`;
@@ -37,7 +41,7 @@ export async function startDynamoDb(options: {
     await answers(child, url);
   } catch (error) {
     child.kill('SIGKILL');
-    throw error;
+    throw new Error(`The embedded DynamoDB did not start. ${said}`, { cause: error });
   }
   return { url, close: () => end(child) };
 }

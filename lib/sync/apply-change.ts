@@ -247,7 +247,8 @@ async function write(
     return { did: 'again', link: saved.link };
   if (error && !(error instanceof RemoteRejectedError)) throw error;
   await Promise.all(Object.values(sent.answers).map((snapshot) => indexKeys(engine, snapshot)));
-  if (saved.somebodyWasThere) return { did: 'again', link: saved.link };
+  if (saved.somebodyWasThere || (!error && waitsForTheOthers(planned)))
+    return { did: 'again', link: saved.link };
   return {
     did: 'finished',
     message: error ? 'change blocked' : 'change applied',
@@ -257,6 +258,12 @@ async function write(
     readToWriteMs: now - readAt,
   };
 }
+
+/** Approving an invoice comes after every other row was written and read again. */
+const waitsForTheOthers = (planned: RecordPlan): boolean =>
+  [...planned.verdicts.values()].some(
+    (verdict) => verdict.do === 'nothing' && verdict.because === 'waits for the other rows',
+  );
 
 /** Wave first: it has no version check, so the time between its read and its write is the one to keep short. */
 async function send({ engine, call }: Work, both: Both, planned: RecordPlan): Promise<Sent> {

@@ -1,48 +1,16 @@
-import type { Link } from '../domain/link.ts';
-import { refOf } from '../domain/link.ts';
-import { otherSystem, type Pair, pairs, type RecordRef, type System, systems } from '../domain/record.ts';
-import { mappings } from '../mappings/pairs.ts';
-import type { Engine, Handled } from './engine.ts';
+import { type Link, refOf } from '../domain/link.ts';
+import { type Pair, pairs, type RecordRef, systems } from '../domain/record.ts';
+import type { Engine } from './engine.ts';
 import { handleDoorbell } from './handle-doorbell.ts';
 import { forgetKeys, indexKeys } from './key-index.ts';
 import { counterpartOf, findLink, linkedIds } from './links.ts';
 import type { Call, Change } from './ports.ts';
-import { recordStateOf } from './record-state.ts';
-import { isNew, type Rehearsal, rehearse } from './rehearsal.ts';
+import { entryOf, linkedEntry, type PreviewEntry, unlinkedEntry } from './preview-entry.ts';
+import { type Rehearsal, rehearse } from './rehearsal.ts';
 import { sight } from './sighting.ts';
 
 // The preview is a rehearsal of the live run: the same worker, on pretended systems and a pretended table. It cannot say anything else
 // than what the apply then does, but for what the systems themselves add: refusals, values that they fill in, edits in the meantime.
-
-/** What would happen to a record. `unlink`: its counterpart was deleted. `wait`: not now, for the reason given. */
-export const previewActions = [
-  'link',
-  'create',
-  'update',
-  'unlink',
-  'hold',
-  'ambiguous',
-  'blocked',
-  'wait',
-  'excluded',
-  'nothing',
-] as const;
-export type PreviewAction = (typeof previewActions)[number];
-
-export interface PreviewEntry {
-  readonly action: PreviewAction;
-  readonly pair: Pair;
-  /** The record that the entry is about: for a link its Customcrm half. */
-  readonly system: System;
-  readonly id: string;
-  /** Its counterpart; absent when there is none yet. */
-  readonly counterpart?: string;
-  /** What is written where, such as `Name->wave`; for `create` the properties of the new record. No values. */
-  readonly rows: readonly string[];
-  readonly reasons: readonly string[];
-  /** The parents that are linked or created before it. */
-  readonly after: readonly Pair[];
-}
 
 /** Records that are rehearsed at a time. */
 const together = 10;
@@ -100,16 +68,6 @@ async function* rehearseAll(
   }
 }
 
-/** How many entries of each action. */
-export function countActions(entries: Iterable<PreviewEntry>): Readonly<Record<PreviewAction, number>> {
-  const counts = Object.fromEntries(previewActions.map((action) => [action, 0])) as Record<
-    PreviewAction,
-    number
-  >;
-  for (const { action } of entries) counts[action] += 1;
-  return counts;
-}
-
 /** Both lists to their ends. "No match" means nothing before that. */
 async function noteLists(
   rehearsal: Rehearsal,
@@ -117,32 +75,35 @@ async function noteLists(
   callNow: () => Call,
 ): Promise<readonly RecordRef[]> {
   const refs: RecordRef[] = [];
-  for await (const change of everyRow(rehearsal.engine, pair, callNow)) {
-    const { system, id } = change.state === 'living' ? change.snapshot : change.ref;
-    const ref = { system, pair, id };
-    rehearsal.note(ref, change.state === 'living' ? change : { state: 'deleted' });
-    if (change.state === 'living') await indexKeys(rehearsal.engine, change.snapshot);
-    else await forgetKeys(rehearsal.engine, ref);
-    refs.push(ref);
-  }
+  for await (const changes of everyPage(rehearsal.engine, pair, callNow))
+    refs.push(...(await Promise.all(changes.map((change) => noteRow(rehearsal, pair, change)))));
   return refs;
 }
 
-async function* everyRow(
+async function noteRow({ engine, note }: Rehearsal, pair: Pair, change: Change): Promise<RecordRef> {
+  const { system, id } = change.state === 'living' ? change.snapshot : change.ref;
+  const ref = { system, pair, id };
+  note(ref, change.state === 'living' ? change : { state: 'deleted' });
+  if (change.state === 'living') await indexKeys(engine, change.snapshot);
+  else await forgetKeys(engine, ref);
+  return ref;
+}
+
+async function* everyPage(
   { systems: { customcrm }, feed }: Engine,
   pair: Pair,
   callNow: () => Call,
-): AsyncGenerator<Change> {
+): AsyncGenerator<readonly Change[]> {
   let cursor: string | undefined;
   for (let page = 1; page <= pageLimit; page++) {
     const { changes, next } = await customcrm.changedSince(pair, 0, cursor, callNow());
-    yield* changes;
+    yield changes;
     cursor = next;
     if (cursor === undefined) break;
   }
   for (let page = 1; page <= pageLimit; page++) {
     const { snapshots, full } = await feed.listAll(pair, page, callNow());
-    for (const snapshot of snapshots) yield { state: 'living', snapshot };
+    yield snapshots.map((snapshot) => ({ state: 'living', snapshot }));
     if (!full) break;
   }
 }
@@ -203,89 +164,4 @@ async function differs(rehearsal: Rehearsal, link: Link, call: Call): Promise<bo
     if ((await sight(rehearsal.engine, reading.snapshot, taxes)).differs) return true;
   }
   return false;
-}
-
-const entryOf = ({ system, pair, id }: RecordRef, action: PreviewAction): PreviewEntry => ({
-  action,
-  pair,
-  system,
-  id,
-  rows: [],
-  reasons: [],
-  after: [],
-});
-
-async function linkedEntry(
-  { engine, sentTo }: Rehearsal,
-  before: Link,
-  handled: Handled,
-): Promise<PreviewEntry> {
-  const ref = refOf(before, 'customcrm');
-  const after = await findLink(engine.table, ref);
-  const entry = { ...entryOf(ref, 'nothing'), counterpart: before.waveId, rows: rowsOf(handled) };
-  if (!after)
-    return { ...entry, action: 'unlink', reasons: [...because(handled), ...aftermath(before, sentTo)] };
-  const reasons = reasonsOf(after);
-  const writes = systems.some((system) => sentTo(refOf(before, system)) !== undefined);
-  if (writes) return { ...entry, action: 'update', reasons };
-  if (handled.did === 'parked') return { ...entry, action: 'wait', reasons: because(handled) };
-  const open = ({ held: 'hold', conflict: 'hold', blocked: 'blocked' } as const)[String(after.state)];
-  return open ? { ...entry, action: open, reasons } : { ...entry, reasons: because(handled) };
-}
-
-/** Wave's totals are not known before it has computed them: a rehearsal says nothing about them. */
-const reasonsOf = (link: Link): readonly string[] =>
-  link.reasons.filter((reason) => !reason.startsWith('totals:'));
-
-const rowsOf = (handled: Handled): readonly string[] =>
-  handled.did === 'finished' ? (handled.rows ?? []) : [];
-
-const because = (handled: Handled): readonly string[] =>
-  handled.did === 'parked' ? [handled.cause.name] : handled.because === undefined ? [] : [handled.because];
-
-/** What becomes of the survivor. */
-function aftermath(link: Link, sentTo: Rehearsal['sentTo']): readonly string[] {
-  return systems.flatMap((system) => {
-    const sent = sentTo(refOf(link, system));
-    if (!sent) return [];
-    return [
-      sent.did === 'remove' ? `deleted in ${system}` : `${sent.paths.join(', ')} is written in ${system}`,
-    ];
-  });
-}
-
-async function unlinkedEntry(
-  engine: Engine,
-  rehearsal: Rehearsal,
-  ref: RecordRef,
-  handled: Handled,
-): Promise<PreviewEntry> {
-  const { table } = rehearsal.engine;
-  const after = await parentsFirst(engine, rehearsal, ref);
-  const counterpart = await counterpartOf(table, ref);
-  if (counterpart !== undefined) {
-    const link = await findLink(table, ref);
-    const entry = { ...entryOf(ref, 'link'), after, reasons: link ? reasonsOf(link) : [] };
-    if (!isNew(counterpart)) return { ...entry, counterpart, rows: rowsOf(handled) };
-    const made = rehearsal.sentTo({ ...ref, system: otherSystem(ref.system), id: counterpart });
-    return { ...entry, action: 'create', rows: made?.paths ?? [] };
-  }
-  if (handled.did === 'parked') return { ...entryOf(ref, 'wait'), after, reasons: because(handled) };
-  const shown = await recordStateOf(rehearsal.engine, ref);
-  if (!shown) return { ...entryOf(ref, 'nothing'), reasons: because(handled) };
-  const action = ({ excluded: 'excluded', ambiguous: 'ambiguous', blocked: 'blocked' } as const)[
-    String(shown.state)
-  ];
-  return { ...entryOf(ref, action ?? 'hold'), after, reasons: [shown.reason] };
-}
-
-/** The types of parents of this record that have no counterpart yet. */
-async function parentsFirst(engine: Engine, rehearsal: Rehearsal, ref: RecordRef): Promise<readonly Pair[]> {
-  const reading = rehearsal.known(ref);
-  if (reading?.state !== 'living') return [];
-  const parents = mappings[ref.pair].parents(ref.system, reading.snapshot.body, engine.settings.mapping);
-  const open = new Set<Pair>();
-  for (const parent of parents)
-    if ((await counterpartOf(engine.table, parent)) === undefined) open.add(parent.pair);
-  return pairs.filter((pair) => open.has(pair));
 }

@@ -5,7 +5,7 @@ const partitionLimit = 1_000_000;
 
 /**
  * A table that shows what `base` holds and keeps every write to itself. Each partition is read once, when it is first needed.
- * What only says that somebody stands still or is at work right now is left out: leases and pauses.
+ * What only says that somebody stands still or is at work right now is left out: leases, pauses, and who would be woken.
  */
 export function rehearsalTable(base: Table): Table {
   const partitions = new Map<string, Promise<Map<string, Item>>>();
@@ -46,7 +46,7 @@ export function rehearsalTable(base: Table): Table {
 }
 
 async function load(base: Table, pk: string): Promise<Map<string, Item>> {
-  if (pk === 'paused') return new Map();
+  if (pk === 'paused' || pk.startsWith('parked#')) return new Map();
   const items = await base.query(pk, { limit: partitionLimit });
   return new Map(items.filter(({ sk }) => sk !== 'lease').map((item) => [item.sk, item]));
 }

@@ -19,24 +19,54 @@ interface Directory {
   readonly linked: number;
   /** Links of which the list of this system did not show the record. */
   readonly unseen: Readonly<Record<System, number>>;
+  /** Of these, the ones that are older than the run; not counted further than one beyond the fuse's limit. */
+  readonly old: Readonly<Record<System, number>>;
 }
 
 /** How many links there are, and how many each list did not show: what the guard against an emptied system looks at. */
-export async function countLinks({ table }: Engine, pair: Pair, marks: Marks): Promise<Directory> {
+export async function countLinks(
+  engine: Engine,
+  run: SweepRun,
+  pair: Pair,
+  marks: Marks,
+): Promise<Directory> {
   let linked = 0;
   const unseen = { customcrm: 0, wave: 0 };
+  const old = { customcrm: 0, wave: 0 };
   let after: string | undefined;
   do {
-    const page = await linkedIds(table, pair, {
+    const page = await linkedIds(engine.table, pair, {
       ...(after !== undefined && { after }),
       limit: directoryPage,
     });
     linked += page.length;
-    for (const { customcrmId, waveId } of page)
-      for (const system of systems) if (!marks[system].has(markOf(customcrmId, waveId))) unseen[system] += 1;
+    for (const system of systems) {
+      const missing = page.filter((entry) => !marks[system].has(markOf(entry.customcrmId, entry.waveId)));
+      unseen[system] += missing.length;
+      for (const entry of missing) {
+        if (old[system] > engine.settings.fuseLimit) break;
+        if (await isOlder(engine, run, pair, entry)) old[system] += 1;
+      }
+    }
     after = page.length < directoryPage ? undefined : page.at(-1)?.customcrmId;
   } while (after !== undefined);
-  return { linked, unseen };
+  return { linked, unseen, old };
+}
+
+/** Whether more than one record was linked before the run began: then no list of this pair can be empty. */
+export async function hadLinks(engine: Engine, run: SweepRun, pair: Pair): Promise<boolean> {
+  const some = await linkedIds(engine.table, pair, { limit: directoryPage });
+  let older = 0;
+  for (const entry of some) {
+    if (await isOlder(engine, run, pair, entry)) older += 1;
+    if (older > 1) return true;
+  }
+  return false;
+}
+
+async function isOlder({ table }: Engine, run: SweepRun, pair: Pair, entry: Entry): Promise<boolean> {
+  const link = await findLink(table, { system: 'customcrm', pair, id: entry.customcrmId });
+  return link !== undefined && !madeSince(link, run.startedAt);
 }
 
 /**

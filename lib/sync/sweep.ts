@@ -1,21 +1,20 @@
 import { type Pair, pairs } from '../domain/record.ts';
 import { pauseFor } from './apply-change.ts';
 import type { Engine } from './engine.ts';
-import { blowFuse, type FuseName } from './fuses.ts';
-import { linkedIds } from './links.ts';
+import { blowFuse } from './fuses.ts';
 import type { Call } from './ports.ts';
 import { isStarted, markStarted } from './started-pairs.ts';
 import { comparePage } from './sweep-compare.ts';
-import { checkLinks, countLinks, loadMarks, type Marks } from './sweep-links.ts';
+import { type Alarm, directoryAlarm, listAlarm } from './sweep-guards.ts';
+import { checkLinks, loadMarks, type Marks } from './sweep-links.ts';
+import { type SweepProgress, sweepProgress } from './sweep-progress.ts';
 import { outstanding, outstandingLimit, ringBatchOf } from './sweep-ring.ts';
 import {
   nextStep,
-  type Phase,
   type Step,
   type StoredRun,
   type SweepRun,
   saveRun,
-  seenOf,
   stepsOf,
   storedRun,
   sweptPage,
@@ -31,32 +30,7 @@ const everyMs = 24 * 3600_000;
 const reserveMs = 5_000;
 /** How long to wait for the workers before looking at the queues again, ms. */
 const lookAgainMs = 1_000;
-/** All rows of a list differ at once: more than this share of them, and more than the fuse allows. */
-const nearlyAll = 0.9;
 const tries = 5;
-
-/** What a run of {@link sweep} left behind, for whoever watches. */
-export interface SweepProgress {
-  readonly startedAt: number;
-  readonly finishedAt: number | undefined;
-  readonly pairs: readonly Pair[];
-  readonly phase: Phase | 'finished' | 'stopped';
-  readonly pair: Pair | undefined;
-  /** Why a guard stopped the run; nothing was rung. */
-  readonly stopped: string | undefined;
-  /** Rows of both lists compared so far. */
-  readonly compared: number;
-  /** Records that differ, are not linked, or are suspects; final once phase is `ring`. */
-  readonly total: number;
-  /** Of these: settled by the workers, or by somebody else before it was their turn. An estimate within {@link outstanding}. */
-  readonly done: number;
-  /** Doorbells and records that wait for the workers right now, live ones included. */
-  readonly outstanding: number;
-  readonly repairs: number;
-  /** At the pace so far, which is that of the request budget; undefined before there is one. */
-  readonly perMinute: number | undefined;
-  readonly leftMs: number | undefined;
-}
 
 /** A person starts a pair: from now on its records get counterparts, and a sweep rings for every one that is not linked. @throws RangeError */
 export async function startPair(engine: Engine, pair: Pair): Promise<void> {
@@ -181,53 +155,20 @@ async function compareNext(
   const { run } = shift.stored;
   const { run: after, marks, found, last } = await comparePage(engine, run, step, shift.call);
   const counted = { ...after, page: run.page + 1, found: run.found + found.length };
-  if (last) {
-    const alarm = counted.confirmed ? undefined : await listAlarm(engine, counted, step);
-    if (alarm) return stop(engine, shift, step, alarm);
-  }
+  const isGuarded = last && !run.confirmed;
+  const alarm = isGuarded ? await listAlarm(engine, counted, step.pair, step.phase) : undefined;
+  if (alarm) return stop(engine, shift, step.pair, alarm);
   return keep(engine, shift, last ? nextStep(counted) : counted, [sweptPage(run, step, { marks, found })]);
 }
-
-interface Alarm {
-  readonly fuse: FuseName;
-  readonly reason: string;
-}
-
-/**
- * A list that is empty although records are linked, or of which nearly every linked row changed, is not believed. The deletion of an
- * only record needs no guard: its worker looks for a witness.
- */
-async function listAlarm(
-  engine: Engine,
-  run: SweepRun,
-  { pair, phase }: Step & { phase: 'customcrm' | 'wave' },
-): Promise<Alarm | undefined> {
-  const { rows, linked, changed } = seenOf(run, pair)[phase];
-  if (rows === 0 && (await linkedIds(engine.table, pair, { limit: 2 })).length > 1)
-    return {
-      fuse: 'deletions',
-      reason: `the list of every ${pair} in ${phase} is empty, but records are linked`,
-    };
-  return isNearlyAll(engine, changed, linked)
-    ? {
-        fuse: 'emptied',
-        reason: `${changed} of ${linked} linked records of ${pair} changed in ${phase} at once`,
-      }
-    : undefined;
-}
-
-const isNearlyAll = ({ settings }: Engine, some: number, all: number): boolean =>
-  some > settings.fuseLimit && some > nearlyAll * all;
 
 /** The fuse holds back what workers would do, the run ends, and a person looks: `startSweep` with `confirmed` goes on. */
 async function stop(
   engine: Engine,
   shift: Shift,
-  { pair, phase }: Step,
-  { fuse, reason }: Alarm,
+  pair: Pair,
+  { fuse, system, reason }: Alarm,
 ): Promise<Went> {
   await blowFuse(engine, fuse);
-  const system = phase === 'wave' ? 'wave' : 'customcrm';
   engine.report({ message: 'fuse blown', system, pair, id: 'all', eventId: fuse, because: reason });
   return keep(engine, shift, { ...shift.stored.run, stopped: reason, finishedAt: engine.clock.now() });
 }
@@ -237,20 +178,9 @@ async function checkDirectory(engine: Engine, shift: Shift, step: Step): Promise
   const { pair } = step;
   if (shift.marks?.pair !== pair) shift.marks = { pair, marks: await loadMarks(engine, run, pair) };
   const { marks } = shift.marks;
-  if (run.cursor === undefined && !run.confirmed) {
-    const { linked, unseen } = await countLinks(engine, pair, marks);
-    for (const system of ['customcrm', 'wave'] as const)
-      if (isNearlyAll(engine, unseen[system], linked))
-        return stop(
-          engine,
-          shift,
-          { pair, phase: system },
-          {
-            fuse: 'deletions',
-            reason: `${unseen[system]} of ${linked} linked records of ${pair} are missing in ${system}`,
-          },
-        );
-  }
+  const isGuarded = run.cursor === undefined && !run.confirmed;
+  const alarm = isGuarded ? await directoryAlarm(engine, run, pair, marks) : undefined;
+  if (alarm) return stop(engine, shift, pair, alarm);
   const { found, next } = await checkLinks(engine, run, pair, marks);
   const counted = { ...run, page: run.page + 1, found: run.found + found.length };
   return keep(
@@ -274,35 +204,4 @@ async function ringNext(engine: Engine, shift: Shift, { pair }: Step): Promise<W
   const { run: after, last } = await ringBatchOf(engine, run, pair);
   shift.unseen -= after.rung - run.rung;
   return keep(engine, shift, last ? nextStep(after) : after);
-}
-
-/** How far the last run has come; undefined when there never was one. */
-export async function sweepProgress(engine: Engine): Promise<SweepProgress | undefined> {
-  const stored = await storedRun(engine);
-  if (!stored) return undefined;
-  const { run } = stored;
-  const step = run.finishedAt === undefined ? stepsOf(run)[run.step] : undefined;
-  const open = (await outstanding(engine)) ?? 0;
-  const done = run.settled + Math.max(0, run.rung - open);
-  const minutes = run.ringingSince === undefined ? 0 : (engine.clock.now() - run.ringingSince) / 60_000;
-  const perMinute = minutes > 0 && done > run.settled ? (done - run.settled) / minutes : undefined;
-  const compared = Object.values(run.seen).reduce(
-    (sum, { customcrm, wave }) => sum + customcrm.rows + wave.rows,
-    0,
-  );
-  return {
-    startedAt: run.startedAt,
-    finishedAt: run.finishedAt,
-    pairs: run.pairs,
-    phase: step?.phase ?? (run.stopped === undefined ? 'finished' : 'stopped'),
-    pair: step?.pair,
-    stopped: run.stopped,
-    compared,
-    total: run.found,
-    done,
-    outstanding: open,
-    repairs: run.repairs,
-    perMinute,
-    leftMs: perMinute && step?.phase === 'ring' ? ((run.found - done) / perMinute) * 60_000 : undefined,
-  };
 }

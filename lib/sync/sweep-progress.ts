@@ -1,0 +1,58 @@
+import type { Pair } from '../domain/record.ts';
+import type { Engine } from './engine.ts';
+import { outstanding } from './sweep-ring.ts';
+import { type Phase, stepsOf, storedRun } from './sweep-run.ts';
+
+/** How far a sweep, or a first load, has come, for whoever watches. */
+export interface SweepProgress {
+  readonly startedAt: number;
+  readonly finishedAt: number | undefined;
+  readonly pairs: readonly Pair[];
+  readonly phase: Phase | 'finished' | 'stopped';
+  readonly pair: Pair | undefined;
+  /** Why a guard stopped the run; nothing was rung. */
+  readonly stopped: string | undefined;
+  /** Rows of both lists compared so far. */
+  readonly compared: number;
+  /** Records that differ, are not linked, or are suspects; final once phase is `ring`. */
+  readonly total: number;
+  /** Of these: settled by the workers, or by somebody else before it was their turn. An estimate within {@link outstanding}. */
+  readonly done: number;
+  /** Doorbells and records that wait for the workers right now, live ones included. */
+  readonly outstanding: number;
+  readonly repairs: number;
+  /** At the pace so far, which is that of the request budget; undefined before there is one. */
+  readonly perMinute: number | undefined;
+  readonly leftMs: number | undefined;
+}
+
+/** How far the last run has come; undefined when there never was one. */
+export async function sweepProgress(engine: Engine): Promise<SweepProgress | undefined> {
+  const stored = await storedRun(engine);
+  if (!stored) return undefined;
+  const { run } = stored;
+  const step = run.finishedAt === undefined ? stepsOf(run)[run.step] : undefined;
+  const open = (await outstanding(engine)) ?? 0;
+  const done = run.settled + Math.max(0, run.rung - open);
+  const minutes = run.ringingSince === undefined ? 0 : (engine.clock.now() - run.ringingSince) / 60_000;
+  const perMinute = minutes > 0 && done > run.settled ? (done - run.settled) / minutes : undefined;
+  const compared = Object.values(run.seen).reduce(
+    (sum, { customcrm, wave }) => sum + customcrm.rows + wave.rows,
+    0,
+  );
+  return {
+    startedAt: run.startedAt,
+    finishedAt: run.finishedAt,
+    pairs: run.pairs,
+    phase: step?.phase ?? (run.stopped === undefined ? 'finished' : 'stopped'),
+    pair: step?.pair,
+    stopped: run.stopped,
+    compared,
+    total: run.found,
+    done,
+    outstanding: open,
+    repairs: run.repairs,
+    perMinute,
+    leftMs: perMinute && step?.phase === 'ring' ? ((run.found - done) / perMinute) * 60_000 : undefined,
+  };
+}

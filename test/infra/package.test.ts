@@ -1,0 +1,147 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { test } from 'node:test';
+import { inflateRawSync } from 'node:zlib';
+import { type Resource, readTemplate, resourcesOf, type Template } from '../../infra/local/template.ts';
+import { settings } from '../../lib/config.ts';
+import { metricUnits } from '../../lib/metrics.ts';
+
+// What `npm run package` made; `npm test` packages before it starts.
+const file = (path: string) => new URL(`../../${path}`, import.meta.url);
+const template: Template = await readTemplate(
+  file('.serverless/cloudformation-template-update-stack.json').pathname,
+);
+const functions = resourcesOf(template, 'AWS::Lambda::Function');
+const nameOf = ({ Properties }: Resource) =>
+  String(Properties.FunctionName).replace('customcrm-wave-sync-dev-', '');
+
+/** The files of a zip, by name. Enough of the format for what the serverless CLI writes. */
+function unzip(zip: Buffer): ReadonlyMap<string, Buffer> {
+  const files = new Map<string, Buffer>();
+  let at = zip.readUInt32LE(zip.length - 6);
+  while (zip.readUInt32LE(at) === 0x02014b50) {
+    const [method, size, nameLength, extra, comment, start] = [
+      zip.readUInt16LE(at + 10),
+      zip.readUInt32LE(at + 20),
+      zip.readUInt16LE(at + 28),
+      zip.readUInt16LE(at + 30),
+      zip.readUInt16LE(at + 32),
+      zip.readUInt32LE(at + 42),
+    ];
+    const data = start + 30 + zip.readUInt16LE(start + 26) + zip.readUInt16LE(start + 28);
+    const packed = zip.subarray(data, data + size);
+    files.set(
+      zip.toString('utf8', at + 46, at + 46 + nameLength),
+      method === 0 ? packed : inflateRawSync(packed),
+    );
+    at += 46 + nameLength + extra + comment;
+  }
+  return files;
+}
+
+test('there is a function for every file in functions/', () => {
+  const files = readdirSync(file('functions')).map((name) => name.replace('.ts', ''));
+  assert.deepEqual(functions.map(([, each]) => nameOf(each)).sort(), files.sort());
+});
+
+test('every zip holds exactly its own bundle, the one that the local stack runs, and it loads', () => {
+  for (const [, each] of functions) {
+    const name = nameOf(each);
+    const files = unzip(readFileSync(file(`.serverless/${name}.zip`)));
+    assert.deepEqual([...files.keys()].sort(), [
+      `.build/functions/${name}.cjs`,
+      `.build/functions/${name}.cjs.map`,
+    ]);
+    const bundle = file(`.build/functions/${name}.cjs`);
+    const hash = (data: Buffer) => createHash('sha256').update(data).digest('hex');
+    assert.equal(
+      hash(files.get(`.build/functions/${name}.cjs`) ?? Buffer.alloc(0)),
+      hash(readFileSync(bundle)),
+    );
+    const { handler } = createRequire(import.meta.url)(bundle.pathname) as { handler: unknown };
+    assert.equal(typeof handler, 'function', name);
+  }
+});
+
+test('a function sees every setting, but secrets only by the path where they are kept', () => {
+  const secrets = [
+    'CUSTOMCRM_API_TOKEN',
+    'CUSTOMCRM_WEBHOOK_SECRET',
+    'WAVE_WEBHOOK_SECRET',
+    'WAVE_ACCESS_TOKEN',
+    'WAVE_CLIENT_SECRET',
+    'FINGERPRINT_KEYS',
+  ];
+  for (const [, { Properties }] of functions) {
+    const { Variables } = Properties.Environment as { Variables: Record<string, unknown> };
+    const expected = Object.keys(settings.shape).filter((name) => !secrets.includes(name));
+    const own = ['PARAMETERS_PATH', 'STAGE', 'NODE_OPTIONS'];
+    assert.deepEqual(Object.keys(Variables).sort(), [...expected, ...own].sort());
+  }
+});
+
+test('queues outlive their workers: visibility above the time-out, FIFO dead-letter queues, partial failures', () => {
+  const queues = Object.fromEntries(resourcesOf(template, 'AWS::SQS::Queue'));
+  for (const { Properties } of Object.values(queues)) {
+    assert.equal(Properties.FifoQueue, true);
+    assert.equal(Properties.MessageRetentionPeriod, 14 * 24 * 3600);
+  }
+  for (const [, { Properties }] of resourcesOf(template, 'AWS::Lambda::EventSourceMapping')) {
+    assert.deepEqual(Properties.FunctionResponseTypes, ['ReportBatchItemFailures']);
+    const [queue] = (Properties.EventSourceArn as { 'Fn::GetAtt': string[] })['Fn::GetAtt'];
+    const [target] = (Properties.FunctionName as { 'Fn::GetAtt': string[] })['Fn::GetAtt'];
+    const visibility = Number(queues[queue ?? '']?.Properties.VisibilityTimeout);
+    assert.ok(visibility > Number(template.Resources[target ?? '']?.Properties.Timeout));
+  }
+});
+
+test('each function has a role of its own, and no role may do everything', () => {
+  const roles = functions.map(([, { Properties }]) => JSON.stringify(Properties.Role));
+  assert.equal(new Set(roles).size, functions.length);
+  for (const [id, { Properties }] of resourcesOf(template, 'AWS::IAM::Role')) {
+    const policies = Properties.Policies as {
+      PolicyDocument: { Statement: { Action: string[]; Resource: unknown }[] };
+    }[];
+    for (const { Action, Resource } of policies.flatMap(({ PolicyDocument }) => PolicyDocument.Statement)) {
+      assert.ok(
+        Action.every((action) => !action.includes('*')),
+        id,
+      );
+      // X-Ray knows no resources.
+      if (Resource === '*')
+        assert.ok(
+          Action.every((action) => action.startsWith('xray:')),
+          id,
+        );
+    }
+  }
+});
+
+test('the table outlives the stack, and can be restored', () => {
+  const [[, table] = []] = resourcesOf(template, 'AWS::DynamoDB::Table');
+  assert.equal((table as unknown as { DeletionPolicy: string }).DeletionPolicy, 'Retain');
+  assert.equal(table?.Properties.DeletionProtectionEnabled, true);
+  assert.deepEqual(table?.Properties.PointInTimeRecoverySpecification, { PointInTimeRecoveryEnabled: true });
+});
+
+test('alarms, dashboard and saved queries name only metrics and fields that the code knows', () => {
+  const known = new Set(Object.keys(metricUnits));
+  for (const [id, { Properties }] of resourcesOf(template, 'AWS::CloudWatch::Alarm'))
+    assert.ok(known.has(String(Properties.MetricName)), id);
+  const dashboard = JSON.stringify(resourcesOf(template, 'AWS::CloudWatch::Dashboard'));
+  const named = [...dashboard.matchAll(/\[\\"(?:CustomcrmWaveSync|\.)\\",\\"([A-Za-z]+)\\"/g)].map(
+    ([, name]) => name ?? '',
+  );
+  assert.ok(named.length > 10);
+  for (const name of named) assert.ok(known.has(name), name);
+  const log = readFileSync(file('lib/log.ts'), 'utf8');
+  for (const [id, { Properties }] of resourcesOf(template, 'AWS::Logs::QueryDefinition')) {
+    const text = String(Properties.QueryString);
+    for (const [field] of text.matchAll(
+      /\b(message|because|rows|eventId|counterpart|pair|id|lagMs|readToWriteMs)\b/g,
+    ))
+      assert.match(log, new RegExp(`'${field}'`), id);
+  }
+});

@@ -27,7 +27,7 @@ export const metricUnits = {
 } as const;
 export type MetricName = keyof typeof metricUnits;
 
-export const metricsNamespace = 'CustomcrmWaveSync';
+const metricsNamespace = 'CustomcrmWaveSync';
 
 const metrics = new Metrics({
   namespace: metricsNamespace,

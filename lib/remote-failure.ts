@@ -52,7 +52,7 @@ export function failedStatus(
 }
 
 /** `Retry-After` in seconds or as a date, at most an hour; undefined when absent or unreadable. */
-export function retryAfterMs(
+function retryAfterMs(
   header: string | string[] | undefined,
   now: number = Date.now(),
 ): number | undefined {

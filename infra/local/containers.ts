@@ -18,7 +18,7 @@ export interface LocalFunction {
   readonly close: () => Promise<void>;
 }
 
-export class FunctionError extends Error {
+class FunctionError extends Error {
   override readonly name = 'FunctionError';
 }
 

@@ -248,7 +248,7 @@ export function businessView(store: Store, behaviours: Behaviours, time = Number
   return { business, customer, product, invoice: (record: InvoiceRecord) => invoice(record, true), payment };
 }
 
-export function paged<T>(nodes: readonly T[], page: number, pageSize: number) {
+function paged<T>(nodes: readonly T[], page: number, pageSize: number) {
   const start = (page - 1) * pageSize;
   return {
     pageInfo: { currentPage: page, totalPages: Math.ceil(nodes.length / pageSize), totalCount: nodes.length },

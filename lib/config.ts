@@ -127,8 +127,8 @@ export const settings = z.object({
   FUSE_LIMIT: given(z.coerce.number().int().min(1).max(10_000).default(20)).describe(
     'Deletions, or values going empty, within an hour, after which everything of the kind waits for a person',
   ),
-  PAIRS_STARTED: given(flag.default(true)).describe(
-    'Whether records that are not linked yet get a counterpart',
+  PAIRS_STARTED: given(flag.default(false)).describe(
+    'Whether every pair is started from the beginning; otherwise a pair starts with `start <pair>`, after its preview',
   ),
   TABLE_NAME: given(z.string()).describe('Set by the deployment'),
   CUSTOMCRM_CHANGES_QUEUE_URL: given(z.url()).describe('Set by the deployment'),

@@ -12,6 +12,7 @@ import { showRecord } from '../sync/show-record.ts';
 import { check } from './check.ts';
 import { ago, columns } from './columns.ts';
 import { callNow, connect, type Place } from './connect.ts';
+import { addFirstLoadCommands } from './first-load.ts';
 import * as print from './print.ts';
 import { addWebhookCommands } from './webhooks.ts';
 
@@ -233,6 +234,7 @@ program
     process.stdout.write(`${JSON.stringify(Object.fromEntries(await Promise.all(entries)), null, 2)}\n`);
   });
 
+addFirstLoadCommands(program, { connected, say, confirmed });
 addWebhookCommands(program, { connected, say, confirmed });
 
 try {

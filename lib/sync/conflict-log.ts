@@ -1,11 +1,13 @@
-import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
-import type { FingerprintKey, FingerprintKeys } from '../domain/fingerprint.ts';
+import type { FingerprintKeys } from '../domain/fingerprint.ts';
 import { type RecordRef, refKey, type System } from '../domain/record.ts';
 import type { Engine } from './engine.ts';
 import type { Table, Write } from './ports.ts';
+import { seal, unseal } from './seal.ts';
 
 /** How long the loser of a conflict can be put back, ms. */
 const keptMs = 90 * 24 * 3600 * 1000;
+/** What the values are sealed for. */
+const purpose = 'conflict-log';
 
 /** A value that lost a conflict: kept, and can be put back. */
 export interface Loser {
@@ -27,7 +29,7 @@ export function keepLosers(
     put: {
       pk: refKey(ref),
       sk: `loser#${String(at).padStart(15, '0')}#${newId()}`,
-      secret: encrypt(settings.keys[0], JSON.stringify({ ...loser, at })),
+      secret: seal(settings.keys, purpose, JSON.stringify({ ...loser, at })),
       expiresAt: Math.ceil((at + keptMs) / 1000),
     },
   }));
@@ -44,30 +46,5 @@ export async function losersOf(
   const items = await table.query(refKey(ref), { prefix: 'loser#', limit });
   return items
     .filter((item) => Number(item.expiresAt) * 1000 > now)
-    .map((item) => JSON.parse(decrypt(keys, String(item.secret))) as Loser);
-}
-
-const cipherKey = (key: FingerprintKey) =>
-  Buffer.from(hkdfSync('sha256', key.secret, '', 'conflict-log', 32));
-
-/** AES-256-GCM, as `key.iv.tag.text`. */
-function encrypt(key: FingerprintKey, plain: string): string {
-  const iv = randomBytes(12);
-  const cipher = createCipheriv('aes-256-gcm', cipherKey(key), iv);
-  const text = Buffer.concat([cipher.update(plain, 'utf8'), cipher.final()]);
-  return [
-    key.id,
-    iv.toString('base64url'),
-    cipher.getAuthTag().toString('base64url'),
-    text.toString('base64url'),
-  ].join('.');
-}
-
-function decrypt(keys: FingerprintKeys, stored: string): string {
-  const [id, iv = '', tag = '', text = ''] = stored.split('.');
-  const key = keys.find((candidate) => candidate.id === id);
-  if (!key) throw new Error(`The key ${id} that this value was kept under is not among FINGERPRINT_KEYS`);
-  const decipher = createDecipheriv('aes-256-gcm', cipherKey(key), Buffer.from(iv, 'base64url'));
-  decipher.setAuthTag(Buffer.from(tag, 'base64url'));
-  return Buffer.concat([decipher.update(Buffer.from(text, 'base64url')), decipher.final()]).toString('utf8');
+    .map((item) => JSON.parse(unseal(keys, purpose, String(item.secret))) as Loser);
 }

@@ -1,4 +1,5 @@
 import { type Pair, pairs, type RecordRef } from '../domain/record.ts';
+import { sightOrReport } from './broken-links.ts';
 import type { Engine } from './engine.ts';
 import { forgetKeys, indexKeys } from './key-index.ts';
 import { counterpartOf } from './links.ts';
@@ -6,7 +7,7 @@ import { wake } from './parking.ts';
 import { advance, pollKey, progressOf } from './poll-progress.ts';
 import type { PollResult } from './poll-wave.ts';
 import type { Call, Change, Doorbell } from './ports.ts';
-import { noteSighting, sight } from './sighting.ts';
+import { noteSighting } from './sighting.ts';
 
 /** Pages of one list in one run; what is left follows in the next. */
 const pageLimit = 200;
@@ -68,7 +69,7 @@ async function ringForNews(
   const sightings = await Promise.all(
     changes.map(async (change) =>
       change.state === 'living'
-        ? sight(engine, change.snapshot, taxes)
+        ? sightOrReport(engine, change.snapshot, taxes)
         : { news: (await counterpartOf(engine.table, change.ref)) !== undefined, print: 'deleted' },
     ),
   );

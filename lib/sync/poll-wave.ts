@@ -1,10 +1,11 @@
 import { type Pair, pairs, type Snapshot } from '../domain/record.ts';
+import { sightOrReport } from './broken-links.ts';
 import type { Engine } from './engine.ts';
 import { indexKeys } from './key-index.ts';
 import { wake } from './parking.ts';
 import { advance, type Progress, pollKey, progressOf } from './poll-progress.ts';
 import type { Call, Doorbell, ListPosition, WavePage } from './ports.ts';
-import { noteSighting, sight } from './sighting.ts';
+import { noteSighting } from './sighting.ts';
 
 /** Pages of one run; what is left follows in the next. */
 const pageLimit = 50;
@@ -90,7 +91,7 @@ async function ringForNews(
 ): Promise<number> {
   if (snapshots.length === 0) return 0;
   const taxes = await engine.taxes.taxes(call);
-  const sightings = await Promise.all(snapshots.map((snapshot) => sight(engine, snapshot, taxes)));
+  const sightings = await Promise.all(snapshots.map((snapshot) => sightOrReport(engine, snapshot, taxes)));
   const doorbells = snapshots.flatMap((snapshot, index): Doorbell[] =>
     sightings[index]?.news
       ? [{ system: snapshot.system, pair: snapshot.pair, id: snapshot.id, eventId: `poll:${runId}`, at }]

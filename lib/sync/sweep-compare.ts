@@ -2,11 +2,12 @@ import { createHash } from 'node:crypto';
 import { type Link, refOf } from '../domain/link.ts';
 import { type Pair, type RecordRef, refKey, type System } from '../domain/record.ts';
 import { RemoteRejectedError } from '../errors.ts';
+import { reportBroken } from './broken-links.ts';
 import type { Engine } from './engine.ts';
 import { forgetKeys, indexKeys } from './key-index.ts';
 import { BrokenLinkError, findLink } from './links.ts';
 import type { Call, Change, Tax } from './ports.ts';
-import { recordStateOf, setRecordState } from './record-state.ts';
+import { recordStateOf } from './record-state.ts';
 import { sight } from './sighting.ts';
 import { startedAt } from './started-pairs.ts';
 import { type FoundRecord, type Seen, type Step, type SweepRun, seenOf } from './sweep-run.ts';
@@ -114,15 +115,6 @@ async function judge(engine: Engine, change: Change, taxes: readonly Tax[]): Pro
     await reportBroken(engine, ref);
     return { changed: false };
   }
-}
-
-/** Shown as failed, and left alone: which of the halves is right is for a person to say. */
-export async function reportBroken(engine: Engine, ref: RecordRef): Promise<void> {
-  const because = 'the halves of its link do not mirror each other';
-  const { system, pair, id } = ref;
-  if ((await recordStateOf(engine, ref))?.reason !== because)
-    await setRecordState(engine, ref, 'failed', because);
-  engine.report({ message: 'record failed', system, pair, id, eventId: 'sweep', because });
 }
 
 async function judgeDeleted(engine: Engine, ref: RecordRef): Promise<Judged> {

@@ -1,8 +1,9 @@
 import type { Link } from '../domain/link.ts';
 import { type Pair, type RecordRef, refKey, type System, systems } from '../domain/record.ts';
+import { reportBroken } from './broken-links.ts';
 import type { Engine } from './engine.ts';
 import { BrokenLinkError, directoryEntry, findLink, linkedIds } from './links.ts';
-import { markOf, reportBroken } from './sweep-compare.ts';
+import { markOf } from './sweep-compare.ts';
 import { type FoundRecord, marksOf, type SweepRun } from './sweep-run.ts';
 
 const directoryPage = 500;

@@ -1,0 +1,229 @@
+import { once } from 'node:events';
+import { createWriteStream } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Command } from 'commander';
+import { type Pair, pairs, type RecordRef } from '../domain/record.ts';
+import { SettingsError } from '../errors.ts';
+import {
+  accept,
+  type Decided,
+  excludeRecord,
+  includeRecord,
+  linkRecords,
+  recreate,
+  relink,
+  unlinkRecords,
+} from '../sync/decisions.ts';
+import { preview } from '../sync/preview.ts';
+import { countActions, type PreviewEntry } from '../sync/preview-entry.ts';
+import { pairStates } from '../sync/started-pairs.ts';
+import { startPair, startSweep } from '../sync/sweep.ts';
+import { type SweepProgress, sweepProgress } from '../sync/sweep-progress.ts';
+import { ago, columns } from './columns.ts';
+import { callNow } from './connect.ts';
+import type { Terminal } from './webhooks.ts';
+
+/** Between two looks at a sweep that is watched, ms. */
+const lookMs = 2_000;
+
+function pairsFrom(names: readonly string[]): readonly Pair[] {
+  const chosen = pairs.filter((pair) => names.length === 0 || names.includes(pair));
+  const unknown = names.find((name) => !pairs.some((pair) => pair === name));
+  if (unknown !== undefined)
+    throw new SettingsError(`There is no pair ${unknown}; say some of ${pairs.join(', ')}.`);
+  return chosen;
+}
+
+/** What leads from two systems that never met to two that agree: preview, start, sweep, and what only a person can decide. */
+export function addFirstLoadCommands(program: Command, terminal: Terminal): void {
+  const { connected, say, confirmed } = terminal;
+
+  program
+    .command('pairs')
+    .description('which pairs are started')
+    .action(async () => {
+      const states = await pairStates((await connected()).engine);
+      say(
+        states,
+        columns(
+          ['pair', 'started', 'changed before the start'],
+          states.map(({ pair, started, changedEarly }) => [
+            pair,
+            started ? 'yes' : 'no',
+            String(changedEarly),
+          ]),
+        ),
+      );
+    });
+
+  program
+    .command('preview')
+    .description('what a start or a sweep would do, record by record; writes nothing')
+    .argument('[pairs...]', pairs.join(', '))
+    .option('--csv <file>', 'write the entries as CSV')
+    .option('--out <file>', 'write the entries as JSON lines')
+    .action(async (names: string[], given: { csv?: string; out?: string }) => {
+      const { engine } = await connected();
+      const entries: PreviewEntry[] = [];
+      for await (const entry of preview(engine, () => callNow(), { pairs: pairsFrom(names) })) {
+        entries.push(entry);
+        if (entries.length % 100 === 0 && process.stderr.isTTY)
+          process.stderr.write(`\r${entries.length} records`);
+      }
+      if (given.csv) await write(given.csv, [csvHead, ...entries.map(csvLine)]);
+      if (given.out)
+        await write(
+          given.out,
+          entries.map((entry) => JSON.stringify(entry)),
+        );
+      const counts = countActions(entries);
+      say({ counts, entries }, previewText(entries, counts));
+    });
+
+  program
+    .command('start')
+    .description('starts a pair: its records get counterparts from now on, those that exist first')
+    .argument('<pair>', pairs.join(', '))
+    .action(async (name: string) => {
+      const [pair] = pairsFrom([name]);
+      if (!pair || !(await confirmed(`Start ${pair}? Look at the preview first.`))) return;
+      await startPair((await connected()).engine, pair);
+      say({ started: pair }, `${pair} is started. Watch it with: sweep --watch`);
+    });
+
+  program
+    .command('sweep')
+    .description('compares both systems and all links; --apply begins a run, else shows the last one')
+    .argument('[pairs...]', pairs.join(', '))
+    .option('--apply', 'begin a run')
+    .option('--confirmed', 'go on although a guard stopped the last run')
+    .option('--watch', 'stay until it is finished')
+    .action(async (names: string[], given: { apply?: boolean; confirmed?: boolean; watch?: boolean }) => {
+      const { engine } = await connected();
+      if (given.apply || given.confirmed)
+        await startSweep(engine, { pairs: pairsFrom(names), confirmed: given.confirmed === true });
+      let progress = await sweepProgress(engine);
+      while (given.watch && progress && progress.finishedAt === undefined) {
+        process.stderr.write(`\r${progressText(progress)}`);
+        await sleep(lookMs);
+        progress = await sweepProgress(engine);
+      }
+      say(progress ?? null, progress ? progressText(progress) : 'No sweep has run yet.');
+    });
+
+  addDecisions(program, terminal);
+}
+
+function addDecisions(program: Command, { connected, say, confirmed }: Terminal): void {
+  const answer = (decided: Decided) => {
+    say(decided, decided.done ? 'Done.' : `Not done: ${decided.because}.`);
+    if (!decided.done) process.exitCode = 1;
+  };
+  const refs = (pair: string, customcrmId: string, waveId: string): readonly [RecordRef, RecordRef] => {
+    const [known] = pairsFrom([pair]);
+    if (!known) throw new SettingsError(`There is no pair ${pair}.`);
+    return [
+      { system: 'customcrm', pair: known, id: customcrmId },
+      { system: 'wave', pair: known, id: waveId },
+    ];
+  };
+  const both = (name: string, description: string, decide: typeof linkRecords) =>
+    program
+      .command(name)
+      .description(description)
+      .argument('<pair>', pairs.join(', '))
+      .argument('<customcrm-id>')
+      .argument('<wave-id>')
+      .action(async (pair: string, customcrmId: string, waveId: string) => {
+        const [customcrm, wave] = refs(pair, customcrmId, waveId);
+        if (!(await confirmed(`${name} ${customcrmId} and ${waveId}?`))) return;
+        answer(await decide((await connected()).engine, customcrm, wave, callNow('live')));
+      });
+  both('link', 'links two records that belong together', linkRecords);
+  both('relink', 'gives a linked record another counterpart', relink);
+  const one = (
+    name: string,
+    description: string,
+    decide: (
+      engine: Parameters<typeof unlinkRecords>[0],
+      ref: RecordRef,
+      call: ReturnType<typeof callNow>,
+    ) => Promise<Decided>,
+  ) =>
+    program
+      .command(name)
+      .description(description)
+      .argument('<pair>', pairs.join(', '))
+      .argument('<id>', 'id in Customcrm, or in Wave with --wave')
+      .option('--wave', "the id is Wave's")
+      .action(async (pair: string, id: string, { wave }: { wave?: boolean }) => {
+        const [customcrm, other] = refs(pair, id, id);
+        if (!(await confirmed(`${name} ${pair} ${id}?`))) return;
+        answer(await decide((await connected()).engine, wave ? other : customcrm, callNow('live')));
+      });
+  one('unlink', 'ends a link; both records stay, and neither gets a new counterpart', unlinkRecords);
+  one('exclude', 'leaves a record out from now on', excludeRecord);
+  one('include', 'takes an excluded record in again', (engine, ref) => includeRecord(engine, ref));
+  one('recreate', 'makes a new counterpart for the survivor of a deletion', (engine, ref) =>
+    recreate(engine, ref),
+  );
+  one('accept', 'carries the deletion out on the survivor as well', accept);
+}
+
+const csvHead = 'action,pair,system,id,counterpart,rows,reasons,after';
+const csvCell = (text: string): string => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+const csvLine = ({
+  action,
+  pair,
+  system,
+  id,
+  counterpart = '',
+  rows,
+  reasons,
+  after,
+}: PreviewEntry): string =>
+  [action, pair, system, id, counterpart, rows.join(' '), reasons.join('; '), after.join(' ')]
+    .map(csvCell)
+    .join(',');
+
+async function write(path: string, lines: readonly string[]): Promise<void> {
+  const file = createWriteStream(path);
+  for (const line of lines) if (!file.write(`${line}\n`)) await once(file, 'drain');
+  file.end();
+  await once(file, 'finish');
+}
+
+/** Most of what needs no look is left out of the table; the files hold everything. */
+function previewText(entries: readonly PreviewEntry[], counts: ReturnType<typeof countActions>): string {
+  const shown = entries.filter(({ action }) => action !== 'nothing').slice(0, 200);
+  const table = columns(
+    ['action', 'pair', 'system', 'id', 'why, and what'],
+    shown.map(({ action, pair, system, id, rows, reasons, after }) => [
+      action,
+      pair,
+      system,
+      id,
+      [...reasons, rows.join(' '), after.length > 0 ? `after its ${after.join(', ')}` : '']
+        .filter(Boolean)
+        .join('; '),
+    ]),
+  );
+  const totals = Object.entries(counts)
+    .filter(([, count]) => count > 0)
+    .map(([action, count]) => `${count} ${action}`);
+  return `${table}\n\n${totals.join(', ') || 'nothing'}`;
+}
+
+function progressText(progress: SweepProgress): string {
+  const { phase, pair, compared, total, done, perMinute, leftMs, repairs, stopped } = progress;
+  const parts = [
+    pair ? `${phase} ${pair}` : phase,
+    `${compared} compared`,
+    `${done} of ${total} settled`,
+    perMinute === undefined ? '' : `${Math.round(perMinute)} a minute`,
+    leftMs === undefined ? '' : `${ago(leftMs)} left`,
+    repairs > 0 ? `${repairs} missed changes found` : '',
+    stopped ? `stopped: ${stopped}` : '',
+  ];
+  return parts.filter(Boolean).join(', ');
+}

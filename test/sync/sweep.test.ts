@@ -1,0 +1,426 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { type Pair, pairs, type RecordRef } from '../../lib/domain/record.ts';
+import type { Engine } from '../../lib/sync/engine.ts';
+import { blownSince } from '../../lib/sync/fuses.ts';
+import { handleBatch } from '../../lib/sync/handle-batch.ts';
+import { findLink, linkKey } from '../../lib/sync/links.ts';
+import { recordStateOf } from '../../lib/sync/record-state.ts';
+import { startPair, startSweep, sweep } from '../../lib/sync/sweep.ts';
+import { sweepProgress } from '../../lib/sync/sweep-progress.ts';
+import { type Database, type SyncWorld, startDatabase, startSyncWorld } from '../support/sync-world.ts';
+
+let database: Database;
+before(async () => {
+  database = await startDatabase();
+});
+after(() => database.close());
+
+const allStarted = { startedPairs: () => true };
+const customers = (count: number) => Array.from({ length: count }, (_, index) => `Customer ${index + 1}`);
+
+/** Linked customers of both systems, at rest. */
+async function linkedCustomers(world: SyncWorld, count: number): Promise<readonly RecordRef[]> {
+  const made = await Promise.all(
+    customers(count).map((Name) => world.make('customcrm', 'customer', { Name })),
+  );
+  await fullSweep(world);
+  await world.drain();
+  world.takeRung();
+  return made.map(({ system, pair, id }) => ({ system, pair, id }));
+}
+
+async function fullSweep(world: SyncWorld, swept: readonly Pair[] = ['customer']): Promise<void> {
+  await startSweep(world.engine, { pairs: swept });
+  await sweep(world.engine, world.call());
+}
+
+const named = (refs: readonly RecordRef[]) =>
+  refs.map(({ system, pair, id }) => `${system} ${pair} ${id}`).sort();
+
+describe('what a sweep rings for', () => {
+  test('every record that is not linked, and afterwards nothing', async (t) => {
+    const world = await startSyncWorld(database, allStarted);
+    t.after(world.close);
+    const here = await world.make('customcrm', 'customer', { Name: 'Corner Bakery' });
+    const there = await world.make('wave', 'customer', { name: 'Hill Farm' });
+    await fullSweep(world);
+    const rung = world.takeRung();
+    assert.deepEqual(named(rung), named([here, there]));
+    assert.ok(rung.every(({ eventId }) => eventId.startsWith('sweep:')));
+    await world.drain();
+    assert.ok(await world.counterpart(here));
+    assert.ok(await world.counterpart(there));
+    world.takeRung();
+    await fullSweep(world);
+    assert.deepEqual(world.takeRung(), []);
+  });
+
+  test('a record that differs, judged by its rows and not by its time', async (t) => {
+    const world = await startSyncWorld(database, allStarted);
+    t.after(world.close);
+    const refs = await linkedCustomers(world, 2);
+    const edited = refs[1];
+    assert.ok(edited);
+    const there = await world.counterpart(edited);
+    assert.ok(there);
+    await world.edit(there, { phone: '+1 555 0199' });
+    await fullSweep(world);
+    assert.deepEqual(named(world.takeRung()), named([there]));
+    await world.drain();
+    assert.equal((await world.read(edited)).Phone, '+1 555 0199');
+  });
+
+  test('archived products of Wave as well', async (t) => {
+    const world = await startSyncWorld(database, allStarted);
+    t.after(world.close);
+    const product = await world.make('wave', 'product', { name: 'Old ladder', unitPrice: '5' });
+    await world.edit(product, { isArchived: true });
+    await fullSweep(world, ['product']);
+    assert.ok(world.takeRung().some(({ id }) => id === product.id));
+  });
+
+  test('a deleted record, and one that no list shows any more', async (t) => {
+    const world = await startSyncWorld(database, allStarted);
+    t.after(world.close);
+    const [first] = await linkedCustomers(world, 3);
+    assert.ok(first);
+    const reading = await world.engine.systems.customcrm.read('customer', first.id, world.call());
+    assert.ok(reading.state === 'living');
+    await world.engine.systems.customcrm.remove('customer', reading.snapshot, world.call());
+    const order = await draftOrder(world);
+    await fullSweep(world, pairs);
+    const rung = world.takeRung().filter(({ pair }) => pair !== 'product');
+    assert.deepEqual(named(rung), named([first, order.wave]));
+    await world.drain();
+    assert.equal((await findLink(world.engine.table, order.customcrm))?.state, 'deletion-suspected');
+  });
+
+  test('every page of long lists, more than one invocation and one doorbell limit long', async (t) => {
+    const world = await startSyncWorld(database, allStarted);
+    t.after(world.close);
+    for (let first = 0; first < 120; first += 20)
+      await Promise.all(
+        customers(20).map((name, index) =>
+          world.make('wave', 'customer', { name: `${name} of ${first + index}` }),
+        ),
+      );
+    await startSweep(world.engine, { pairs: ['customer'] });
+    const rung = new Set<string>();
+    for (let invocation = 0; invocation < 60; invocation++) {
+      const progress = await sweep(world.engine, world.call(8_000));
+      assert.ok(world.queued() <= 49, `${world.queued()} doorbells are ahead of the workers`);
+      for (const ref of world.takeRung()) rung.add(ref.id);
+      await world.engine.queues.wave.depth?.();
+      forget(world);
+      if (progress?.finishedAt !== undefined) break;
+    }
+    const progress = await sweepProgress(world.engine);
+    assert.equal(progress?.phase, 'finished');
+    assert.equal(progress?.total, 120);
+    assert.equal(rung.size, 120);
+  });
+});
+
+/** The workers did it. */
+function forget(world: SyncWorld): void {
+  (world.engine.queues.wave as unknown as { take: (limit: number) => unknown }).take(1_000);
+}
+
+const ringFor = (world: SyncWorld, { system, pair, id }: RecordRef) =>
+  world.engine.queues[system].ring([{ system, pair, id, eventId: 'webhook', at: world.engine.clock.now() }]);
+
+/** A linked order whose draft invoice the Wave user has deleted. */
+async function draftOrder(world: SyncWorld) {
+  const product = await world.make('customcrm', 'product', {
+    Name: 'Ladder',
+    UnitPrice: '49.9',
+    Active: true,
+  });
+  const customer = await world.make('customcrm', 'customer', { Name: 'Corner Bakery', Currency: 'CAD' });
+  const customcrm = await world.make('customcrm', 'order', {
+    OrderNumber: 'SO-1',
+    Status: 'draft',
+    CustomerId: customer.id,
+    Currency: 'CAD',
+    OrderDate: '2026-05-04',
+    Lines: [{ ProductId: product.id, Description: 'Ladder', Quantity: '1', UnitPrice: '49.9' }],
+  });
+  for (const ref of [customer, product, customcrm]) await ringFor(world, ref);
+  await world.drain();
+  const wave = await world.counterpart(customcrm);
+  assert.ok(wave);
+  const reading = await world.engine.systems.wave.read('order', wave.id, world.call());
+  assert.ok(reading.state === 'living');
+  await world.engine.systems.wave.remove('order', reading.snapshot, world.call());
+  world.takeRung();
+  return { customcrm, wave };
+}
+
+describe('a sweep', () => {
+  test('writes to neither system and to no link', async (t) => {
+    const world = await startSyncWorld(database, allStarted);
+    t.after(world.close);
+    const [first] = await linkedCustomers(world, 2);
+    assert.ok(first);
+    await world.edit(first, { Phone: '+1 555 0100' });
+    await world.make('wave', 'customer', { name: 'Hill Farm' });
+    const writes = await world.writes();
+    const links = async () => (await world.items()).filter(({ sk }) => sk === 'link');
+    const linksBefore = await links();
+    await fullSweep(world);
+    assert.equal(world.takeRung().length, 2);
+    assert.deepEqual(await world.writes(), writes);
+    assert.deepEqual(await links(), linksBefore);
+  });
+
+  test('counts as repairs only what webhook and poll have missed for a quarter of an hour', async (t) => {
+    const world = await startSyncWorld(database, allStarted);
+    t.after(world.close);
+    const [first, second] = await linkedCustomers(world, 2);
+    assert.ok(first && second);
+    await world.edit(first, { Phone: '+1 555 0100' });
+    await fullSweep(world);
+    assert.equal((await sweepProgress(world.engine))?.repairs, 0);
+    await world.drain();
+    await world.edit(second, { Phone: '+1 555 0101' });
+    world.pass(16 * 60_000);
+    await fullSweep(world);
+    assert.equal((await sweepProgress(world.engine))?.repairs, 1);
+    assert.equal(world.outcomes.filter(({ message }) => message === 'missed change found').length, 1);
+  });
+
+  test('rings again for a doorbell that was lost, unless something shows why it is not settled', async (t) => {
+    const world = await startSyncWorld(database, allStarted);
+    t.after(world.close);
+    const lost = await world.make('customcrm', 'customer', { Name: 'Corner Bakery' });
+    await fullSweep(world);
+    assert.equal(world.takeRung().length, 1);
+    forgetAll(world);
+    await fullSweep(world);
+    assert.deepEqual(named(world.takeRung()), named([lost]));
+    forgetAll(world);
+    await world.engine.table.write([
+      {
+        put: {
+          pk: `customcrm#customer#${lost.id}`,
+          sk: 'state',
+          state: 'blocked',
+          due: 1,
+          reason: 'refused',
+        },
+      },
+    ]);
+    await fullSweep(world);
+    assert.deepEqual(world.takeRung(), []);
+  });
+
+  test('goes on where the last invocation stopped, however short each of them is', async (t) => {
+    const world = await startSyncWorld(database, allStarted);
+    t.after(world.close);
+    const here = await world.make('customcrm', 'customer', { Name: 'Corner Bakery' });
+    const there = await world.make('wave', 'customer', { name: 'Hill Farm' });
+    await startSweep(world.engine, { pairs: ['customer'] });
+    const { feed, systems } = world.engine;
+    const slow = async <T>(answer: Promise<T>): Promise<T> => {
+      await answer;
+      world.pass(60_000);
+      return answer;
+    };
+    const engine: Engine = {
+      ...world.engine,
+      feed: { ...feed, listAll: (...asked) => slow(feed.listAll(...asked)) },
+      systems: {
+        ...systems,
+        customcrm: {
+          ...systems.customcrm,
+          changedSince: (...asked) => slow(systems.customcrm.changedSince(...asked)),
+        },
+      },
+    };
+    const phases: unknown[] = [];
+    for (let invocation = 0; invocation < 5; invocation++) {
+      const progress = await sweep(engine, world.call());
+      phases.push(progress?.phase);
+      if (progress?.finishedAt !== undefined) break;
+    }
+    assert.deepEqual(phases, ['wave', 'links', 'finished']);
+    assert.deepEqual(named(world.takeRung()), named([here, there]));
+  });
+
+  test('is background work, also in the hands of the workers', async (t) => {
+    const world = await startSyncWorld(database, allStarted);
+    t.after(world.close);
+    const record = await world.make('customcrm', 'customer', { Name: 'Corner Bakery' });
+    const { customcrm } = world.engine.systems;
+    const priorities: string[] = [];
+    const read: typeof customcrm.read = (pair, id, call) => {
+      priorities.push(call.priority);
+      return customcrm.read(pair, id, call);
+    };
+    const engine = {
+      ...world.engine,
+      systems: { ...world.engine.systems, customcrm: { ...customcrm, read } },
+    };
+    const { system, pair, id } = record;
+    const message = (eventId: string) => ({
+      messageId: eventId,
+      doorbell: { system, pair, id, eventId, at: 0 },
+      receiveCount: 1,
+    });
+    await handleBatch(engine, [message('sweep:1')], world.call());
+    assert.deepEqual([...new Set(priorities)], ['background']);
+    priorities.length = 0;
+    await handleBatch(engine, [message('sweep:2'), message('webhook')], world.call());
+    assert.deepEqual([...new Set(priorities)], ['live']);
+  });
+
+  test('is worked on by one invocation at a time', async (t) => {
+    const world = await startSyncWorld(database, allStarted);
+    t.after(world.close);
+    await world.make('customcrm', 'customer', { Name: 'Corner Bakery' });
+    await startSweep(world.engine, { pairs: ['customer'] });
+    await Promise.all([1, 2, 3].map(() => sweep(world.engine, world.call())));
+    assert.equal(world.takeRung().length, 1);
+    assert.equal((await sweepProgress(world.engine))?.phase, 'finished');
+  });
+
+  test('begins by itself once a day, and not while no pair is started', async (t) => {
+    const world = await startSyncWorld(database);
+    t.after(world.close);
+    assert.equal(await sweep(world.engine, world.call()), undefined);
+    await startPair(world.engine, 'customer');
+    const first = await sweep(world.engine, world.call());
+    world.pass(23 * 3600_000);
+    assert.equal((await sweep(world.engine, world.call()))?.startedAt, first?.startedAt);
+    world.pass(2 * 3600_000);
+    assert.notEqual((await sweep(world.engine, world.call()))?.startedAt, first?.startedAt);
+  });
+
+  test('takes over what an unfinished run still had to do', async (t) => {
+    const world = await startSyncWorld(database);
+    t.after(world.close);
+    await startPair(world.engine, 'customer');
+    await startPair(world.engine, 'product');
+    assert.deepEqual((await sweepProgress(world.engine))?.pairs, ['customer', 'product']);
+    await sweep(world.engine, world.call());
+    await startSweep(world.engine, { pairs: ['product'] });
+    assert.deepEqual((await sweepProgress(world.engine))?.pairs, ['product']);
+    await sweep(world.engine, world.call());
+    await assert.rejects(startSweep(world.engine, { pairs: ['order'] }), RangeError);
+  });
+
+  test('says how far it is', async (t) => {
+    const world = await startSyncWorld(database, allStarted);
+    t.after(world.close);
+    await Promise.all(customers(12).map((Name) => world.make('customcrm', 'customer', { Name })));
+    await fullSweep(world);
+    const rung = await sweepProgress(world.engine);
+    assert.deepEqual(
+      [rung?.phase, rung?.compared, rung?.total, rung?.done, rung?.outstanding],
+      ['finished', 12, 12, 0, 12],
+    );
+    await world.drain();
+    world.pass(60_000);
+    const worked = await sweepProgress(world.engine);
+    assert.equal(worked?.done, 12);
+    assert.ok(worked?.perMinute && worked.perMinute <= 12);
+  });
+});
+
+function forgetAll(world: SyncWorld): void {
+  for (const queue of Object.values(world.engine.queues))
+    (queue as unknown as { take: (limit: number) => unknown }).take(1_000);
+}
+
+describe('a sweep that finds what cannot be', () => {
+  const small = { ...allStarted, fuseLimit: 3 };
+
+  test('stops at an empty list while records are linked', async (t) => {
+    const world = await startSyncWorld(database, small);
+    t.after(world.close);
+    await linkedCustomers(world, 2);
+    await world.emptyWave();
+    await fullSweep(world);
+    const progress = await sweepProgress(world.engine);
+    assert.equal(progress?.phase, 'stopped');
+    assert.match(progress?.stopped ?? '', /customer in wave is empty/);
+    assert.deepEqual(world.takeRung(), []);
+    assert.ok(await blownSince(world.engine, 'deletions'));
+    assert.equal(world.outcomes.at(-1)?.message, 'fuse blown');
+  });
+
+  test('stops when nearly all linked records changed at once, until a person has looked', async (t) => {
+    const world = await startSyncWorld(database, small);
+    t.after(world.close);
+    const refs = await linkedCustomers(world, 5);
+    for (const ref of refs) await world.edit(ref, { Phone: '+1 555 0100' });
+    await fullSweep(world);
+    assert.match((await sweepProgress(world.engine))?.stopped ?? '', /5 of 5 linked records/);
+    assert.deepEqual(world.takeRung(), []);
+    assert.ok(await blownSince(world.engine, 'emptied'));
+    await startSweep(world.engine, { pairs: ['customer'], confirmed: true });
+    await sweep(world.engine, world.call());
+    assert.deepEqual(named(world.takeRung()), named(refs));
+  });
+
+  test('stops when nearly all linked records are missing, but not because they were linked just now', async (t) => {
+    const world = await startSyncWorld(database, small);
+    t.after(world.close);
+    await linkedCustomers(world, 5);
+    await world.emptyWave();
+    await world.make('wave', 'customer', { name: 'The only one' });
+    await fullSweep(world);
+    assert.match(
+      (await sweepProgress(world.engine))?.stopped ?? '',
+      /5 of 5 linked records .* missing in wave/,
+    );
+    const fresh = await startSyncWorld(database, small);
+    t.after(fresh.close);
+    const { feed } = fresh.engine;
+    const listAll: typeof feed.listAll = async (...asked) => {
+      const page = await feed.listAll(...asked);
+      for (const Name of customers(5))
+        await ringFor(fresh, await fresh.make('customcrm', 'customer', { Name }));
+      await fresh.drain();
+      return page;
+    };
+    await startSweep(fresh.engine, { pairs: ['customer'] });
+    const progress = await sweep({ ...fresh.engine, feed: { ...feed, listAll } }, fresh.call());
+    assert.equal(progress?.phase, 'finished');
+  });
+
+  test('lets a few changes at once pass', async (t) => {
+    const world = await startSyncWorld(database, small);
+    t.after(world.close);
+    const refs = await linkedCustomers(world, 3);
+    for (const ref of refs) await world.edit(ref, { Phone: '+1 555 0100' });
+    await fullSweep(world);
+    assert.equal(world.takeRung().length, 3);
+  });
+
+  test('shows a broken link, leaves it as it is, and looks at the others', async (t) => {
+    const world = await startSyncWorld(database, allStarted);
+    t.after(world.close);
+    const [whole, half, other] = await linkedCustomers(world, 3);
+    assert.ok(whole && half && other);
+    const there = await world.counterpart(half);
+    assert.ok(there);
+    const foreign = await world.counterpart(other);
+    assert.ok(foreign);
+    await world.engine.table.write([{ delete: linkKey(there) }]);
+    const wrong = await world.engine.table.get(linkKey(foreign));
+    assert.ok(wrong);
+    await world.engine.table.write([{ put: { ...wrong, linkId: 'another' } }]);
+    await world.edit(whole, { Phone: '+1 555 0100' });
+    const links = (await world.items()).filter(({ sk }) => sk === 'link');
+    await fullSweep(world);
+    assert.match((await recordStateOf(world.engine, half))?.reason ?? '', /do not mirror/);
+    assert.match((await recordStateOf(world.engine, other))?.reason ?? '', /do not mirror/);
+    assert.ok(world.takeRung().some(({ id }) => id === whole.id));
+    assert.deepEqual(
+      (await world.items()).filter(({ sk }) => sk === 'link'),
+      links,
+    );
+  });
+});

@@ -10,7 +10,7 @@ import type { System } from './domain/record.ts';
 import type { Delivery, Headers } from './domain/webhook.ts';
 import { log } from './log.ts';
 import { count, countOutcome, sendMetrics } from './metrics.ts';
-import type { Engine } from './sync/engine.ts';
+import type { Engine, OutcomeLine } from './sync/engine.ts';
 import { handleBatch, type Message } from './sync/handle-batch.ts';
 import { ensureIdentity } from './sync/identity.ts';
 import { tidy } from './sync/janitor.ts';
@@ -212,6 +212,11 @@ const alarming = new Set(['change failed', 'record failed', 'fuse blown']);
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
+function logAndCount(line: OutcomeLine): void {
+  log(alarming.has(line.message) ? 'error' : 'info', line);
+  countOutcome(line);
+}
+
 /** The engine, and the two clients below it for what only an operator asks. */
 export interface Connections {
   readonly config: Config;
@@ -222,7 +227,7 @@ export interface Connections {
 }
 
 /** Connects to everything that the settings name. Opens nothing yet. */
-export function connect(config: Config): Connections {
+export function connect(config: Config, report: Engine['report'] = logAndCount): Connections {
   const waveOptions = {
     url: config.WAVE_API_URL,
     accessToken: async () => config.WAVE_ACCESS_TOKEN,
@@ -250,10 +255,7 @@ export function connect(config: Config): Connections {
     },
     clock: { now: Date.now, sleep },
     newId: randomUUID,
-    report(line) {
-      log(alarming.has(line.message) ? 'error' : 'info', line);
-      countOutcome(line);
-    },
+    report,
     settings: engineSettings(config),
   };
   return { config, engine, customcrm, wave: client, waveOptions };

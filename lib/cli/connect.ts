@@ -28,7 +28,8 @@ export async function connect(place: Place): Promise<Connections> {
     place.stage === undefined ? await localSettings(place.state) : await deployedSettings(place.stage);
   Object.assign(process.env, env);
   const secrets = env.PARAMETERS_PATH ? await parametersUnder(env.PARAMETERS_PATH) : {};
-  return connectApp(loadConfig({ ...env, ...secrets }));
+  // What a command finds is its own answer; log lines belong to the functions.
+  return connectApp(loadConfig({ ...env, ...secrets }), () => undefined);
 }
 
 async function localSettings(state: string): Promise<Record<string, string>> {

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { startStack } from '../../infra/local/stack.ts';
 import { localBankAccountId, localBusinessId, localIncomeAccountId } from '../../infra/local/wave/server.ts';
 
@@ -16,6 +18,8 @@ export interface World {
   readonly wave: (query: string, variables?: Json) => Promise<Json>;
   readonly control: (system: 'customcrm' | 'wave') => Promise<Json>;
   readonly functionsUrl: string;
+  /** Runs a command of the operator's against this world, and reads its JSON. */
+  readonly cli: (...args: string[]) => Promise<Json>;
   readonly outcomes: Json[];
   readonly close: () => Promise<void>;
 }
@@ -45,6 +49,24 @@ export async function startWorld(env: Record<string, string> = {}): Promise<Worl
     control: (system) =>
       request('GET', `${new URL(system === 'wave' ? wave : customcrm).origin}/_control/state`),
     functionsUrl: functions,
+    async cli(...args) {
+      const main = new URL('../../lib/cli/main.ts', import.meta.url).pathname;
+      const { stdout } = await promisify(execFile)(process.execPath, [
+        main,
+        '--state',
+        statePath,
+        '--json',
+        '--yes',
+        ...args,
+      ]).catch(
+        // A finding is no failure of the command: it prints, and ends with 1.
+        (error: { stdout: string; stderr: string }) => {
+          assert.ok(error.stdout, error.stderr);
+          return error;
+        },
+      );
+      return JSON.parse(stdout) as Json;
+    },
     outcomes,
     async close() {
       await stack.close();

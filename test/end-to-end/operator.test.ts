@@ -1,0 +1,171 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import {
+  at,
+  counterpartInWave,
+  eventually,
+  type Json,
+  listWave,
+  mutate,
+  readWave,
+  startWorld,
+  type World,
+} from './world.ts';
+
+// Deletions, conflicts and the operator's commands, through the local stack.
+describe('what a person sees and does', { concurrency: 4 }, () => {
+  let world: World;
+  before(async () => {
+    world = await startWorld({ CONFLICT_POLICY: 'latest,customer.Fax=hold' });
+  });
+  after(() => world.close());
+
+  async function linked(list: 'customers' | 'products', body: Json) {
+    const { Id } = await world.customcrm('POST', `/${list}`, body);
+    return {
+      id: String(Id),
+      record: `/${list}/${Id}`,
+      waveId: await counterpartInWave(world, `/${list}/${Id}`),
+    };
+  }
+  const says = (id: string, because: string) =>
+    eventually(`the log says ${because} of ${id}`, async () =>
+      world.outcomes.some((line) => line.id === id && String(line.because ?? line.message).includes(because)),
+    );
+
+  test('a product deleted in Customcrm is archived in Wave; a customer is kept, and shown as unlinked', async () => {
+    const product = await linked('products', { Name: 'Gone product', UnitPrice: '1' });
+    const customer = await linked('customers', { Name: 'Gone customer' });
+    await world.customcrm('DELETE', product.record);
+    await world.customcrm('DELETE', customer.record);
+    await eventually(
+      'the product is archived',
+      async () => (await readWave(world, 'product', product.waveId)).isArchived === true,
+    );
+    await says(customer.id, 'deleted on the other side');
+    assert.equal((await readWave(world, 'customer', customer.waveId)).name, 'Gone customer');
+    const shown = (await world.cli('unlinked')) as unknown as { ref: { id: string } }[];
+    assert.ok(shown.some(({ ref }) => ref.id === customer.waveId));
+    // An edit of the survivor brings nothing back.
+    await mutate(world, 'customerPatch', { id: customer.waveId, phone: '1' });
+    await says(customer.waveId, 'deleted on the other side');
+    const recreated = await world.cli('recreate', 'customer', customer.waveId, '--wave');
+    assert.equal(recreated.done, true);
+    await eventually('a new counterpart is there', async () => {
+      const { data } = await world.customcrm(
+        'GET',
+        `/customers?externalId=${encodeURIComponent(`wave:${customer.waveId}`)}`,
+      );
+      return (data as Json[])[0]?.Name === 'Gone customer';
+    });
+  });
+
+  test('a deleted order takes its untouched draft invoice along, and a restored one finds a new one', async () => {
+    const { id: CustomerId } = await linked('customers', { Name: 'Orders and goes', Currency: 'CAD' });
+    const order = await world.customcrm('POST', '/orders', {
+      CustomerId,
+      Currency: 'CAD',
+      OrderDate: '2026-10-01',
+      Lines: [{ Quantity: '1', UnitPrice: '5', TaxCodes: [] }],
+    });
+    const record = `/orders/${order.Id}`;
+    const waveId = await counterpartInWave(world, record);
+    await eventually(
+      'the first round is over',
+      async () => (await world.customcrm('GET', record)).InvoiceNumber,
+    );
+    await world.customcrm('DELETE', record);
+    await eventually(
+      'the draft is gone',
+      async () => !(await listWave(world, 'invoice')).some(({ id }) => id === waveId),
+    );
+  });
+
+  test('both sides change a held property: it is a conflict, a person resolves it, and the loser can be put back', async () => {
+    const { id, record, waveId } = await linked('customers', { Name: 'Two minds', Fax: '0' });
+    await world.cli('pause', `customcrm#customer#${id}`);
+    await world.cli('pause', `wave#customer#${waveId}`);
+    await world.customcrm('PATCH', record, { Fax: 'here' });
+    await mutate(world, 'customerPatch', { id: waveId, fax: 'there' });
+    await eventually(
+      'both wait',
+      async () =>
+        ((await world.cli('waiting')) as unknown as Json[]).filter(({ cause }) => cause === 'pause').length >
+        0,
+    );
+    await world.cli('resume', `customcrm#customer#${id}`);
+    await world.cli('resume', `wave#customer#${waveId}`);
+    await eventually('the conflict is shown', async () => {
+      const shown = (await world.cli('conflicts')) as unknown as { ref: { id: string } }[];
+      return shown.some(({ ref }) => ref.id === id);
+    });
+    const detail = await world.cli('show', 'customer', id);
+    const fax = (detail.rows as Json[]).find(({ row }) => row === 'Fax');
+    assert.deepEqual([fax?.customcrm, fax?.wave, fax?.changed], ['here', 'there', ['customcrm', 'wave']]);
+    await world.cli('resolve', 'customer', id, '--keep', 'wave', '--row', 'Fax');
+    await eventually('Wave has won', async () => (await world.customcrm('GET', record)).Fax === 'there');
+    const { losers } = await world.cli('show', 'customer', id);
+    const [loser] = losers as { row: string; at: number }[];
+    assert.equal(loser?.row, 'Fax');
+    await world.cli(
+      'restore',
+      'customer',
+      id,
+      '--row',
+      'Fax',
+      '--at',
+      new Date(loser?.at ?? 0).toISOString(),
+    );
+    await eventually('the loser is back on both sides', async () => {
+      const there = at(await readWave(world, 'customer', waveId), 'fax');
+      return (await world.customcrm('GET', record)).Fax === 'here' && there === 'here';
+    });
+  });
+
+  test('check finds everything in order, status counts the links, and the webhook is registered', async () => {
+    await linked('customers', { Name: 'Counted' });
+    const findings = (await world.cli('check')) as unknown as { what: string; ok: boolean; say: string }[];
+    assert.deepEqual(
+      findings.filter(({ ok }) => !ok),
+      [],
+    );
+    const status = await world.cli('status');
+    assert.ok(Number(at(status, 'linked.customer')) >= 1);
+    const webhooks = (await world.cli('webhooks', 'list')) as unknown as Json[];
+    assert.equal(webhooks.length, 1);
+    const pairs = (await world.cli('pairs')) as unknown as Json[];
+    assert.ok(pairs.every(({ started }) => started === true));
+  });
+
+  test('the preview of two systems that agree says that there is nothing to do', async () => {
+    const { id } = await linked('customers', { Name: 'At rest' });
+    await eventually('the preview has nothing for it', async () => {
+      const { entries } = await world.cli('preview', 'customer');
+      return (entries as Json[]).find((entry) => entry.id === id)?.action === 'nothing';
+    });
+  });
+});
+
+test('a wave of deletions stops at the fuse until a person lets it pass', async (t) => {
+  const world = await startWorld({ FUSE_LIMIT: '2' });
+  t.after(() => world.close());
+  const products = await Promise.all(
+    Array.from({ length: 4 }, async (_, index) => {
+      const { Id } = await world.customcrm('POST', '/products', { Name: `Fused ${index}`, UnitPrice: '1' });
+      return { record: `/products/${Id}`, waveId: await counterpartInWave(world, `/products/${Id}`) };
+    }),
+  );
+  for (const { record } of products) await world.customcrm('DELETE', record);
+  await eventually('the fuse is blown', async () =>
+    ((await world.cli('status')).blownFuses as string[]).includes('deletions'),
+  );
+  const archived = async () =>
+    (await listWave(world, 'product')).filter(({ isArchived }) => isArchived === true).length;
+  await eventually('two were let through', async () => (await archived()) === 2);
+  await eventually('the others wait', async () => {
+    const waiting = (await world.cli('waiting')) as unknown as Json[];
+    return waiting.filter(({ cause }) => cause === 'fuse').length === 2;
+  });
+  await world.cli('fuse', 'deletions', '--release');
+  await eventually('all are archived', async () => (await archived()) === 4);
+});

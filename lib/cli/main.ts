@@ -206,7 +206,7 @@ program
   .option('--reason <text>', 'shown by status', 'by the operator')
   .action(async (scope: string, { reason }: { reason: string }) => {
     await pause((await connected()).engine, scope, reason);
-    say({ paused: scope }, `Paused: ${scope}. Edits wait; go on with: resume ${scope}`);
+    say({ paused: scope }, `Paused within three seconds: ${scope}. Edits wait; go on with: resume ${scope}`);
   });
 program
   .command('resume')

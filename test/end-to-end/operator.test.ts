@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   at,
   counterpartInWave,
@@ -85,6 +86,8 @@ describe('what a person sees and does', { concurrency: 4 }, () => {
     const { id, record, waveId } = await linked('customers', { Name: 'Two minds', Fax: '0' });
     await world.cli('pause', `customcrm#customer#${id}`);
     await world.cli('pause', `wave#customer#${waveId}`);
+    // Containers that are at work hear of it within three seconds.
+    await sleep(4_000);
     await world.customcrm('PATCH', record, { Fax: 'here' });
     await mutate(world, 'customerPatch', { id: waveId, fax: 'there' });
     await eventually(

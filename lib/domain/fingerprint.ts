@@ -1,4 +1,4 @@
-import { createHmac } from 'node:crypto';
+import { createHmac, createSecretKey, type KeyObject } from 'node:crypto';
 
 /** Version of the canonical forms. Raise it when a form changes: rows agreed under another version count as never agreed. */
 const formVersion = 1;
@@ -34,4 +34,12 @@ export function fingerprints(keys: FingerprintKeys, scope: string): Fingerprints
 
 /** Keyed hash for index entries (match keys): the same for equal forms, under the writing key. */
 export const keyedHash = (secret: Uint8Array, text: string): string =>
-  createHmac('sha256', secret).update(text, 'utf8').digest('base64url').slice(0, 16);
+  createHmac('sha256', keyObject(secret)).update(text, 'utf8').digest('base64url').slice(0, 16);
+
+/** Made once for each secret: most of the time of a hash would go into it. */
+const keyObjects = new WeakMap<Uint8Array, KeyObject>();
+function keyObject(secret: Uint8Array): KeyObject {
+  const known = keyObjects.get(secret) ?? createSecretKey(secret);
+  keyObjects.set(secret, known);
+  return known;
+}

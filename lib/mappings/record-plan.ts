@@ -151,7 +151,8 @@ function compose(pictured: Pictured, rows: readonly Row[], cells: Cells, verdict
     if ('blocked' in put) blocked.push({ row: row.id, reason: put.blocked });
     else if ('waitFor' in put) waitsFor.push(put.waitFor);
     else addTo(drafts[to], row, to, put.cell, pictured);
-    if (overrules.has(verdict.because) && 'cell' in put && !isBlankOrNone(cell[to]))
+    const saysSomething = verdict.because === 'conflict' || !isBlankOrNone(cell[to]);
+    if (overrules.has(verdict.because) && 'cell' in put && saysSomething)
       lost.push({ row: row.id, system: to, value: cell[to]?.value });
   }
   const writes = { ...finished('customcrm', drafts), ...finished('wave', drafts) };

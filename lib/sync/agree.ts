@@ -50,6 +50,7 @@ export async function agree(
     ...(complete ? stampOf(state, sent.answers.customcrm ?? both.customcrm) : {}),
     ...(unanswered && ahead && { ahead }),
     ...(rejected.length > 0 && { refused: planned.picture }),
+    answered: answeredAfter(link, Object.values(sent.answers)),
     marked: link.marked || planned.writes.customcrm?.paths.includes('ExternalId') === true,
     agreed: settled.agreed,
     state: complete || rejected.length > 0 ? state : link.state,
@@ -65,6 +66,19 @@ export async function agree(
   };
   const saved = await saveLink(engine.table, link, after, stillHeld(work.lease));
   return saved && { link: saved, somebodyWasThere: settled.somebodyWasThere };
+}
+
+/** The newest picture of each side that a write of ours was answered with. */
+export function answeredAfter(
+  { answered }: Pick<Link, 'answered'>,
+  answers: readonly Snapshot[],
+): NonNullable<Link['answered']> {
+  const newest = { ...answered };
+  for (const { system, version, modifiedAt } of answers) {
+    const stamp = system === 'wave' ? modifiedAt : Number(version);
+    if (Number.isFinite(stamp)) newest[system] = Math.max(stamp, newest[system] ?? 0);
+  }
+  return newest;
 }
 
 /** Wave's derived totals must agree with what Customcrm's lines and discount make, to the minor unit. */

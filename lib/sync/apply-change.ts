@@ -53,6 +53,7 @@ export async function applyChange(work: Work, start: Link, fresh?: Both): Promis
     if (readings) {
       const living = livingOf(readings);
       if (!living) return handleGone(work, link, readings);
+      throwIfOlder(link, living);
       both = living;
     }
     if (!both) continue;
@@ -77,6 +78,19 @@ async function readBoth({ engine, call }: Work, link: Link): Promise<Readonly<Re
   return { customcrm, wave };
 }
 
+/** A picture from before our own answered write is a lagging replica's: taken at its word it would look like a user's edit. */
+function throwIfOlder({ answered = {} }: Link, { customcrm, wave }: Both): void {
+  const older = {
+    customcrm:
+      answered.customcrm !== undefined &&
+      Number(customcrm.version ?? answered.customcrm) < answered.customcrm,
+    wave: answered.wave !== undefined && wave.modifiedAt < answered.wave,
+  };
+  for (const system of ['customcrm', 'wave'] as const)
+    if (older[system])
+      throw new RemoteUnavailableError(system, 'it shows a picture from before our last write');
+}
+
 function livingOf({ customcrm, wave }: Readonly<Record<System, Reading>>): Both | undefined {
   return customcrm.state === 'living' && wave.state === 'living'
     ? { customcrm: customcrm.snapshot, wave: wave.snapshot }
@@ -88,7 +102,7 @@ type Step = Handled | { readonly did: 'again'; readonly link: Link };
 async function planAndWrite(work: Work, link: Link, both: Both, readAt: number): Promise<Step> {
   const { engine, call } = work;
   if (mappings[link.pair].givenUp(both.customcrm.body)) {
-    const ended = await giveUp(work, link, both.wave);
+    const ended = await giveUp(work, link, both);
     if (ended) return ended;
   }
   const pictured = await picture(engine, link, both, call);
@@ -96,7 +110,7 @@ async function planAndWrite(work: Work, link: Link, both: Both, readAt: number):
   for (const parent of planned.waitsFor) {
     const linked = await work.linkParent(parent);
     if (linked.did === 'parked') return linked;
-    if (linked.because !== undefined) return parentGone(work, link, planned, linked.because);
+    if (linked.because !== undefined) return parentGone(work, link, linked.because);
   }
   if (planned.waitsFor.length > 0) return { did: 'again', link };
   const refused = link.refused === planned.picture;
@@ -109,10 +123,10 @@ async function planAndWrite(work: Work, link: Link, both: Both, readAt: number):
   return write(work, link, both, pictured, planned, readAt);
 }
 
-/** A record that this one names was deleted: shown, and not tried again until one of the sides changes. */
-async function parentGone(work: Work, link: Link, planned: RecordPlan, reason: string): Promise<Handled> {
-  const after = { ...link, state: 'blocked' as const, reasons: [reason], refused: planned.picture };
-  if (link.refused !== planned.picture) await saveLink(work.engine.table, link, after, stillHeld(work.lease));
+/** A record that this one names was deleted: shown. An edit, or a sweep, finds out when it is linked again. */
+async function parentGone(work: Work, link: Link, reason: string): Promise<Handled> {
+  const after = { ...link, state: 'blocked' as const, reasons: [reason] };
+  if (link.reasons[0] !== reason) await saveLink(work.engine.table, link, after, stillHeld(work.lease));
   return { did: 'finished', message: 'change blocked', because: reason };
 }
 

@@ -5,6 +5,8 @@ import { RemoteOutcomeUnknownError, RemoteRejectedError } from '../errors.ts';
 import { markerPrefix } from '../mappings/match-keys.ts';
 import { mappings } from '../mappings/pairs.ts';
 import { agreedAfterCreate, composeCreate } from '../mappings/record-plan.ts';
+import { absenceInWave, secondLookMs } from './absence.ts';
+import { answeredAfter } from './agree.ts';
 import { applyChange, picture, type Work } from './apply-change.ts';
 import { caughtUp } from './catch-up.ts';
 import type { Cause, Engine, Handled } from './engine.ts';
@@ -18,6 +20,7 @@ import {
   type Intent,
   lateCreateOf,
   mayBeResultOf,
+  noOpenIntent,
   openIntent,
   openIntentsInto,
   updateIntent,
@@ -26,13 +29,20 @@ import { forgetKeys, hashOf, indexKeys, keysOf } from './key-index.ts';
 import { stillHeld } from './leases.ts';
 import { counterpartOf, findLink, newLinkWrites } from './links.ts';
 import { lookUp, lookUpByKeys } from './look-up.ts';
-import { wake } from './parking.ts';
+import { parkedSince, wake } from './parking.ts';
 import { pollKey } from './poll-progress.ts';
 import { type RecordState, setRecordState } from './record-state.ts';
+import { forgetSighting } from './sighting.ts';
 import { removeTombstone, type Tombstone, tombstoneOf } from './tombstones.ts';
 
 /** Said of a record that is gone and has no counterpart; who needs it as a parent is blocked by that. */
 export const deletedUnlinked = 'deleted, and not linked';
+
+/** Customcrm says 410 for what was deleted; a 404 that lasts this long is not there either, ms. */
+const hourMs = 3600_000;
+
+/** Said of a record whose counterpart was deleted: it gets no new one by itself, and so cannot be a parent. */
+export const survivorAlone = 'record unlinked';
 
 /** Gives an unlinked record its one counterpart: fence, parents, match, intent, create, link. The lease on the record is held. */
 export async function createCounterpart(work: Work): Promise<Handled> {
@@ -44,7 +54,7 @@ export async function createCounterpart(work: Work): Promise<Handled> {
   const open = await findIntent(engine, doorbell);
   if (reading.state !== 'living' && open) return abandon(work, open);
   if (reading.state === 'deleted') return neverLinked(work);
-  if (reading.state === 'not-found') return { did: 'parked', cause: notFound(work) };
+  if (reading.state === 'not-found') return missing(work);
   const origin = reading.snapshot;
   await indexKeys(engine, origin);
   const fence = intents.find((intent) => mayBeResultOf(engine, intent, origin.createdAt));
@@ -75,12 +85,22 @@ async function show({ engine, doorbell }: Work, state: RecordState, reason: stri
   return finished(`record ${state}`, reason);
 }
 
-/** 404 proves nothing: a lagging replica, or no rights. Asked again with growing pauses; a poll rings when the record shows. */
-const notFound = ({ engine, doorbell }: Work): Cause => ({
-  name: 'not-found',
-  key: `not-found#${doorbell.system}`,
-  due: engine.clock.now() + 60_000,
-});
+/** "Not found" proves nothing at first: a lagging replica, or no rights. In the end there is nothing to make a counterpart for. */
+async function missing(work: Work): Promise<Handled> {
+  const { engine, doorbell, call } = work;
+  const key = `not-found#${doorbell.system}`;
+  const now = engine.clock.now();
+  const since = (await parkedSince(engine, doorbell, key)) ?? now;
+  const proven =
+    doorbell.system === 'wave'
+      ? (await absenceInWave(engine, doorbell, call)) === true
+      : now > since + hourMs;
+  if (proven && now >= since + secondLookMs) {
+    await forgetSighting(engine, doorbell);
+    return neverLinked(work);
+  }
+  return { did: 'parked', cause: { name: 'not-found', key, due: now + secondLookMs } };
+}
 
 const fenced = (engine: Engine, intent: Intent): Cause => ({
   name: 'fence',
@@ -122,6 +142,8 @@ async function revive(
   const written = await engine.table.write([
     ...newLinkWrites(revived),
     stillHeld(work.lease),
+    noOpenIntent(origin),
+    noOpenIntent(other),
     removeTombstone(origin),
     removeTombstone(other),
   ]);
@@ -209,7 +231,7 @@ async function matchOrCreate(work: Work, origin: Snapshot): Promise<Handled> {
   if (match.found === 'fenced') return { did: 'parked', cause: fenced(engine, match.by) };
   if (match.found === 'one') return linkUniqueMatch(work, origin);
   const tombstone = await tombstoneOf(engine.table, origin);
-  if (tombstone?.kind === 'survivor')
+  if (tombstone?.kind === 'survivor' && !beginsNewLife(tombstone, origin))
     return show(work, 'unlinked', 'deleted on the other side; recreate or accept');
   const facts = await gatherFacts(engine, origin.pair, { [origin.system]: origin.body }, call);
   const creation = composeCreate(mappings[origin.pair], origin.system, origin.body, facts);
@@ -233,6 +255,10 @@ async function matchOrCreate(work: Work, origin: Snapshot): Promise<Handled> {
     cause: { name: opened.blockedBy ? 'fence' : 'busy', key, due: engine.clock.now() + 30_000 },
   };
 }
+
+/** Cancelled orders come back by being edited; an older picture than the cancelled one is a lagging one. */
+const beginsNewLife = ({ newLifeAfter }: Tombstone, { version }: Snapshot): boolean =>
+  newLifeAfter !== undefined && Number(version) > Number(newLifeAfter);
 
 const polled = ({ clock }: Engine, system: System): Cause => ({
   name: 'poll',
@@ -281,7 +307,7 @@ const settling = (engine: Engine, intent: Intent): Cause => ({
 
 /** An attempt of an earlier invocation never told its outcome. Wait, look twice, and only then try again. */
 async function resume(work: Work, origin: Snapshot, intent: Intent): Promise<Handled> {
-  const { engine, call, lease } = work;
+  const { engine, call } = work;
   const now = engine.clock.now();
   if (now < intent.sentAt + engine.settings.settleMs)
     return { did: 'parked', cause: settling(engine, intent) };
@@ -290,10 +316,22 @@ async function resume(work: Work, origin: Snapshot, intent: Intent): Promise<Han
   if (found.found === 'one')
     return linkUp(work, origin, found.snapshot, found.rows, { ...intent, lookedUpAt: now });
   if (!lookedTwice(engine, intent, now)) return notedLook(work, intent, now);
+  return repeat(work, origin, intent);
+}
+
+/** Nothing came of the attempt before. When nothing can be sent now either, the intent has no reason to stay open. */
+async function repeat(work: Work, origin: Snapshot, intent: Intent): Promise<Handled> {
+  const { engine, call, lease } = work;
+  const now = engine.clock.now();
   const facts = await gatherFacts(engine, origin.pair, { [origin.system]: origin.body }, call);
   const creation = composeCreate(mappings[origin.pair], origin.system, origin.body, facts);
-  if ('blocked' in creation) return show(work, 'blocked', creation.blocked);
-  if ('waitFor' in creation) return work.linkParent(creation.waitFor);
+  if (!('body' in creation)) {
+    await engine.table.write([stillHeld(lease), ...closeWrites(engine, intent)]);
+    await wake(engine, fenceKey(intent.origin));
+    return 'blocked' in creation
+      ? show(work, 'blocked', creation.blocked)
+      : work.linkParent(creation.waitFor);
+  }
   const { lookedUpAt: _lookedUpAt, ...rest } = intent;
   const again: Intent = {
     ...rest,
@@ -316,6 +354,8 @@ async function linkMatch(work: Work, origin: Snapshot, counterpart: Snapshot): P
   const written = await work.engine.table.write([
     ...newLinkWrites(link),
     stillHeld(work.lease),
+    noOpenIntent(origin),
+    noOpenIntent(counterpart),
     removeTombstone(origin),
     removeTombstone(counterpart),
   ]);
@@ -335,7 +375,12 @@ async function linkUp(
   const bare = newLink(engine, origin, made, 'created');
   const both = bothOf(origin, made);
   const agreed = agreedAfterCreate(await picture(engine, bare, both, call), origin.system, rows);
-  const link = { ...bare, agreed, marked: made.system === 'customcrm' };
+  const link = {
+    ...bare,
+    agreed,
+    marked: made.system === 'customcrm',
+    answered: answeredAfter(bare, [made]),
+  };
   const written = await engine.table.write([
     ...newLinkWrites(link),
     stillHeld(work.lease),

@@ -4,7 +4,7 @@ import { mappings } from '../mappings/pairs.ts';
 import type { Engine } from './engine.ts';
 import { exclusionOf } from './exclusions.ts';
 import { gatherFacts } from './facts.ts';
-import { type Intent, mayBeResultOf, openIntentsInto } from './intents.ts';
+import { findIntent, type Intent, mayBeResultOf, openIntentsInto } from './intents.ts';
 import { holdersOf, keysOf } from './key-index.ts';
 import { counterpartOf } from './links.ts';
 import type { Call } from './ports.ts';
@@ -105,7 +105,9 @@ async function judge(
   call: Call,
 ): Promise<Match> {
   const fences = await openIntentsInto(engine, candidate.system, candidate.pair);
-  const by = fences.find((intent) => mayBeResultOf(engine, intent, candidate.createdAt));
+  const by =
+    fences.find((intent) => mayBeResultOf(engine, intent, candidate.createdAt)) ??
+    (await findIntent(engine, candidate));
   if (by) return { found: 'fenced', by };
   if ((await counterpartOf(engine.table, candidate)) !== undefined) return { found: 'none' };
   const [customcrm, wave] = origin.system === 'customcrm' ? [origin, candidate] : [candidate, origin];

@@ -1,30 +1,26 @@
 import { fingerprints } from '../domain/fingerprint.ts';
 import { type Link, refOf } from '../domain/link.ts';
-import { otherSystem, pairs, type RecordRef, type Snapshot, type System } from '../domain/record.ts';
+import { otherSystem, type Snapshot, type System } from '../domain/record.ts';
 import {
   RemoteMissingError,
   RemoteOutcomeUnknownError,
   RemoteRejectedError,
   StaleVersionError,
 } from '../errors.ts';
-import type { Aftermath } from '../mappings/mapping.ts';
+import { type Aftermath, readCell } from '../mappings/mapping.ts';
 import { mappings } from '../mappings/pairs.ts';
 import { editedSinceAgreement } from '../mappings/record-plan.ts';
+import { absenceInWave, secondLookMs } from './absence.ts';
 import type { Work } from './apply-change.ts';
 import type { Engine, Handled } from './engine.ts';
 import { gatherFacts } from './facts.ts';
 import { fuseCause, passFuse } from './fuses.ts';
 import { forgetKeys } from './key-index.ts';
 import { renewed, stillHeld } from './leases.ts';
-import { endLinkWrites, linkedIds, saveLink, withOutcome } from './links.ts';
+import { endLinkWrites, saveLink, withOutcome } from './links.ts';
 import type { Reading } from './ports.ts';
 import { stateWrite } from './record-state.ts';
 import { tombstoneWrite } from './tombstones.ts';
-
-/** Wave says "not found" for lagging replicas and missing rights too: it must say so twice, this far apart (ms). */
-const secondLookMs = 10 * 60_000;
-/** Other linked records of which one must show in the same answer. */
-const witnessLimit = 5;
 
 /** One side of a link did not show its record. Nothing is concluded from a single answer of Wave's, and never from Customcrm's 404. */
 export async function handleGone(
@@ -33,61 +29,41 @@ export async function handleGone(
   readings: Readonly<Record<System, Reading>>,
 ): Promise<Handled> {
   const { customcrm, wave } = readings;
-  if (customcrm.state === 'deleted') {
-    if (wave.state === 'living') return outlive(work, link, wave.snapshot);
-    return bury(work, link, ['customcrm', 'wave'], 'deleted in both systems');
-  }
-  if (wave.state === 'living') return suspect(work, link, 'customcrm', undefined);
-  const proven = await wavesAbsenceIsProven(work, link);
+  if (wave.state === 'living')
+    return customcrm.state === 'deleted'
+      ? outlive(work, link, wave.snapshot)
+      : suspect(work, link, 'customcrm', undefined);
+  const proven = await absenceInWave(work.engine, refOf(link, 'wave'), work.call);
   if (proven === 'living') return again(work);
   const { missing } = link;
   const { clock } = work.engine;
   if (!proven) return suspect(work, link, 'wave', missing);
   const since = missing?.system === 'wave' ? missing.since : clock.now();
-  if (clock.now() < since + secondLookMs) return suspect(work, link, 'wave', { system: 'wave', since });
+  if (clock.now() < since + secondLookMs || customcrm.state === 'not-found')
+    return suspect(work, link, 'wave', { system: 'wave', since });
   return customcrm.state === 'living'
     ? outlive(work, link, customcrm.snapshot)
-    : suspect(work, link, 'wave', { system: 'wave', since });
+    : bury(work, link, ['customcrm', 'wave'], 'deleted in both systems');
 }
 
 /** An order that was cancelled behaves like a deleted one, as long as its invoice is an untouched draft. */
-export async function giveUp(work: Work, link: Link, wave: Snapshot): Promise<Handled | undefined> {
+export async function giveUp(
+  work: Work,
+  link: Link,
+  { customcrm, wave }: Readonly<Record<System, Snapshot>>,
+): Promise<Handled | undefined> {
   const aftermath = mappings[link.pair].afterDeletion('customcrm', wave.body);
   if (aftermath.do === 'keep' || (await isEdited(work, link, wave))) return undefined;
   const done = await carryOut(work, link, wave, aftermath);
   if (done.did === 'rejected') return undefined;
   if (done.did !== 'done') return done;
-  return bury(work, done.link, ['wave'], 'cancelled: its invoice was deleted', { survivorWaits: false });
+  return bury(work, done.link, ['wave'], 'cancelled: its invoice was deleted', customcrm.version);
 }
 
 const again = ({ engine }: Work): Handled => ({
   did: 'parked',
   cause: { name: 'busy', key: 'busy', due: engine.clock.now() },
 });
-
-/** Proven only by an answer that shows our business and another linked record beside the gap. */
-async function wavesAbsenceIsProven({ engine, call }: Work, link: Link): Promise<boolean | 'living'> {
-  const gone = refOf(link, 'wave');
-  const [reading, ...witnesses] = await engine.feed.readTogether(
-    [gone, ...(await witnessesFor(engine, gone))],
-    call,
-  );
-  if (reading?.state === 'living') return 'living';
-  return witnesses.some((witness) => witness.state === 'living');
-}
-
-async function witnessesFor({ table }: Engine, gone: RecordRef): Promise<readonly RecordRef[]> {
-  const found = await Promise.all(
-    pairs.map(async (pair) => {
-      const linked = await linkedIds(table, pair, { limit: witnessLimit + 1 });
-      return linked.map(({ waveId }): RecordRef => ({ system: 'wave', pair, id: waveId }));
-    }),
-  );
-  return found
-    .flat()
-    .filter((ref) => ref.id !== gone.id)
-    .slice(0, witnessLimit);
-}
 
 /** Marked and asked again later; the link stays. */
 async function suspect(work: Work, link: Link, system: System, missing: Link['missing']): Promise<Handled> {
@@ -119,7 +95,34 @@ async function outlive(work: Work, link: Link, survivor: Snapshot): Promise<Hand
   if (done.did !== 'done') return done;
   const gone = aftermath.do === 'remove' ? (['customcrm', 'wave'] as const) : [deletedIn];
   const isCancelled = aftermath.do === 'write' && link.pair === 'order';
-  return bury(work, done.link, gone, 'deleted on the other side', { survivorWaits: !isCancelled });
+  const remains =
+    done.answer && aftermath.do === 'write'
+      ? await agreedOn(work, done.link, done.answer, aftermath.path)
+      : done.link;
+  return bury(
+    work,
+    remains,
+    gone,
+    'deleted on the other side',
+    isCancelled ? done.answer?.version : undefined,
+  );
+}
+
+/**
+ * What the policy wrote is ours: a survivor that lives again is not taken for edited. What the deleted side held there counts as news,
+ * should it come back: it is sent, or shown as blocked.
+ */
+async function agreedOn({ engine, call }: Work, link: Link, answer: Snapshot, path: string): Promise<Link> {
+  const { system, body } = answer;
+  const row = mappings[link.pair].rows(engine.settings.mapping).find((each) => each[system] === path);
+  const facts = await gatherFacts(engine, link.pair, { [system]: body }, call);
+  const cell = row && readCell(row, system, body, facts);
+  if (!row || !cell) return link;
+  const print = fingerprints(engine.settings.keys, link.id).of(row.id, cell.form);
+  const other = otherSystem(system);
+  const { [row.id]: _theirs, ...theirs } = link.agreed[other];
+  const agreed = { ...link.agreed, [system]: { ...link.agreed[system], [row.id]: print }, [other]: theirs };
+  return { ...link, agreed };
 }
 
 async function isEdited({ engine, call }: Work, link: Link, survivor: Snapshot): Promise<boolean> {
@@ -134,7 +137,7 @@ async function isEdited({ engine, call }: Work, link: Link, survivor: Snapshot):
 }
 
 type CarriedOut =
-  | { readonly did: 'done'; readonly link: Link }
+  | { readonly did: 'done'; readonly link: Link; readonly answer?: Snapshot | undefined }
   | { readonly did: 'rejected'; readonly link: Link };
 
 /** Does to the survivor what the policy says, through the fuse and under a renewed lease. */
@@ -154,8 +157,9 @@ async function carryOut(
   const lease = { ...work.lease, until: call.deadline + engine.settings.leaseReserveMs };
   const noted = await saveLink(engine.table, link, { ...link, ahead }, renewed(lease));
   if (!noted) return again(work);
+  let answer: Snapshot | undefined;
   try {
-    await act(work, survivor, aftermath);
+    answer = await act(work, survivor, aftermath);
   } catch (error) {
     if (error instanceof RemoteOutcomeUnknownError)
       return { did: 'parked', cause: { name: 'settle', key: `settle#${link.id}`, due: settlesAt } };
@@ -165,18 +169,19 @@ async function carryOut(
       return again(work);
     throw error;
   }
-  return { did: 'done', link: noted };
+  return { did: 'done', link: noted, answer };
 }
 
 async function act(
   { engine, call }: Work,
   survivor: Snapshot,
   aftermath: Exclude<Aftermath, { do: 'keep' }>,
-): Promise<void> {
+): Promise<Snapshot | undefined> {
   const records = engine.systems[survivor.system];
-  if (aftermath.do === 'remove') return records.remove(survivor.pair, survivor, call);
-  const next = { ...survivor.body, [aftermath.path]: aftermath.cell };
-  await records.update(survivor.pair, survivor, next, [aftermath.path], call);
+  const next = { ...survivor.body, ...(aftermath.do === 'write' && { [aftermath.path]: aftermath.cell }) };
+  if (aftermath.do === 'write') return records.update(survivor.pair, survivor, next, [aftermath.path], call);
+  await records.remove(survivor.pair, survivor, call);
+  return undefined;
 }
 
 const fused = ({ clock }: Engine): Handled => ({
@@ -184,13 +189,16 @@ const fused = ({ clock }: Engine): Handled => ({
   cause: { name: 'fuse', key: fuseCause('deletions'), due: clock.now() + 15 * 60_000 },
 });
 
-/** Ends the link and leaves tombstones: nothing comes to life again by itself, and a record that does finds its link. */
+/**
+ * Ends the link and leaves tombstones: nothing comes to life again by itself, and a record that does finds its link.
+ * @param newLifeAfter the version at which the survivor was cancelled: a later one that is not cancelled begins a new life.
+ */
 async function bury(
   work: Work,
   link: Link,
   gone: readonly System[],
   reason: string,
-  { survivorWaits } = { survivorWaits: true },
+  newLifeAfter?: string,
 ): Promise<Handled> {
   const { engine, doorbell, lease } = work;
   const at = engine.clock.now();
@@ -204,16 +212,16 @@ async function bury(
       other: refOf(link, otherSystem(system)),
       link: remains,
       at,
+      ...(newLifeAfter !== undefined && { newLifeAfter }),
     });
   const ended = await engine.table.write([
     ...endLinkWrites(link),
     stillHeld(lease),
     ...gone.map((system) => tombstone(system, 'deleted')),
-    ...survivors.flatMap((system) =>
-      survivorWaits
-        ? [tombstone(system, 'survivor'), stateWrite(engine, refOf(link, system), 'unlinked', reason)]
-        : [],
-    ),
+    ...survivors.flatMap((system) => [
+      tombstone(system, 'survivor'),
+      stateWrite(engine, refOf(link, system), 'unlinked', reason),
+    ]),
   ]);
   if (!ended.done) return again(work);
   for (const system of gone) await forgetKeys(engine, refOf(link, system));

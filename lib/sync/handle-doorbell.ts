@@ -1,7 +1,7 @@
 import { type Link, refOf } from '../domain/link.ts';
 import { type RecordRef, refKey } from '../domain/record.ts';
 import { applyChange, pauseFor, type Work } from './apply-change.ts';
-import { createCounterpart, deletedUnlinked } from './create-counterpart.ts';
+import { createCounterpart, deletedUnlinked, survivorAlone } from './create-counterpart.ts';
 import type { Engine, Handled } from './engine.ts';
 import { type Lease, leaseCause, notGivenBack, releaseLease, takeLease } from './leases.ts';
 import { counterpartOf, findLink, linkKey } from './links.ts';
@@ -135,8 +135,13 @@ async function linkParent(engine: Engine, child: Doorbell, parent: RecordRef, ca
   );
   if ((await counterpartOf(engine.table, parent)) !== undefined)
     return { did: 'finished', message: 'parent linked' };
-  if (handled.did === 'finished' && handled.because === deletedUnlinked)
+  if (
+    handled.did === 'finished' &&
+    (handled.because === deletedUnlinked || handled.message === survivorAlone)
+  )
     return { did: 'finished', message: 'parent gone', because: 'parent deleted' };
+  // Somebody else is at the parent: whoever gives its lease back wakes the child as well.
+  if (handled.did === 'parked' && handled.cause.name === 'lease') return handled;
   return {
     did: 'parked',
     cause: {

@@ -56,6 +56,9 @@ export const mayBeResultOf = ({ settings }: Engine, intent: Intent, createdAt: n
   createdAt >= intent.startedAt - settings.fenceMarginMs &&
   createdAt <= intent.sentAt + settings.settleMs + settings.fenceMarginMs;
 
+/** To be part of a write that links a record otherwise than by its own create. */
+export const noOpenIntent = (origin: RecordRef): Write => ({ check: keyOf(origin), when: 'absent' });
+
 export async function findIntent({ table }: Engine, origin: RecordRef): Promise<Intent | undefined> {
   return (await table.get(keyOf(origin)))?.intent as Intent | undefined;
 }

@@ -31,11 +31,15 @@ export async function lookUp(engine: Engine, origin: Snapshot, intent: Intent, c
   const sent = 'body' in creation ? creation : undefined;
   const originKeys = keysOf(engine, origin);
   const isAlike = (snapshot: Snapshot) =>
+    // The origin may have been renamed since: the intent knows the keys that it was sent under.
+    keysOf(engine, snapshot).some((key) => intent.keys.includes(hashOf(engine, key))) ||
     keysOf(engine, snapshot).some((key) =>
       originKeys.some((own) => own.name === key.name && own.form === key.form),
     ) ||
     (sent !== undefined && holdsAll(mapping, target, snapshot, sent, facts));
-  return theOne(engine, intent, isAlike, sent?.rows ?? [], call);
+  const found = await theOne(engine, intent, isAlike, [], call);
+  if (found.found !== 'one' || !sent) return found;
+  return { ...found, rows: heldRows(mapping, target, found.snapshot, sent, facts) };
 }
 
 /** The same, when the origin was deleted meanwhile: all that is left of it is its marker and the hashes of its match keys. */
@@ -86,11 +90,40 @@ async function theOne(
   return { found: 'one', snapshot: only, rows };
 }
 
+/**
+ * The sent rows that the record found still holds: only they are agreed. The others were edited meanwhile, or it is somebody else's
+ * record after all: the rules of a first link decide. A row that left something to the system counts when all others are held.
+ */
+function heldRows(
+  mapping: PairMapping,
+  target: Snapshot['system'],
+  snapshot: Snapshot,
+  sent: Sent,
+  facts: Facts,
+): readonly string[] {
+  const rows = mapping.rows(facts.settings).filter((row) => sent.rows.includes(row.id));
+  const cells = rows.map((row) => {
+    const asSent = readCell(row, target, sent.body, facts);
+    return {
+      id: row.id,
+      partial: row.conversion.partial?.(asSent?.value ?? null) ?? false,
+      held: readCell(row, target, snapshot.body, facts)?.form === asSent?.form,
+    };
+  });
+  const whole = cells.every(({ held, partial }) => held || partial);
+  return cells.filter(({ held, partial }) => held || (partial && whole)).map(({ id }) => id);
+}
+
+interface Sent {
+  readonly body: Snapshot['body'];
+  readonly rows: readonly string[];
+}
+
 function holdsAll(
   mapping: PairMapping,
   target: Snapshot['system'],
   snapshot: Snapshot,
-  sent: { readonly body: Snapshot['body']; readonly rows: readonly string[] },
+  sent: Sent,
   facts: Facts,
 ): boolean {
   return mapping

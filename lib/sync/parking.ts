@@ -32,6 +32,16 @@ export async function timesParked({ table }: Engine, ref: RecordRef, causeKey: s
   return pointer?.cause === causeKey ? Number(pointer.times) : 0;
 }
 
+/** Since when a record has been parked under this cause (ms), or undefined. */
+export async function parkedSince(
+  { table }: Engine,
+  ref: RecordRef,
+  causeKey: string,
+): Promise<number | undefined> {
+  const pointer = await table.get(pointerKey(ref));
+  return pointer?.cause === causeKey ? Number(pointer.since) : undefined;
+}
+
 /** The record is not waiting any more. */
 export async function unpark({ table }: Engine, ref: RecordRef): Promise<void> {
   const pointer = await table.get(pointerKey(ref));

@@ -57,3 +57,8 @@ async function lastPrint({ table }: Engine, ref: RecordRef): Promise<string | un
 export async function noteSighting({ table }: Engine, ref: RecordRef, print: string): Promise<void> {
   await table.write([{ put: { ...sightingKey(ref), print } }]);
 }
+
+/** When the record shows again, that is news. */
+export async function forgetSighting({ table }: Engine, ref: RecordRef): Promise<void> {
+  await table.write([{ delete: sightingKey(ref) }]);
+}

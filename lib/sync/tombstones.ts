@@ -10,12 +10,14 @@ export interface Tombstone {
   readonly link: Link;
   /** ms since 1970. */
   readonly at: number;
+  /** The version at which a survivor was cancelled; a later one that is not cancelled begins a new life. */
+  readonly newLifeAfter?: string;
 }
 
 const tombstoneKey = (ref: RecordRef): Key => ({ pk: refKey(ref), sk: 'tombstone' });
 
-export const tombstoneWrite = (ref: RecordRef, { kind, other, link, at }: Tombstone): Write => ({
-  put: { ...tombstoneKey(ref), kind, other: refKey(other), link, at },
+export const tombstoneWrite = (ref: RecordRef, { other, ...tombstone }: Tombstone): Write => ({
+  put: { ...tombstoneKey(ref), ...tombstone, other: refKey(other) },
 });
 
 export const removeTombstone = (ref: RecordRef): Write => ({ delete: tombstoneKey(ref) });
@@ -29,5 +31,6 @@ export async function tombstoneOf(table: Table, ref: RecordRef): Promise<Tombsto
     other: parseRef(String(item.other)),
     link: item.link as Link,
     at: Number(item.at),
+    ...(item.newLifeAfter !== undefined && { newLifeAfter: String(item.newLifeAfter) }),
   };
 }

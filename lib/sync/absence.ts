@@ -1,0 +1,36 @@
+import { pairs, type RecordRef } from '../domain/record.ts';
+import type { Engine } from './engine.ts';
+import { linkedIds } from './links.ts';
+import type { Call } from './ports.ts';
+
+/** Wave says "not found" for lagging replicas and missing rights too: it must say so twice, this far apart (ms). */
+export const secondLookMs = 10 * 60_000;
+/** Other linked records of which one must show in the same answer. */
+const witnessLimit = 5;
+
+/** Proven only by an answer that shows our business and another linked record beside the gap. */
+export async function absenceInWave(
+  engine: Engine,
+  gone: RecordRef,
+  call: Call,
+): Promise<boolean | 'living'> {
+  const [reading, ...witnesses] = await engine.feed.readTogether(
+    [gone, ...(await witnessesFor(engine, gone))],
+    call,
+  );
+  if (reading?.state === 'living') return 'living';
+  return witnesses.some((witness) => witness.state === 'living');
+}
+
+async function witnessesFor({ table }: Engine, gone: RecordRef): Promise<readonly RecordRef[]> {
+  const found = await Promise.all(
+    pairs.map(async (pair) => {
+      const linked = await linkedIds(table, pair, { limit: witnessLimit + 1 });
+      return linked.map(({ waveId }): RecordRef => ({ system: 'wave', pair, id: waveId }));
+    }),
+  );
+  return found
+    .flat()
+    .filter((ref) => ref.id !== gone.id)
+    .slice(0, witnessLimit);
+}

@@ -1,0 +1,81 @@
+import { type RecordRef, refKey } from '../../lib/domain/record.ts';
+import { mappings } from '../../lib/mappings/pairs.ts';
+import type { Notebook } from './checks.ts';
+import type { Ending } from './ending.ts';
+import { describe, type Happening } from './truth.ts';
+
+/** Each record gets at most one counterpart, after its parents, and never because of what we made ourselves. */
+export function checkCreations(ending: Ending, { look }: Notebook): void {
+  const { world } = ending;
+  const made = new Map<string, Happening[]>();
+  for (const happening of world.truth.all()) {
+    if (happening.did !== 'created' || happening.by.who !== 'engine') continue;
+    const origin = happening.by.attempt?.origin;
+    if (!origin) {
+      look('creates have an intent', describe(happening));
+      continue;
+    }
+    look('creates have an intent');
+    const all = [...(made.get(refKey(origin)) ?? []), happening];
+    made.set(refKey(origin), all);
+    look(
+      'zero duplicates',
+      isSecond(ending, origin, all) ? `${refKey(origin)} got ${all.map(describe).join(' and ')}` : undefined,
+    );
+    look(
+      'zero duplicates',
+      isEcho(ending, origin) ? `${refKey(origin)} is our own, and got ${describe(happening)}` : undefined,
+    );
+    const gone =
+      world.truth.lastAt(origin, happening.at - 120_000)?.did === 'deleted' &&
+      world.truth.lastAt(origin, happening.at)?.did === 'deleted';
+    look(
+      'no resurrection',
+      gone ? `${refKey(origin)} was deleted, and got ${describe(happening)}` : undefined,
+    );
+    for (const parent of parentsOf(ending, happening))
+      look(
+        'parents first',
+        parentWasLinked(ending, parent)
+          ? undefined
+          : `${refKey(parent)} had no link when ${describe(happening)}`,
+      );
+  }
+}
+
+/** An earlier counterpart was still there, or nobody had brought the record itself back to life since it went. */
+function isSecond(ending: Ending, origin: RecordRef, made: readonly Happening[]): boolean {
+  const { world } = ending;
+  const latest = made.at(-1);
+  return made.slice(0, -1).some((earlier) => {
+    const gone = world.truth
+      .of(earlier)
+      .find(({ did, order }) => did === 'deleted' && order < (latest?.order ?? 0));
+    return !gone || !revivedSince(ending, origin, gone.order);
+  });
+}
+
+/** Its own user brought the record back to life: took the delete back, or the cancellation of an order. */
+const revivedSince = ({ world }: Ending, origin: RecordRef, order: number): boolean =>
+  world.truth
+    .of(origin)
+    .some(
+      (happening) =>
+        happening.order > order &&
+        happening.by.who === 'user' &&
+        (happening.did === 'restored' || happening.rows.includes('Status')),
+    );
+
+/** A record of ours is nobody's new record, unless its user brought it back to life. */
+function isEcho(ending: Ending, origin: RecordRef): boolean {
+  const [first] = ending.world.truth.of(origin);
+  return first?.by.who === 'engine' && !revivedSince(ending, origin, first.order);
+}
+
+const parentsOf = ({ world }: Ending, { system, pair, after }: Happening): readonly RecordRef[] =>
+  mappings[pair].parents(system, after, world.settings.mapping);
+
+/** Linked now, or by a link that has ended since. */
+const parentWasLinked = ({ world }: Ending, parent: RecordRef): boolean =>
+  world.counterpartOf(parent) !== undefined ||
+  world.store.item({ pk: refKey(parent), sk: 'tombstone' }) !== undefined;

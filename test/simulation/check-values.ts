@@ -1,0 +1,223 @@
+import { fingerprints } from '../../lib/domain/fingerprint.ts';
+import { otherSystem, type System } from '../../lib/domain/record.ts';
+import { type Cell, canonical, type Row } from '../../lib/mappings/mapping.ts';
+import type { Notebook } from './checks.ts';
+import {
+  bothCells,
+  type Ending,
+  everOpposite,
+  type Linked,
+  namesRow,
+  type Standing,
+  sideOf,
+} from './ending.ts';
+import { sameLines } from './lines-compare.ts';
+import { describe, type Happening } from './truth.ts';
+
+/** Both sides hold the same at the end, and every value that a user typed is there or accounted for. */
+export function checkValues(ending: Ending, notebook: Notebook): void {
+  for (const linked of ending.links)
+    if (linked.customcrm.isLiving && linked.wave.isLiving) checkConvergence(ending, linked, notebook);
+  for (const linked of ending.links) checkLosers(ending, linked, notebook);
+  for (const standing of ending.records) checkTyped(ending, standing, notebook);
+}
+
+function checkConvergence(ending: Ending, linked: Linked, { look, except }: Notebook): void {
+  for (const row of ending.world.truth.rowsOf(linked.link.pair)) {
+    const customcrm = ending.cell(row, 'customcrm', linked.customcrm.body);
+    const wave = ending.cell(row, 'wave', linked.wave.body);
+    if (!customcrm || !wave || !applies(ending, linked, row, wave)) continue;
+    const check =
+      row.id.endsWith('Amount') || row.id.startsWith('Amount') ? 'money to the cent' : 'convergence';
+    if (agree(ending, row, customcrm, wave)) look(check);
+    else if (namesRow(linked, row.id)) {
+      except(`shown on the link: ${linked.link.reasons.find((reason) => reason.startsWith(`${row.id}: `))}`);
+      look(check);
+    } else if (isLeftAlone(linked, row)) {
+      except('one-way row left alone after it was put back once');
+      look(check);
+    } else if (linked.link.refused !== undefined && linked.link.state !== 'in-sync') {
+      except(`refused: ${linked.link.reasons.join('; ')}`);
+      look(check);
+    } else
+      look(
+        check,
+        `${row.id} of ${linked.customcrm.key} and ${linked.wave.key}: ${shown(customcrm)} and ${shown(wave)}; ${linked.link.state} ${linked.link.reasons.join('; ')}`,
+      );
+  }
+}
+
+/** The receiving side was put back once and changed again: shown as a recorded difference. */
+const isLeftAlone = ({ link }: Linked, row: Row): boolean =>
+  row.direction !== 'both' &&
+  link.agreed.reverted[row.id] !== undefined &&
+  link.state === 'recorded-difference';
+
+const shown = ({ form }: Cell): string => JSON.stringify(form).slice(0, 400);
+
+function applies({ world }: Ending, { link, customcrm, wave }: Linked, row: Row, cell: Cell): boolean {
+  const owner = row.rules.waveCellOf ?? row.id;
+  const prints = fingerprints(world.settings.keys, link.id);
+  const waveCellIsOurs = prints.compare(link.agreed.wave[owner], owner, cell.form) === 'same';
+  return (
+    row.rules.applies?.({
+      customcrm: customcrm.body,
+      wave: wave.body,
+      facts: world.truth.facts,
+      waveCellIsOurs,
+    }) ?? true
+  );
+}
+
+/** Equal after conversion, or Wave's life cycle is ahead. */
+const agree = ({ same }: Ending, row: Row, customcrm: Cell, wave: Cell): boolean =>
+  same(row, customcrm, wave) ||
+  (row.rules.ratchet === true && customcrm.value !== 'draft' && wave.value === 'draft');
+
+/** What lost a conflict was a user's value: the engine never overrules itself. */
+function checkLosers(ending: Ending, linked: Linked, { look }: Notebook): void {
+  for (const { row: id, system, value } of ending.losers(linked)) {
+    const row = ending.world.truth.rowsOf(linked.link.pair).find((each) => each.id === id);
+    if (row?.direction !== 'both') continue;
+    const typed = sideOf(linked, system).happenings.some(
+      ({ by, rows, after }) =>
+        by.who === 'user' &&
+        rows.includes(id) &&
+        canonical(ending.cell(row, system, after)?.value) === canonical(value as never),
+    );
+    look(
+      'losers were typed',
+      typed ? undefined : `${id} of ${sideOf(linked, system).key}: ${canonical(value as never)}`,
+    );
+  }
+}
+
+/** Every value that a user typed into a row that flows. */
+function checkTyped(ending: Ending, standing: Standing, notebook: Notebook): void {
+  const { system, pair } = standing.ref;
+  const rows = ending.world.truth.rowsOf(pair);
+  for (const happening of standing.happenings) {
+    if (happening.by.who !== 'user' || (happening.did !== 'created' && happening.did !== 'edited')) continue;
+    for (const row of rows) {
+      if (row.direction !== 'both' || row.rules.ratchet || !happening.rows.includes(row.id)) continue;
+      const cell = ending.cell(row, system, happening.after);
+      if (cell && !(happening.did === 'created' && isEmpty(cell)))
+        notebook.look('no silent loss', faultOf(ending, standing, happening, row, cell, notebook));
+    }
+  }
+}
+
+/** What is wrong with how a typed value ended, or undefined. */
+function faultOf(
+  ending: Ending,
+  standing: Standing,
+  happening: Happening,
+  row: Row,
+  typed: Cell,
+  { except }: Notebook,
+): string | undefined {
+  const later = standing.happenings.some(
+    (other) => other.order > happening.order && other.by.who === 'user' && other.rows.includes(row.id),
+  );
+  if (later || !standing.isLiving) return undefined;
+  const own = ending.cell(row, standing.ref.system, standing.body);
+  if (own?.form === typed.form) return undefined;
+  const linked = ending.linkOf(standing.ref);
+  if (!linked)
+    return wasLinked(ending, standing)
+      ? undefined
+      : `${row.id} of ${describe(happening)} is gone, and nothing was linked`;
+  const account = accountFor(ending, linked, happening, row, typed);
+  if (account) except(account);
+  return account !== undefined
+    ? undefined
+    : `${row.id}=${shown(typed)} of ${describe(happening)} is lost: ${own && shown(own)} is there; ${linked.link.state} ${linked.link.reasons.join('; ')}`;
+}
+
+const wasLinked = ({ world }: Ending, { key }: Standing): boolean =>
+  world.store.everLinkedWith(key).length > 0;
+
+/** Why this value is not in its own system any more: undefined when nobody can say, '' when it is nothing special. */
+function accountFor(
+  ending: Ending,
+  linked: Linked,
+  happening: Happening,
+  row: Row,
+  typed: Cell,
+): string | undefined {
+  const { system } = happening;
+  const own = ending.cell(row, system, sideOf(linked, system).body);
+  if (own && sameSide(row, typed, own)) return '';
+  if (replacedKnowingly(ending, happening, row, typed)) return '';
+  const lost = ending
+    .losers(linked)
+    .some(
+      (loser) =>
+        loser.row === row.id &&
+        loser.system === system &&
+        canonical(loser.value as never) === canonical(typed.value),
+    );
+  if (lost) return '';
+  if (namesRow(linked, row.id)) return '';
+  if (isEmpty(typed) && row.rules.emptyInWave === 'restore') return 'restoredEmpty';
+  if (isEmpty(typed) && row.rules.required) return 'restoredEmpty';
+  if (own && filledIn(ending, row, typed, own)) return 'defaultWrittenBack';
+  if (typedBack(ending, linked, happening, row, typed)) return 'typedBackToAgreed';
+  return lostInGap(ending, happening, row, typed) ? 'editInGap' : undefined;
+}
+
+const sameSide = (row: Row, typed: Cell, own: Cell): boolean =>
+  typed.form === own.form ||
+  (row.conversion.same?.(typed.value, own.value, {
+    settings: {} as never,
+    taxes: [],
+    waveIdOf: () => undefined,
+    customcrmIdOf: () => undefined,
+  }) ??
+    false);
+
+/** What the user left open was filled in by the other system, and nothing else is different. */
+const filledIn = ({ world }: Ending, row: Row, typed: Cell, own: Cell): boolean =>
+  row.id === 'Lines' && sameLines(world.store, typed, own);
+
+const isEmpty = ({ form }: Cell): boolean => form === '' || form === 'null';
+
+/** A later user of the other system saw this value there, and typed another. */
+function replacedKnowingly(ending: Ending, happening: Happening, row: Row, typed: Cell): boolean {
+  const other: System = otherSystem(happening.system);
+  let arrived = false;
+  for (const { order, by, rows, after } of everOpposite(ending, happening)) {
+    const cell = ending.cell(row, other, after);
+    if (!cell) continue;
+    if (arrived && by.who === 'user' && rows.includes(row.id)) return true;
+    if (order > happening.order && agree(ending, row, ...bothCells(happening.system, typed, cell)))
+      arrived = true;
+  }
+  return false;
+}
+
+/** The value was there when both sides last agreed: typing it again changes nothing, and the other side's change wins. */
+function typedBack(ending: Ending, linked: Linked, happening: Happening, row: Row, typed: Cell): boolean {
+  const { system, order } = happening;
+  const earlier = sideOf(linked, system).happenings.findLast(
+    (other) => other.order < order && ending.cell(row, system, other.after)?.form === typed.form,
+  );
+  return (
+    earlier !== undefined &&
+    sideOf(linked, otherSystem(system)).happenings.some(
+      (other) => other.order > earlier.order && other.by.who === 'user' && other.rows.includes(row.id),
+    )
+  );
+}
+
+/** The engine wrote over it on the strength of a read that was older. */
+function lostInGap(ending: Ending, happening: Happening, row: Row, typed: Cell): boolean {
+  const { system } = happening;
+  if (system !== 'wave') return false;
+  const next = ending.world.truth
+    .of(happening)
+    .find(({ order, rows }) => order > happening.order && rows.includes(row.id));
+  if (next?.by.who !== 'engine') return false;
+  const { basis } = next.by.attempt ?? {};
+  return basis !== undefined && ending.cell(row, system, basis)?.form !== typed.form;
+}

@@ -1,0 +1,95 @@
+import { otherSystem, refKey, type System } from '../../lib/domain/record.ts';
+import type { Row } from '../../lib/mappings/mapping.ts';
+import type { Notebook } from './checks.ts';
+import { bothCells, type Ending, everOpposite } from './ending.ts';
+import { describe, type Happening } from './truth.ts';
+
+/** Everything that the engine wrote was somebody's value, was allowed, and was written on what had been read. */
+export function checkWrites(ending: Ending, notebook: Notebook): void {
+  for (const happening of ending.world.truth.all()) {
+    if (happening.by.who !== 'engine' || happening.did !== 'edited') continue;
+    checkLocks(ending, happening, notebook);
+    checkJustified(ending, happening, notebook);
+  }
+  checkAlternation(ending, notebook);
+}
+
+const topOf = (path: string): string => path.split('.')[0] ?? path;
+
+const flowsTo = (row: Row, system: System): boolean =>
+  row.direction === 'both' || row.direction === (system === 'wave' ? 'toWave' : 'toCustomcrm');
+
+/** Rows of a write that were sent, or that stand in an object that was replaced as a whole. */
+function sentRows({ world }: Ending, { system, pair, by, rows }: Happening): readonly Row[] {
+  const paths = (by.who === 'engine' && by.attempt?.paths) || [];
+  const tops = new Set(paths.map(topOf));
+  return world.truth
+    .rowsOf(pair)
+    .filter((row) => rows.includes(row.id) && flowsTo(row, system) && tops.has(topOf(row[system])));
+}
+
+/** Each value that arrives was held by the other side before, or was there when the record was read. */
+function checkJustified(ending: Ending, happening: Happening, { look, except }: Notebook): void {
+  const { system } = happening;
+  const others = everOpposite(ending, happening).filter(({ order }) => order < happening.order);
+  const basis = happening.by.who === 'engine' ? happening.by.attempt?.basis : undefined;
+  for (const row of sentRows(ending, happening)) {
+    const cell = ending.cell(row, system, happening.after);
+    if (!cell) continue;
+    const wasThere = others.some(({ after }) => {
+      const other = ending.cell(row, otherSystem(system), after);
+      return other && ending.same(row, ...bothCells(system, cell, other));
+    });
+    const wasRead = basis && ending.cell(row, system, basis)?.form === cell.form;
+    if (!wasThere && wasRead) except('editInGap: a neighbour was put back');
+    const byDeletion = others.some(({ did }) => did === 'deleted');
+    look(
+      'writes are justified',
+      wasThere || wasRead || byDeletion
+        ? undefined
+        : `${row.id} of ${describe(happening)}: nobody had typed it`,
+    );
+  }
+}
+
+const whileIssued = new Set(['Title', 'Description', 'Footer', 'DueDate', 'Status']);
+const whilePaid = new Set(['Title', 'Description', 'Footer']);
+const paid = new Set(['PARTIAL', 'PAID', 'OVERPAID']);
+
+/** The lock table of docs/dataflow.md. */
+function checkLocks(ending: Ending, happening: Happening, { look, except }: Notebook): void {
+  if (happening.system !== 'wave' || happening.pair !== 'order' || happening.by.who !== 'engine') return;
+  const status = String(happening.before?.status);
+  if (status === 'DRAFT') {
+    look('locks');
+    return;
+  }
+  const allowed = paid.has(status) ? whilePaid : whileIssued;
+  const { editIssuedInvoices } = ending.world.settings.mapping;
+  const moved = happening.by.attempt?.basis?.status !== happening.before?.status;
+  for (const row of sentRows(ending, happening)) {
+    const isAllowed =
+      allowed.has(row.id) || (editIssuedInvoices && !paid.has(status)) || row.wave === 'poNumber';
+    if (!isAllowed && moved) except('lockedInGap');
+    look('locks', isAllowed || moved ? undefined : `${row.id} of ${describe(happening)} while ${status}`);
+  }
+}
+
+/** A row is written at most once for each thing that people did to it (twice where they may leave a part to Wave), and once for what a system filled in at the beginning. */
+function checkAlternation(ending: Ending, { look }: Notebook): void {
+  for (const linked of ending.links) {
+    const all = [...linked.customcrm.happenings, ...linked.wave.happenings];
+    for (const row of ending.world.truth.rowsOf(linked.link.pair)) {
+      if (row.direction !== 'both') continue;
+      const touched = all.filter(({ rows }) => rows.includes(row.id));
+      const people = touched.filter(({ by }) => by.who === 'user').length;
+      const ours = touched.filter(({ by, did }) => by.who === 'engine' && did === 'edited').length;
+      const most = (row.conversion.partial ? 2 : 1) * people + 1;
+      const wrong =
+        ours > most
+          ? `${row.id} of ${refKey(linked.customcrm.ref)} was written ${ours} times, people changed it ${people} times`
+          : undefined;
+      look('no ping-pong', wrong);
+    }
+  }
+}

@@ -1,0 +1,108 @@
+import type { Dice } from './dice.ts';
+
+/** What can go wrong. Each seed switches on a random part of it, so that no fault always hides another. */
+export const faultNames = [
+  'lostAnswer',
+  'lateExecution',
+  'slowAnswer',
+  'serverError',
+  'throttled',
+  'readLag',
+  'listLag',
+  'nodeNotFound',
+  'aliasFails',
+  'noRights',
+  'tableFailsBefore',
+  'tableFailsAfter',
+  'transactionConflict',
+  'queueFailsBefore',
+  'queueFailsAfter',
+  'delivery repeated',
+  'delivery delayed',
+  'webhookDropped',
+  'webhookRepeated',
+  'webhookDelayed',
+  'killed',
+  'frozen',
+  'wholeSeconds',
+  'clockSkew',
+  'waveTrims',
+  'customcrmTrims',
+  'waveReformats',
+  'absentKeys',
+  'pollFails',
+] as const;
+export type FaultName = (typeof faultNames)[number];
+
+/** How likely a fault is at one step while it is switched on. Those with 1 are qualities of a whole world. */
+const rates: Readonly<Record<FaultName, number>> = {
+  lostAnswer: 0.04,
+  lateExecution: 0.03,
+  slowAnswer: 0.03,
+  serverError: 0.04,
+  throttled: 0.04,
+  readLag: 0.05,
+  listLag: 0.2,
+  nodeNotFound: 0.2,
+  aliasFails: 0.03,
+  noRights: 0.002,
+  tableFailsBefore: 0.003,
+  tableFailsAfter: 0.003,
+  transactionConflict: 0.3,
+  queueFailsBefore: 0.01,
+  queueFailsAfter: 0.01,
+  'delivery repeated': 0.05,
+  'delivery delayed': 0.1,
+  webhookDropped: 0.3,
+  webhookRepeated: 0.2,
+  webhookDelayed: 0.3,
+  killed: 0.04,
+  frozen: 0.02,
+  wholeSeconds: 1,
+  clockSkew: 1,
+  waveTrims: 1,
+  customcrmTrims: 1,
+  waveReformats: 1,
+  absentKeys: 1,
+  pollFails: 0.1,
+};
+
+export interface Faults {
+  readonly on: ReadonlySet<FaultName>;
+  /** Does it strike now? Counts when it does. */
+  readonly strikes: (name: FaultName) => boolean;
+  /** A quality of this world, for good. */
+  readonly has: (name: FaultName) => boolean;
+  readonly dice: Dice;
+  readonly struck: () => Readonly<Partial<Record<FaultName, number>>>;
+  /** From now on nothing goes wrong any more; qualities of the world stay. */
+  readonly stop: () => void;
+}
+
+/** How many of all faults a seed switches on. */
+const share = 0.4;
+
+/** @param given exactly these faults; unless said, chance decides. */
+export function faultsOf(dice: Dice, given: readonly FaultName[] | undefined): Faults {
+  const on = new Set(given ?? faultNames.filter(() => dice.chance(share)));
+  const counts: Partial<Record<FaultName, number>> = {};
+  let stopped = false;
+  const count = (name: FaultName) => {
+    counts[name] = (counts[name] ?? 0) + 1;
+  };
+  for (const name of on) if (rates[name] === 1) count(name);
+  return {
+    on,
+    strikes(name) {
+      if (stopped || !on.has(name) || !dice.chance(rates[name])) return false;
+      count(name);
+      return true;
+    },
+    has: (name) => on.has(name),
+    dice,
+    struck: () => ({ ...counts }),
+    stop() {
+      stopped = true;
+    },
+  };
+}

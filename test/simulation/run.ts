@@ -1,0 +1,157 @@
+import { fuseNames, mendFuse } from '../../lib/sync/fuses.ts';
+import { waitingForNobody } from './check-rest.ts';
+import { judge, type Verdict } from './checks.ts';
+import { endingOf } from './ending.ts';
+import type { FaultName } from './faults.ts';
+import { type Lambda, lambda } from './lambda.ts';
+import { users } from './users.ts';
+import { makeWorld, type Plant, type World } from './world.ts';
+
+export interface RunOptions {
+  readonly seed: number;
+  readonly keepTrace?: boolean;
+  /** Exactly these faults; unless said, each seed draws its own part of all of them. */
+  readonly faults?: readonly FaultName[];
+  readonly plant?: Plant;
+}
+
+/** What one seed showed. */
+export interface Result extends Verdict {
+  readonly seed: number;
+  readonly faults: Readonly<Partial<Record<FaultName, number>>>;
+  readonly edits: number;
+  readonly writes: number;
+  readonly creates: number;
+  readonly events: number;
+  readonly restedAfterMs: number | undefined;
+  readonly digest: string;
+  readonly trace: readonly string[];
+}
+
+const minute = 60_000;
+/** How long people work and things go wrong. */
+const activeMs = 60 * minute;
+/** Until then everything must have come to rest: several settle times, the longest pause, two looks at a deletion. */
+const restWithinMs = 150 * minute;
+/** At rest: nothing was written for so long, and nothing waits. */
+const calmMs = 7 * minute;
+/** The last comparison of everything has ended by then. */
+const sweptMs = 12 * minute;
+
+/** One simulated time, from its seed: work and faults, then peace, then every check. */
+export async function run({ seed, keepTrace = false, faults, plant }: RunOptions): Promise<Result> {
+  const world = makeWorld({ seed, keepTrace, ...(faults && { faults }), ...(plant && { plant }) });
+  const functions = lambda(world);
+  const { scheduler } = world.wires;
+  const begun = scheduler.now();
+  schedule(world, functions, begun + activeMs);
+  people(world, begun + activeMs);
+  await scheduler.runUntil(begun + activeMs);
+  world.wires.faults.stop();
+  world.waveDoor.noRightsUntil = 0;
+  world.trace.note('faults stop');
+  // Wave tells nobody of deletions: one more comparison of everything finds them.
+  scheduler.after(minute, () => functions.sweep(true));
+  const restedAt = await untilRest(world, functions, begun + activeMs + restWithinMs);
+  const writesAtRest = world.truth.engineWrites();
+  if (restedAt !== undefined) await fullPass(world, functions);
+  const verdict = judge(await endingOf(world, functions, { restedAt, writesAtRest }));
+  const happenings = world.truth.all();
+  return {
+    seed,
+    ...verdict,
+    faults: world.wires.faults.struck(),
+    edits: happenings.filter(({ by }) => by.who === 'user').length,
+    writes: world.truth.engineWrites(),
+    creates: happenings.filter(({ by, did }) => by.who === 'engine' && did === 'created').length,
+    events: scheduler.fired(),
+    restedAfterMs: restedAt === undefined ? undefined : restedAt - begun - activeMs,
+    digest: world.trace.digest(),
+    trace: world.trace.lines(),
+  };
+}
+
+function schedule({ wires: { scheduler } }: World, functions: Lambda, peaceAt: number): void {
+  const every = (ms: number, run: () => void): void => {
+    scheduler.after(ms, () => {
+      run();
+      every(ms, run);
+    });
+  };
+  every(minute, functions.wavePoll);
+  every(minute, functions.janitor);
+  every(5 * minute, functions.customcrmPoll);
+  every(2 * minute, () => functions.sweep(false));
+  every(25 * minute, () => functions.sweep(scheduler.now() < peaceAt));
+  every(10 * minute, () => {
+    for (const name of fuseNames) functions.run(`mend ${name}`, (engine) => mendFuse(engine, name, true));
+  });
+}
+
+function people(world: World, until: number): void {
+  const dice = world.dice.fork('users');
+  const { scheduler } = world.wires;
+  const fallbackProduct = world.settings.mapping.waveFallbackProductId;
+  const staff = users({
+    dice,
+    customcrm: world.customcrm,
+    wave: world.wave,
+    truth: world.truth,
+    counterpartOf: world.counterpartOf,
+    hidden: world.hidden,
+    fallbackProduct,
+    deletes: dice.chance(0.4),
+    lifeCycle: dice.chance(0.6),
+    crowded: dice.chance(0.3),
+    later: (ms, act) => scheduler.after(Math.min(ms, Math.max(0, until - scheduler.now())), act),
+  });
+  const meanMs = dice.pick([20_000, 60_000, 120_000]);
+  const next = (): void => {
+    if (scheduler.now() > until) return;
+    staff.act();
+    scheduler.after(dice.next() * 2 * meanMs, next);
+  };
+  scheduler.after(1_000, next);
+}
+
+/** Lets time pass until nothing moves any more. Answers when, or undefined. */
+async function untilRest(world: World, functions: Lambda, latest: number): Promise<number | undefined> {
+  const { scheduler } = world.wires;
+  await scheduler.runUntil(scheduler.now() + sweptMs);
+  while (scheduler.now() < latest) {
+    await scheduler.runUntil(scheduler.now() + minute - 1_500);
+    if (isCalm(world, functions)) return scheduler.now();
+    await scheduler.runUntil(scheduler.now() + 1_500);
+  }
+  return undefined;
+}
+
+function isCalm({ truth, queues, store, wires: { scheduler } }: World, functions: Lambda): boolean {
+  const lastChange = truth.all().at(-1)?.at ?? 0;
+  return (
+    scheduler.now() - lastChange > calmMs &&
+    functions.running() === 0 &&
+    queues.customcrm.size() === 0 &&
+    queues.wave.size() === 0 &&
+    waitingForNobody({ store }).length === 0
+  );
+}
+
+/** Rings once more for every record there is, and lets the polls look at everything. */
+async function fullPass(world: World, functions: Lambda): Promise<void> {
+  const { scheduler } = world.wires;
+  functions.run('full pass', async (engine) => {
+    const at = engine.clock.now();
+    for (const pair of ['customer', 'product', 'order'] as const) {
+      const crm = world.customcrm
+        .all(pair)
+        .map(({ Id }) => ({ system: 'customcrm' as const, pair, id: String(Id) }));
+      const wave = world.wave
+        .living(pair)
+        .map(({ id }) => ({ system: 'wave' as const, pair, id: String(id) }));
+      await engine.queues.customcrm.ring(crm.map((ref) => ({ ...ref, eventId: 'full pass', at })));
+      await engine.queues.wave.ring(wave.map((ref) => ({ ...ref, eventId: 'full pass', at })));
+    }
+  });
+  await scheduler.runUntil(scheduler.now() + 12 * minute);
+}

@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { type Canary, canaries } from './canaries.ts';
+import { type Result, run } from './run.ts';
+import { scenarios } from './scenarios.ts';
+
+/** A fixed batch: quiet worlds first, then everything that can go wrong. */
+const quietSeeds = [1, 2, 3, 4, 5, 6];
+const faultySeeds = [1001, 1002, 1003, 1004, 1005, 1006, 1007, 1008, 1009, 1010, 1011, 1012];
+/** A planted bug is found within so many seeds. */
+const canarySeeds = [101, 102, 103, 104, 105, 106, 107, 108, 109, 110];
+
+const firstFaults = ({ seed, violations }: Result): string =>
+  `npm run simulate -- --seed ${seed}\n${violations
+    .slice(0, 5)
+    .map(({ check, what }) => `${check}: ${what}`)
+    .join('\n')}`;
+
+describe('without faults', () => {
+  for (const seed of quietSeeds)
+    test(`everything converges and rests, seed ${seed}`, async () => {
+      const result = await run({ seed, faults: [] });
+      assert.equal(result.violations.length, 0, firstFaults(result));
+    });
+});
+
+describe('with everything that can go wrong', () => {
+  for (const seed of faultySeeds)
+    test(`every invariant holds, seed ${seed}`, async () => {
+      const result = await run({ seed });
+      assert.equal(result.violations.length, 0, firstFaults(result));
+    });
+});
+
+test('the same seed twice is the same run, line for line', async () => {
+  const [first, second] = [await run({ seed: 7 }), await run({ seed: 7 })];
+  assert.equal(first.digest, second.digest);
+  assert.deepEqual(first.violations, second.violations);
+});
+
+test('another seed is another run', async () => {
+  assert.notEqual((await run({ seed: 7 })).digest, (await run({ seed: 8 })).digest);
+});
+
+function countsOf({ violations }: Result): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>();
+  for (const { check } of violations) counts.set(check, (counts.get(check) ?? 0) + 1);
+  return counts;
+}
+
+/** The planted bug breaks an invariant more often than the sound engine does in the same world. */
+async function isNoticed({ plant, faults = [] }: Canary, seed: number): Promise<boolean> {
+  const planted = countsOf(await run({ seed, faults, plant }));
+  if (planted.size === 0) return false;
+  const sound = countsOf(await run({ seed, faults }));
+  return [...planted].some(([check, times]) => times > (sound.get(check) ?? 0));
+}
+
+describe('a planted bug is found', () => {
+  for (const canary of canaries)
+    test(canary.name, async () => {
+      for (const seed of canarySeeds) if (await isNoticed(canary, seed)) return;
+      assert.fail(`none of ${canarySeeds.length} seeds noticed it`);
+    });
+});
+
+describe('a seed that once failed holds', () => {
+  for (const { name, seed, faults } of scenarios)
+    test(name, async () => {
+      const result = await run({ seed, ...(faults && { faults }) });
+      assert.equal(result.violations.length, 0, firstFaults(result));
+    });
+});

@@ -1,0 +1,202 @@
+import type { Condition, Item, Key, Table, Write, WriteResult } from '../../lib/sync/ports.ts';
+import { type Container, step, type Wires } from './container.ts';
+
+/** The one table: what is stored, and what its index of states shows by now. */
+export interface Store {
+  readonly tableOf: (container: Container) => Table;
+  readonly item: (key: Key) => Item | undefined;
+  readonly all: () => readonly Item[];
+  /** Every record that this record, by its partition key, was ever linked with. */
+  readonly everLinkedWith: (pk: string) => readonly string[];
+  readonly snapshot: () => ReadonlyMap<string, Item>;
+  readonly restore: (snapshot: ReadonlyMap<string, Item>) => void;
+}
+
+/** What the port allows in one transaction. */
+const writeLimit = 25;
+/** The index of states lags by up to this, ms. */
+const indexLagMs = 3_000;
+
+export function store(wires: Wires, broken: (what: string) => void): Store {
+  const partitions = new Map<string, Map<string, Item>>();
+  const underWay = new Map<string, object>();
+  const index = lagging(wires);
+  const find = ({ pk, sk }: Key) => partitions.get(pk)?.get(sk);
+  const everLinked = new Map<string, string[]>();
+  const set = (key: Key, item: Item | undefined) => {
+    if (key.sk === 'link' && item) noteLink(everLinked, item);
+    const partition = partitions.get(key.pk) ?? new Map<string, Item>();
+    partitions.set(key.pk, partition);
+    if (item) partition.set(key.sk, item);
+    else partition.delete(key.sk);
+    index.note(key, item);
+  };
+  const all = () => [...partitions.values()].flatMap((partition) => [...partition.values()]);
+  return {
+    tableOf: (container) => portOf(wires, container, { find, set, partitions, underWay, index, broken }),
+    item: find,
+    all,
+    everLinkedWith: (pk) => everLinked.get(pk) ?? [],
+    snapshot: () => new Map(all().map((item) => [nameOf(item), item])),
+    restore(snapshot) {
+      for (const item of all()) if (!snapshot.has(nameOf(item))) set(item, undefined);
+      for (const item of snapshot.values()) set(item, item);
+    },
+  };
+}
+
+function noteLink(everLinked: Map<string, string[]>, { pk, waveId, customcrmId }: Item): void {
+  const other = String(waveId ?? customcrmId);
+  const known = everLinked.get(pk) ?? [];
+  if (known.at(-1) !== other) everLinked.set(pk, [...known, other]);
+}
+
+const nameOf = ({ pk, sk }: Key): string => `${pk}\u0000${sk}`;
+
+interface Inside {
+  readonly find: (key: Key) => Item | undefined;
+  readonly set: (key: Key, item: Item | undefined) => void;
+  readonly partitions: ReadonlyMap<string, ReadonlyMap<string, Item>>;
+  /** The latest transaction that set out for each item. */
+  readonly underWay: Map<string, object>;
+  readonly index: ReturnType<typeof lagging>;
+  readonly broken: (what: string) => void;
+}
+
+function portOf(wires: Wires, container: Container, inside: Inside): Table {
+  const { latency, faults, trace } = wires;
+  const call = <T>(label: string, execute: () => T, changes = false): Promise<T> => {
+    const before = faults.strikes('tableFailsBefore');
+    const after = !before && changes && faults.strikes('tableFailsAfter');
+    return step(wires, container, {
+      label,
+      requestMs: latency.between(1, 8),
+      answerMs: latency.between(1, 8),
+      execute() {
+        if (before) throw new Error('The table did not answer: nothing happened');
+        const answer = execute();
+        if (after) throw new Error('The table did not answer: it happened');
+        return answer;
+      },
+    });
+  };
+  return {
+    get: (key) => call(`get ${key.pk} ${key.sk}`, () => inside.find(key)),
+    query: (pk, options) => call(`query ${pk}`, () => rowsOf(inside, pk, options)),
+    byState: (state, dueBefore, limit) =>
+      call(`byState ${state}`, () => inside.index.read(state, dueBefore, limit)),
+    write(writes) {
+      checkShape(inside, writes);
+      const names = writes.map((write) => nameOf(keyOf(write)));
+      for (const name of names) inside.underWay.set(name, names);
+      return call(
+        `write ${writes.map(labelOf).join(' + ')}`,
+        () => {
+          const clash = names.some((name) => inside.underWay.get(name) !== names);
+          if (clash && faults.strikes('transactionConflict'))
+            throw new Error('Another transaction is under way: nothing happened');
+          const result = apply(inside, writes);
+          trace.note(`${container.name} ${writes.map(labelOf).join(' + ')}${result.done ? '' : ' REFUSED'}`);
+          return result;
+        },
+        true,
+      );
+    },
+  };
+}
+
+function rowsOf(
+  { partitions }: Inside,
+  pk: string,
+  {
+    prefix = '',
+    after,
+    limit,
+  }: { readonly prefix?: string; readonly after?: string; readonly limit: number },
+): readonly Item[] {
+  return [...(partitions.get(pk)?.values() ?? [])]
+    .filter(({ sk }) => sk.startsWith(prefix) && (after === undefined || sk > after))
+    .sort((a, b) => (a.sk < b.sk ? -1 : 1))
+    .slice(0, limit);
+}
+
+function checkShape({ broken }: Inside, writes: readonly Write[]): void {
+  const names = new Set(writes.map((write) => nameOf(keyOf(write))));
+  if (names.size < writes.length)
+    broken(`a transaction names one item twice: ${writes.map(labelOf).join(' + ')}`);
+  if (writes.length > writeLimit || writes.length === 0)
+    broken(`a transaction has ${writes.length} writes: ${writes.slice(0, 3).map(labelOf).join(' + ')} ...`);
+}
+
+const keyOf = (write: Write): Key =>
+  'put' in write ? write.put : 'delete' in write ? write.delete : write.check;
+
+/** What kind of write, and to which item; never what is in it. */
+function labelOf(write: Write): string {
+  const { pk, sk } = keyOf(write);
+  const shown = sk.startsWith('loser#') ? 'loser' : sk;
+  return `${'put' in write ? 'put' : 'delete' in write ? 'delete' : 'check'} ${pk} ${shown}`;
+}
+
+function apply({ find, set }: Inside, writes: readonly Write[]): WriteResult {
+  const failed = new Map<number, Item | undefined>();
+  for (const [position, write] of writes.entries()) {
+    const there = find(keyOf(write));
+    if (write.when !== undefined && !holds(write.when, there)) failed.set(position, there);
+  }
+  if (failed.size > 0) return { done: false, failed };
+  for (const write of writes) {
+    if ('put' in write) set(write.put, plain(write.put) as Item);
+    else if ('delete' in write) set(write.delete, undefined);
+  }
+  return { done: true };
+}
+
+function holds(condition: Condition, item: Item | undefined): boolean {
+  if (condition === 'absent') return item === undefined;
+  if (condition === 'present') return item !== undefined;
+  const equal = (attributes: Readonly<Record<string, string | number>>) =>
+    item !== undefined && Object.entries(attributes).every(([name, value]) => item[name] === value);
+  if ('equals' in condition) return equal(condition.equals);
+  const { attribute, before, or } = condition.absentOrExpired;
+  return item === undefined || Number(item[attribute]) < before || (or !== undefined && equal(or));
+}
+
+/** As the real adapter stores it: undefined is left out, nothing is shared with the caller. */
+function plain(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(plain);
+  if (value === null || typeof value !== 'object') return value;
+  const entries = Object.entries(value).filter(([, inner]) => inner !== undefined);
+  return Object.freeze(Object.fromEntries(entries.map(([name, inner]) => [name, plain(inner)])));
+}
+
+interface Noted {
+  readonly shownAt: number;
+  readonly key: Key;
+  readonly item: Item | undefined;
+}
+
+/** A global secondary index: it shows what was, a moment ago. */
+function lagging({ scheduler, latency }: Wires) {
+  const shown = new Map<string, Item>();
+  const coming: Noted[] = [];
+  let last = 0;
+  return {
+    note(key: Key, item: Item | undefined): void {
+      last = Math.max(last, scheduler.now() + latency.between(0, indexLagMs));
+      coming.push({ shownAt: last, key, item });
+    },
+    read(state: string, dueBefore: number, limit: number): readonly Item[] {
+      while (coming[0] && coming[0].shownAt <= scheduler.now()) {
+        const next = coming.shift();
+        if (!next) break;
+        if (next.item?.state === undefined) shown.delete(nameOf(next.key));
+        else shown.set(nameOf(next.key), next.item);
+      }
+      return [...shown.values()]
+        .filter((item) => item.state === state && Number(item.due) <= dueBefore)
+        .sort((a, b) => Number(a.due) - Number(b.due) || (nameOf(a) < nameOf(b) ? -1 : 1))
+        .slice(0, limit);
+    },
+  };
+}

@@ -1,0 +1,275 @@
+import { customcrmRecords } from '../../lib/customcrm/records.ts';
+import type { ConflictPolicy } from '../../lib/domain/policy.ts';
+import type { Body, Pair, RecordRef, System } from '../../lib/domain/record.ts';
+import type { MappingSettings } from '../../lib/mappings/mapping.ts';
+import type { Engine, EngineSettings, OutcomeLine } from '../../lib/sync/engine.ts';
+import { receive } from '../../lib/sync/receive-webhook.ts';
+import { waveFeed } from '../../lib/wave/feed.ts';
+import { waveRecords } from '../../lib/wave/records.ts';
+import { waveTaxes } from '../../lib/wave/taxes.ts';
+import { type Container, clockOf, deliver, type Wires } from './container.ts';
+import { type Customcrm, customcrm } from './customcrm.ts';
+import { customcrmClientOf } from './customcrm-client.ts';
+import { desk } from './desk.ts';
+import { type Dice, diceOf } from './dice.ts';
+import { type FaultName, faultsOf } from './faults.ts';
+import { type Queue, queue } from './queue.ts';
+import { scheduler } from './scheduler.ts';
+import { type Store, store } from './table.ts';
+import { type Trace, traceOf } from './trace.ts';
+import { type Truth, truthOf } from './truth.ts';
+import { taxes, type Wave, wave } from './wave.ts';
+import { type WaveDoor, waveClientOf } from './wave-client.ts';
+
+/** Both systems, the table, the queues, and the sandboxes in which the engine runs: everything that one seed makes. */
+export interface World {
+  readonly wires: Wires;
+  readonly dice: Dice;
+  readonly trace: Trace;
+  readonly truth: Truth;
+  readonly customcrm: Customcrm;
+  readonly wave: Wave;
+  readonly waveDoor: WaveDoor;
+  readonly store: Store;
+  readonly queues: Readonly<Record<System, Queue>>;
+  readonly settings: EngineSettings;
+  readonly hidden: ReadonlySet<string>;
+  readonly makeSandbox: () => Sandbox;
+  /** Called when a queue may have something to deliver, so much later. */
+  readonly onWork: (listener: (system: System, delayMs: number) => void) => void;
+  readonly outcomes: OutcomeLine[];
+  /** Contracts of ports that the engine broke. */
+  readonly broken: string[];
+  readonly counterpartOf: (ref: RecordRef) => string | undefined;
+}
+
+/** A container with the engine that lives in it. */
+export interface Sandbox {
+  readonly container: Container;
+  readonly engine: Engine;
+}
+
+/** How a planted bug changes the engine or what is below it. */
+export type Plant = (engine: Engine, world: World) => Engine;
+
+export interface WorldOptions {
+  readonly seed: number;
+  readonly keepTrace: boolean;
+  /** Exactly these; unless said, each seed draws its own part of all of them. */
+  readonly faults?: readonly FaultName[];
+  readonly plant?: Plant;
+}
+
+const businessId = 'B-1';
+
+export function makeWorld({ seed, keepTrace, faults: allowed, plant }: WorldOptions): World {
+  const dice = diceOf(seed);
+  const time = scheduler();
+  const trace = traceOf(time.now, keepTrace);
+  const qualities = dice.fork('qualities');
+  const faults = faultsOf(dice.fork('faults'), allowed);
+  const wires: Wires = { scheduler: time, faults, latency: dice.fork('latency'), trace };
+  const skew = (most: number) => (faults.has('clockSkew') ? qualities.between(-most, most) : 0);
+  const mapping = mappingSettings(qualities);
+  const truth = truthOf(time.now, mapping, taxes, trace);
+  const hidden = new Set(
+    faults.has('absentKeys') ? ['Fax', 'Footer', 'InvoiceUrl'].filter(() => qualities.chance(0.6)) : [],
+  );
+  const broken: string[] = [];
+  const listeners: ((system: System, delayMs: number) => void)[] = [];
+  const ready = (system: System) => (delayMs: number) => {
+    for (const listener of listeners) listener(system, delayMs);
+  };
+  const queues = {
+    customcrm: queue(wires, 'customcrm', ready('customcrm')),
+    wave: queue(wires, 'wave', ready('wave')),
+  };
+  const skews = { customcrm: skew(60_000), wave: skew(60_000) };
+  const hooks = webhooks(wires, dice.fork('webhooks'));
+  const crm = customcrm({
+    now: () => time.now() + skews.customcrm,
+    truth,
+    trims: faults.has('customcrmTrims'),
+    onChange: (ref, body) =>
+      hooks.send({ ref, version: String(body.Version), updatedAt: String(body.UpdatedAt) }),
+  });
+  const waveNow = () => time.now() + skews.wave;
+  const waveState = wave({
+    now: waveNow,
+    truth,
+    trims: faults.has('waveTrims'),
+    reformats: faults.has('waveReformats'),
+    wholeSeconds: faults.has('wholeSeconds'),
+    keepsLineOrder: mapping.waveKeepsLineOrder,
+    onChange: (ref, event) => event && hooks.send({ ref }),
+  });
+  const waveDoor: WaveDoor = {
+    wave: waveState,
+    truth,
+    businessId,
+    now: waveNow,
+    noRightsUntil: 0,
+    poisoned: undefined,
+  };
+  const remembered = new Map<string, { readonly sent: unknown; readonly answer: Body }>();
+  const tableStore = store(wires, (what) => broken.push(what));
+  const settings = engineSettings(qualities, mapping);
+  let ids = 0;
+  const newId = () => `id${++ids}`;
+  let containers = 0;
+  const outcomes: OutcomeLine[] = [];
+
+  const makeSandbox = (): Sandbox => {
+    const container: Container = {
+      name: `c${++containers}`,
+      skewMs: skew(1_500),
+      alive: true,
+      busy: false,
+      frozenUntil: 0,
+      fate: undefined,
+    };
+    const now = () => clockOf(wires, container);
+    const own = desk(container, tableStore, now, (what) => broken.push(what));
+    const crmClient = customcrmClientOf(wires, container, {
+      customcrm: crm,
+      truth,
+      remembered,
+      hidden,
+      claim: own.claim,
+    });
+    const client = waveClientOf(wires, container, waveDoor, own.claim);
+    const waveOptions = { businessId, incomeAccountId: 'A-income' };
+    const plain: Engine = {
+      systems: {
+        customcrm: own.watched(customcrmRecords(crmClient)),
+        wave: own.watched(waveRecords(client, waveOptions)),
+      },
+      feed: waveFeed(client, waveOptions),
+      taxes: waveTaxes(client, waveOptions, now),
+      table: tableStore.tableOf(container),
+      queues: { customcrm: queues.customcrm.portOf(container), wave: queues.wave.portOf(container) },
+      clock: { now, sleep: (ms) => new Promise((resolve) => deliver(wires, container, ms, resolve)) },
+      newId,
+      report(line) {
+        outcomes.push(line);
+        trace.note(
+          `${container.name} reports ${line.message} ${line.system}#${line.pair}#${line.id} ${line.because ?? ''} ${line.rows?.join(',') ?? ''}`,
+        );
+      },
+      settings,
+    };
+    return { container, engine: plant ? plant(plain, world) : plain };
+  };
+  const world: World = {
+    wires,
+    dice,
+    trace,
+    truth,
+    customcrm: crm,
+    wave: waveState,
+    waveDoor,
+    store: tableStore,
+    queues,
+    settings,
+    hidden,
+    makeSandbox,
+    outcomes,
+    broken,
+    onWork: (listener) => listeners.push(listener),
+    counterpartOf(ref) {
+      const item = tableStore.item({ pk: `${ref.system}#${ref.pair}#${ref.id}`, sk: 'link' });
+      return item && String(ref.system === 'wave' ? item.customcrmId : item.waveId);
+    },
+  };
+  hooks.connect(world);
+  if (mapping.waveFallbackProductId !== undefined)
+    waveState.create(
+      'product',
+      { name: 'Anything', unitPrice: '0', defaultSalesTaxIds: [] },
+      { who: 'user' },
+    );
+  return world;
+}
+
+function mappingSettings(dice: Dice): MappingSettings {
+  return {
+    createInvoicesFrom: dice.chance(0.2) ? 'confirmed' : 'draft',
+    poNumberFrom: dice.chance(0.2) ? 'PurchaseOrderNumber' : 'OrderNumber',
+    approveInvoices: dice.chance(0.3) ? 'on-confirm' : 'never',
+    editIssuedInvoices: dice.chance(0.3),
+    waveFallbackProductId: dice.chance(0.5) ? 'W-product-1' : undefined,
+    wavePercentage: 'percent',
+    waveKeepsLineOrder: dice.chance(0.5),
+  };
+}
+
+function engineSettings(dice: Dice, mapping: MappingSettings): EngineSettings {
+  const policy = (): ConflictPolicy =>
+    dice.chance(0.6) ? 'latest' : dice.pick(['customcrm', 'wave', 'hold']);
+  const conflict: Record<Pair, ConflictPolicy> = { customer: policy(), product: policy(), order: policy() };
+  const firstLink: ConflictPolicy = dice.chance(0.6) ? 'hold' : dice.pick(['customcrm', 'wave', 'latest']);
+  return {
+    mapping,
+    keys: [{ id: 'k1', secret: new Uint8Array(32).fill(7) }],
+    conflict: (pair) => conflict[pair],
+    firstLink: () => firstLink,
+    settleMs: 120_000,
+    lookupPauseMs: 30_000,
+    fenceMarginMs: 300_000,
+    leaseReserveMs: 50_000,
+    maxReadToWriteMs: 2_000,
+    fuseLimit: dice.chance(0.2) ? 2 : 20,
+    startedPairs: () => true,
+  };
+}
+
+interface Hook {
+  readonly ref: RecordRef;
+  readonly version?: string;
+  readonly updatedAt?: string;
+}
+
+/** Webhooks on their way: late, repeated, overtaking each other, or lost. A refused one comes again a few times. */
+function webhooks({ scheduler: time, faults, trace }: Wires, dice: Dice) {
+  let world: World | undefined;
+  let sandbox: Sandbox | undefined;
+  let count = 0;
+  const deliverHook = (hook: Hook, eventId: string, attempts: number): void => {
+    if (!world) return;
+    sandbox = sandbox?.container.alive ? sandbox : world.makeSandbox();
+    const { ref, version, updatedAt } = hook;
+    const delivery = {
+      outcome: 'event' as const,
+      eventId,
+      ref,
+      ...(version !== undefined && { version }),
+      ...(updatedAt !== undefined && { updatedAt }),
+    };
+    receive(sandbox.engine, ref.system, delivery, () => undefined).then(
+      (status) => {
+        if (status >= 500 && attempts < 3)
+          time.after(dice.between(5_000, 30_000), () => deliverHook(hook, eventId, attempts + 1));
+      },
+      () => undefined,
+    );
+  };
+  return {
+    connect(made: World) {
+      world = made;
+    },
+    send(hook: Hook) {
+      const eventId = `evt${++count}`;
+      if (faults.strikes('webhookDropped')) {
+        trace.note(`webhook ${eventId} of ${hook.ref.system}#${hook.ref.pair}#${hook.ref.id} is dropped`);
+        return;
+      }
+      const times = faults.strikes('webhookRepeated') ? 3 : 1;
+      for (let time_ = 0; time_ < times; time_++) {
+        const delayMs = faults.strikes('webhookDelayed')
+          ? dice.between(1_000, 400_000)
+          : dice.between(20, 800);
+        time.after(delayMs, () => deliverHook(hook, eventId, 1));
+      }
+    },
+  };
+}

@@ -4,10 +4,10 @@ import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const outdir = join(root, '.build', 'functions');
+const standardFolder = join(root, '.build', 'functions');
 
 /** Bundles every function with all that it needs, the AWS SDK included. The same sources make the same bytes. */
-export async function buildFunctions(): Promise<readonly string[]> {
+export async function buildFunctions(outdir = standardFolder): Promise<readonly string[]> {
   const files = (await readdir(join(root, 'functions'))).filter((file) => file.endsWith('.ts')).sort();
   await rm(outdir, { recursive: true, force: true });
   await mkdir(outdir, { recursive: true });

@@ -20,8 +20,11 @@ import { type PollResult, pollWave } from './sync/poll-wave.ts';
 import type { Call } from './sync/ports.ts';
 import { receive } from './sync/receive-webhook.ts';
 import { sweep } from './sync/sweep.ts';
-import { type WaveClient, type WaveOptions, waveClient } from './wave/client.ts';
+import type { RequestMeasure, WaveClient } from './wave/client.ts';
+import { connectWave, type WaveSettings } from './wave/connection.ts';
 import { waveFeed } from './wave/feed.ts';
+import type { OAuthApplication } from './wave/oauth.ts';
+import type { WaveOptions } from './wave/options.ts';
 import { waveRecords } from './wave/records.ts';
 import { waveTaxes } from './wave/taxes.ts';
 import { readWaveWebhook } from './wave/webhook.ts';
@@ -228,14 +231,19 @@ export interface Connections {
 
 /** Connects to everything that the settings name. Opens nothing yet. */
 export function connect(config: Config, report: Engine['report'] = logAndCount): Connections {
-  const waveOptions = {
-    url: config.WAVE_API_URL,
-    accessToken: async () => config.WAVE_ACCESS_TOKEN,
-    businessId: config.WAVE_BUSINESS_ID,
-    timeoutMs: requestTimeoutMs,
-    incomeAccountId: config.WAVE_INCOME_ACCOUNT_ID,
+  const table = dynamoTable(config.TABLE_NAME);
+  const clock = { now: Date.now, sleep };
+  const surroundings = {
+    table,
+    clock,
+    newId: randomUUID,
+    keys: config.FINGERPRINT_KEYS,
+    onRequest({ slotsLeft }: RequestMeasure) {
+      count('WaveRequests');
+      count('WaveSlotsLeft', slotsLeft);
+    },
   };
-  const client = waveClient(waveOptions);
+  const { client, options: waveOptions } = connectWave(waveSettings(config), surroundings);
   const customcrm = customcrmClient({
     url: config.CUSTOMCRM_API_URL,
     token: config.CUSTOMCRM_API_TOKEN,
@@ -248,18 +256,38 @@ export function connect(config: Config, report: Engine['report'] = logAndCount):
     },
     feed: waveFeed(client, waveOptions),
     taxes: waveTaxes(client, waveOptions),
-    table: dynamoTable(config.TABLE_NAME),
+    table,
     queues: {
       customcrm: sqsQueue(config.CUSTOMCRM_CHANGES_QUEUE_URL),
       wave: sqsQueue(config.WAVE_CHANGES_QUEUE_URL),
     },
-    clock: { now: Date.now, sleep },
+    clock,
     newId: randomUUID,
     report,
     settings: engineSettings(config),
   };
   return { config, engine, customcrm, wave: client, waveOptions };
 }
+
+/** The application that somebody logs in with; undefined where a full-access token is set instead. */
+export function waveApplication(config: Config): OAuthApplication | undefined {
+  const { WAVE_CLIENT_ID: clientId, WAVE_CLIENT_SECRET: clientSecret } = config;
+  if (clientId === undefined || clientSecret === undefined) return undefined;
+  return { clientId, clientSecret, tokenUrl: config.WAVE_TOKEN_URL, redirectUri: config.WAVE_REDIRECT_URI };
+}
+
+const waveSettings = (config: Config): WaveSettings => ({
+  url: config.WAVE_API_URL,
+  businessId: config.WAVE_BUSINESS_ID,
+  incomeAccountId: config.WAVE_INCOME_ACCOUNT_ID,
+  access: waveApplication(config) ?? config.WAVE_ACCESS_TOKEN ?? '',
+  timeoutMs: requestTimeoutMs,
+  perMinute: config.WAVE_MAX_REQUESTS_PER_MINUTE,
+  inFlight: config.WAVE_MAX_IN_FLIGHT,
+  perDay: config.WAVE_MAX_REQUESTS_PER_DAY,
+  countsFields: config.WAVE_COUNTS_FIELDS,
+  operations: config.WAVE_OPERATIONS_PER_DOCUMENT,
+});
 
 const engineSettings = (config: Config): Engine['settings'] => ({
   mapping: {

@@ -80,7 +80,19 @@ export const settings = z.object({
   WAVE_API_URL: given(z.url().default('https://gql.waveapps.com/graphql/public')).describe(
     "Wave's GraphQL endpoint",
   ),
-  WAVE_ACCESS_TOKEN: given(z.string()).describe('Full-access token of the Wave user'),
+  WAVE_ACCESS_TOKEN: given(z.string().optional()).describe(
+    'Full-access token of the Wave user; either this, or an application to log in with',
+  ),
+  WAVE_CLIENT_ID: given(z.string().optional()).describe(
+    "Client id of the OAuth application, from Wave's developer portal",
+  ),
+  WAVE_CLIENT_SECRET: given(z.string().optional()).describe('Client secret of it'),
+  WAVE_TOKEN_URL: given(z.url().default('https://api.waveapps.com/oauth2/token/')).describe(
+    "Wave's token endpoint; the login page lies beside it",
+  ),
+  WAVE_REDIRECT_URI: given(z.url().optional()).describe(
+    'Where Wave sends the browser after a login; without it, the first one that is registered',
+  ),
   WAVE_BUSINESS_ID: given(z.string()).describe('Global id of the business, base64 of `Business:<uuid>`'),
   WAVE_INCOME_ACCOUNT_ID: given(z.string().optional()).describe(
     'Income account of products that are created in Wave; without it they are `blocked`',
@@ -93,6 +105,21 @@ export const settings = z.object({
   ),
   CUSTOMCRM_POLL_INTERVAL_SECONDS: given(seconds(1, 300).default(300)).describe(
     'How often Customcrm is asked what its webhooks may have lost',
+  ),
+  WAVE_MAX_REQUESTS_PER_MINUTE: given(z.coerce.number().int().min(1).max(100_000).default(60)).describe(
+    'Requests to Wave in any 60 seconds, by all functions together; Wave publishes no limit',
+  ),
+  WAVE_MAX_IN_FLIGHT: given(z.coerce.number().int().min(1).max(100).default(2)).describe(
+    'Requests to Wave at once, by all functions together',
+  ),
+  WAVE_MAX_REQUESTS_PER_DAY: given(z.coerce.number().int().min(1).max(10_000_000).default(20_000)).describe(
+    'Requests to Wave in any 24 hours (5,000 are claimed as its limit, unconfirmed)',
+  ),
+  WAVE_COUNTS_FIELDS: given(flag.default(false)).describe(
+    'Whether Wave counts each record that a document reads or writes as a request (unconfirmed)',
+  ),
+  WAVE_OPERATIONS_PER_DOCUMENT: given(z.coerce.number().int().min(1).max(25).default(10)).describe(
+    'Records that one request to Wave reads or writes at the most; fewer once Wave refuses so many',
   ),
   CONFLICT_POLICY: given(policies('latest')).describe(
     'Who wins when both sides changed the same property: `latest`, `customcrm`, `wave` or `hold`; exceptions follow, such as `latest,product=wave,order.Lines=hold`',
@@ -140,11 +167,29 @@ export type Config = z.infer<typeof settings>;
 /** @throws SettingsError that names every fault at once and shows no value. */
 export function loadConfig(env: Readonly<Record<string, string | undefined>>): Config {
   const parsed = settings.safeParse(env);
-  if (parsed.success) return parsed.data;
-  const faults = parsed.error.issues.map(({ path, code, message }) => {
+  const access = accessFaults(env);
+  if (parsed.success && access.length === 0) return parsed.data;
+  const faults = (parsed.error?.issues ?? []).map(({ path, code, message }) => {
     const name = String(path[0]);
     const missing = code === 'invalid_type' && !env[name]?.trim();
     return `  ${name}: ${missing ? 'is not set' : message}`;
   });
+  faults.push(...access);
   throw new SettingsError(`These settings need attention:\n${faults.join('\n')}`);
+}
+
+/** Wave is reached with a full-access token, or with an application that somebody logs in with: never both. */
+function accessFaults(env: Readonly<Record<string, string | undefined>>): string[] {
+  const isSet = (name: string) => Boolean(env[name]?.trim());
+  const ofApplication = ['WAVE_CLIENT_ID', 'WAVE_CLIENT_SECRET'];
+  const [first] = ofApplication.filter(isSet);
+  if (first === undefined)
+    return isSet('WAVE_ACCESS_TOKEN')
+      ? []
+      : ['  WAVE_ACCESS_TOKEN: is not set, nor are WAVE_CLIENT_ID and WAVE_CLIENT_SECRET in its place'];
+  const both = isSet('WAVE_ACCESS_TOKEN')
+    ? [`  WAVE_ACCESS_TOKEN: is set beside ${first}: only one way to reach Wave may be`]
+    : [];
+  const missing = ofApplication.filter((name) => !isSet(name)).map((name) => `  ${name}: is not set`);
+  return [...both, ...missing];
 }

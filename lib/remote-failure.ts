@@ -52,10 +52,7 @@ export function failedStatus(
 }
 
 /** `Retry-After` in seconds or as a date, at most an hour; undefined when absent or unreadable. */
-export function retryAfterMs(
-  header: string | string[] | undefined,
-  now: number = Date.now(),
-): number | undefined {
+function retryAfterMs(header: string | string[] | undefined, now: number = Date.now()): number | undefined {
   const text = Array.isArray(header) ? header[0] : header;
   if (!text) return undefined;
   const ms = /^\d+$/.test(text) ? Number(text) * 1000 : Date.parse(text) - now;

@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { type AddressInfo, createServer } from 'node:net';
 import { dirname, join } from 'node:path';
@@ -10,6 +10,7 @@ import packageJson from '../../package.json' with { type: 'json' };
 
 /** The server is up within this time, or something is wrong, ms. */
 const startLimitMs = 15_000;
+const startAttempts = 3;
 const version = packageJson.optionalDependencies['@dynoxide/linux-x64'];
 
 export interface LocalDynamoDb {
@@ -27,23 +28,37 @@ export async function startDynamoDb(options: {
   if (endpoint) return { url: endpoint, close: async () => undefined };
   const binary = await binaryFor(options.say);
   await endLeftOver(options.pidPath);
-  const port = await freePort();
-  const child = spawn(binary, ['--port', String(port), '--db-path', options.dbPath], {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await startOn(await freePort(), binary, options);
+    } catch (error) {
+      // Somebody else may have taken the free port first.
+      if (attempt === startAttempts) throw error;
+    }
+  }
+}
+
+async function startOn(
+  port: number,
+  binary: string,
+  { dbPath, pidPath }: { readonly dbPath: string; readonly pidPath: string },
+): Promise<LocalDynamoDb> {
+  const child = spawn(binary, ['--port', String(port), '--db-path', dbPath], {
     stdio: ['ignore', 'ignore', 'pipe'],
+    // Ctrl-C reaches a whole group: the table must outlast the functions that still write to it.
+    detached: true,
   });
-  let said = '';
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    said = `${said}${text}`.slice(-2_000);
-  });
-  await writeFile(options.pidPath, String(child.pid));
-  const url = `http://127.0.0.1:${port}`;
+  const endWithUs = () => child.kill('SIGKILL');
+  process.once('exit', endWithUs);
+  child.once('exit', () => process.off('exit', endWithUs));
   try {
-    await answers(child, url);
+    await listening(child);
+    await writeFile(pidPath, String(child.pid));
   } catch (error) {
     child.kill('SIGKILL');
-    throw new Error(`The embedded DynamoDB did not start. ${said}`, { cause: error });
+    throw error;
   }
-  return { url, close: () => end(child) };
+  return { url: `http://127.0.0.1:${port}`, close: () => end(child, pidPath) };
 }
 
 /** The binary of this platform. Only Linux x64 is in the lock file; its siblings are fetched by name on the first start. */
@@ -86,12 +101,17 @@ function installed(name: string): string | undefined {
 /** A killed stack leaves its database server behind: it must not hold the file. */
 async function endLeftOver(pidPath: string): Promise<void> {
   const pid = Number(await readFile(pidPath, 'utf8').catch(() => ''));
-  if (!pid) return;
-  const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
-  if (!command.includes('dynoxide')) return;
+  if (!pid || !(await commandOf(pid)).includes('dynoxide')) return;
   process.kill(pid, 'SIGKILL');
-  await sleep(200);
+  for (let look = 0; look < 100 && (await commandOf(pid)) !== ''; look++) await sleep(20);
 }
+
+/** The command line of a process; empty when there is none (any more). Its number may belong to another program by now. */
+const commandOf = (pid: number): Promise<string> =>
+  promisify(execFile)('ps', ['-o', 'args=', '-p', String(pid)]).then(
+    ({ stdout }) => (stdout.includes('<defunct>') ? '' : stdout.trim()),
+    () => '',
+  );
 
 async function freePort(): Promise<number> {
   const probe = createServer();
@@ -101,25 +121,33 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-async function answers(child: ChildProcess, url: string): Promise<void> {
-  const end = Date.now() + startLimitMs;
-  while (Date.now() < end) {
-    if (child.exitCode !== null) throw new Error(`The embedded DynamoDB ended with code ${child.exitCode}`);
-    const up = await fetch(url, { method: 'POST' }).then(
-      () => true,
-      () => false,
-    );
-    if (up) return;
-    await sleep(25);
-  }
-  throw new Error('The embedded DynamoDB did not answer');
+/** Waits for the line that says so. @throws Error with the last words of a server that ends instead */
+function listening(child: ChildProcess): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let said = '';
+    const refuse = (why: string) => reject(new Error(`The embedded DynamoDB did not start: ${why} ${said}`));
+    const timer = setTimeout(() => refuse('it did not answer.'), startLimitMs);
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      said = `${said}${text}`.slice(-2_000);
+      if (!said.includes('listening')) return;
+      clearTimeout(timer);
+      resolve();
+    });
+    child.once('error', ({ message }) => refuse(message));
+    child.once('close', (code) => {
+      clearTimeout(timer);
+      refuse(`it ended with code ${code}.`);
+    });
+  });
 }
 
-async function end(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const gone = new Promise((resolve) => child.once('exit', resolve));
-  child.kill('SIGTERM');
-  const killer = setTimeout(() => child.kill('SIGKILL'), 3_000);
-  await gone;
-  clearTimeout(killer);
+async function end(child: ChildProcess, pidPath: string): Promise<void> {
+  if (child.exitCode === null && child.signalCode === null) {
+    const gone = new Promise((resolve) => child.once('exit', resolve));
+    child.kill('SIGTERM');
+    const killer = setTimeout(() => child.kill('SIGKILL'), 3_000);
+    await gone;
+    clearTimeout(killer);
+  }
+  await rm(pidPath, { force: true });
 }

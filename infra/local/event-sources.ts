@@ -2,10 +2,11 @@ import { createHash } from 'node:crypto';
 import {
   DeleteMessageBatchCommand,
   type Message,
+  type MessageAttributeValue,
   ReceiveMessageCommand,
   SQSClient,
 } from '@aws-sdk/client-sqs';
-import type { SQSEvent, SQSRecord } from 'aws-lambda';
+import type { SQSEvent, SQSMessageAttribute, SQSRecord } from 'aws-lambda';
 import type { LocalFunction } from './containers.ts';
 import { credentials, region } from './provision.ts';
 
@@ -111,7 +112,7 @@ const recordOf = (message: Message, { queueArn }: QueueSource): SQSRecord => ({
   receiptHandle: message.ReceiptHandle ?? '',
   body: message.Body ?? '',
   attributes: (message.Attributes ?? {}) as unknown as SQSRecord['attributes'],
-  messageAttributes: {},
+  messageAttributes: Object.fromEntries(Object.entries(message.MessageAttributes ?? {}).map(attributeOf)),
   md5OfBody:
     message.MD5OfBody ??
     createHash('md5')
@@ -121,3 +122,14 @@ const recordOf = (message: Message, { queueArn }: QueueSource): SQSRecord => ({
   eventSourceARN: queueArn,
   awsRegion: region,
 });
+
+const attributeOf = ([name, value]: [string, MessageAttributeValue]): [string, SQSMessageAttribute] => [
+  name,
+  {
+    dataType: value.DataType ?? 'String',
+    stringListValues: [],
+    binaryListValues: [],
+    ...(value.StringValue !== undefined && { stringValue: value.StringValue }),
+    ...(value.BinaryValue && { binaryValue: Buffer.from(value.BinaryValue).toString('base64') }),
+  },
+];

@@ -7,19 +7,30 @@ import type { LocalFunction } from './containers.ts';
 /** API Gateway takes no larger body. */
 const bodyLimit = 10 * 1024 * 1024;
 const closedAfterMs = 5_000;
+/** API Gateway waits no longer for a function. https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html */
+const longestWaitMs = 30_000;
 
 /** `POST /webhooks/wave` -> function. */
 export type Routes = ReadonlyMap<string, LocalFunction>;
 
 /** An HTTP API of the 2.0 payload format. It listens before its routes are known: until then it answers 503. */
-export async function startFront(port: number): Promise<{
+export async function startFront(
+  port: number,
+  {
+    answerWithinMs = longestWaitMs,
+    onError = () => undefined,
+  }: { readonly answerWithinMs?: number; readonly onError?: (error: unknown) => void } = {},
+): Promise<{
   readonly url: string;
   readonly serve: (routes: Routes) => void;
   readonly close: () => Promise<void>;
 }> {
   let routes: Routes | undefined;
   const server = createServer((request, response) => {
-    answer(routes, request, response).catch(() => reply(response, 500, { message: 'Internal Server Error' }));
+    answer(routes, request, response, answerWithinMs).catch((error: unknown) => {
+      onError(error);
+      reply(response, 500, { message: 'Internal Server Error' });
+    });
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
@@ -44,32 +55,49 @@ async function answer(
   routes: Routes | undefined,
   request: IncomingMessage,
   response: ServerResponse,
+  answerWithinMs: number,
 ): Promise<void> {
   if (!routes) return reply(response, 503, { message: 'Service Unavailable' });
-  const url = new URL(request.url ?? '/', 'http://localhost');
+  const url = new URL(`http://localhost${request.url ?? '/'}`);
   const routeKey = `${request.method} ${url.pathname}`;
   const target = routes.get(routeKey);
   if (!target) return reply(response, 404, { message: 'Not Found' });
   const body = await readBody(request);
-  if (!body) return reply(response, 413, { message: 'Request Entity Too Large' });
+  if (!body) {
+    response.setHeader('connection', 'close');
+    return reply(response, 413, { message: 'Request Entity Too Large' });
+  }
+  const event = eventOf(request, url, routeKey, body);
+  const given = await within(answerWithinMs, target.invoke(event));
+  if (given === tooLate) return reply(response, 503, { message: 'Service Unavailable' });
+  const result = given as { readonly statusCode?: number; readonly body?: string } | undefined;
+  response.writeHead(result?.statusCode ?? 200, { 'content-type': 'application/json' });
+  response.end(result?.body ?? '');
+}
+
+const tooLate = Symbol('too late');
+
+/** The function goes on after its caller was sent away, as Lambda's does. */
+async function within(ms: number, run: Promise<unknown>): Promise<unknown> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise((resolve) => {
+    timer = setTimeout(() => resolve(tooLate), ms);
+  });
   try {
-    const result = (await target.invoke(eventOf(request, url, routeKey, body))) as
-      | { readonly statusCode?: number; readonly body?: string }
-      | undefined;
-    response.writeHead(result?.statusCode ?? 200, { 'content-type': 'application/json' });
-    response.end(result?.body ?? '');
-  } catch {
-    reply(response, 500, { message: 'Internal Server Error' });
+    return await Promise.race([run, late]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 
+/** The whole body, or undefined when it is too large; the connection stays, so that the refusal can still be sent. */
 async function readBody(request: IncomingMessage): Promise<Buffer | undefined> {
   const parts: Buffer[] = [];
   let size = 0;
-  for await (const part of request) {
-    size += (part as Buffer).length;
+  for await (const part of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+    size += part.length;
     if (size > bodyLimit) return undefined;
-    parts.push(part as Buffer);
+    parts.push(part);
   }
   return Buffer.concat(parts);
 }
@@ -113,6 +141,7 @@ function eventOf(request: IncomingMessage, url: URL, routeKey: string, body: Buf
 }
 
 function reply(response: ServerResponse, status: number, body: unknown): void {
+  if (response.headersSent || response.destroyed) return;
   response.writeHead(status, { 'content-type': 'application/json' });
   response.end(JSON.stringify(body));
 }

@@ -1,42 +1,53 @@
 import { execFile } from 'node:child_process';
-import { mkdir, readdir, rmdir, stat } from 'node:fs/promises';
+import { cp, mkdir, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { takeLock } from './lock.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const template = join(root, '.serverless', 'cloudformation-template-update-stack.json');
+const bundles = join('.build', 'functions');
 const sources = ['functions', 'lib', 'infra', 'serverless.yml', 'package.json', 'package-lock.json'];
 
 /** Another process packages the same checkout; wait for it this long at most, ms. */
 const turnMs = 120_000;
 
 /** Packages the service as a deployment would, unless nothing changed since the last time. One process at a time. */
-export async function packaged(say: (text: string) => void): Promise<void> {
-  const lock = join(root, '.packaging');
+export const packaged = (say: (text: string) => void): Promise<void> => inTurn(() => packageOnce(say));
+
+/**
+ * Copies what was packaged into a folder, which then holds `template.json` and each bundle at the path that its `Handler` names. A stack
+ * that runs from a copy does not notice when the checkout is packaged again.
+ */
+export function copyPackage(folder: string): Promise<void> {
+  return inTurn(async () => {
+    if ((await madeAt()) === 0) throw new Error('Nothing is packaged yet: npm run package');
+    await rm(folder, { recursive: true, force: true });
+    await cp(join(root, bundles), join(folder, bundles), { recursive: true });
+    await cp(template, join(folder, 'template.json'));
+  });
+}
+
+async function inTurn(run: () => Promise<void>): Promise<void> {
+  await mkdir(join(root, '.build'), { recursive: true });
   const end = Date.now() + turnMs;
-  while (
-    !(await mkdir(lock).then(
-      () => true,
-      () => false,
-    )) &&
-    Date.now() < end
-  )
-    await sleep(250);
+  let release = takeLock(join(root, '.build', 'lock'));
+  while (!release) {
+    if (Date.now() > end) throw new Error(`Another process has been packaging for ${turnMs / 1000} s`);
+    await sleep(100);
+    release = takeLock(join(root, '.build', 'lock'));
+  }
   try {
-    await packageOnce(say);
+    await run();
   } finally {
-    await rmdir(lock).catch(() => undefined);
+    release();
   }
 }
 
 async function packageOnce(say: (text: string) => void): Promise<void> {
-  const made = await stat(template).then(
-    ({ mtimeMs }) => mtimeMs,
-    () => 0,
-  );
-  if (made > (await newest(sources.map((path) => join(root, path))))) return;
+  if ((await madeAt()) > (await newest(sources.map((path) => join(root, path))))) return;
   say('Packaging ...');
   try {
     await promisify(execFile)('npm', ['run', '--silent', 'package'], { cwd: root, maxBuffer: 10_000_000 });
@@ -45,6 +56,13 @@ async function packageOnce(say: (text: string) => void): Promise<void> {
     throw new Error(`Packaging failed:\n${stdout}\n${stderr}`);
   }
 }
+
+/** When the template was written, ms since 1970; 0 when there is none. */
+const madeAt = (): Promise<number> =>
+  stat(template).then(
+    ({ mtimeMs }) => mtimeMs,
+    () => 0,
+  );
 
 async function newest(paths: readonly string[]): Promise<number> {
   const times = await Promise.all(

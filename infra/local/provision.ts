@@ -5,7 +5,13 @@ import {
   ResourceInUseException,
   UpdateTimeToLiveCommand,
 } from '@aws-sdk/client-dynamodb';
-import { CreateQueueCommand, SQSClient } from '@aws-sdk/client-sqs';
+import {
+  CreateQueueCommand,
+  GetQueueUrlCommand,
+  QueueNameExists,
+  SetQueueAttributesCommand,
+  SQSClient,
+} from '@aws-sdk/client-sqs';
 import { type Known, resolve, resourcesOf, type Template } from './template.ts';
 
 /** The region and account that local resources pretend to be in. */
@@ -17,6 +23,32 @@ export interface Endpoints {
   readonly dynamodb: string;
   readonly sqs: string;
 }
+
+/** What this machine stands in for. */
+const played = new Set([
+  'AWS::ApiGatewayV2::Integration',
+  'AWS::ApiGatewayV2::Route',
+  'AWS::DynamoDB::Table',
+  'AWS::Events::Rule',
+  'AWS::Lambda::EventSourceMapping',
+  'AWS::Lambda::Function',
+  'AWS::SQS::Queue',
+]);
+/** What has no effect on one machine: rights, logs, alarms, and the frame of the API. */
+const leftOut = new Set([
+  'AWS::ApiGatewayV2::Api',
+  'AWS::ApiGatewayV2::Stage',
+  'AWS::CloudWatch::Alarm',
+  'AWS::CloudWatch::Dashboard',
+  'AWS::IAM::Role',
+  'AWS::Lambda::Permission',
+  'AWS::Logs::LogGroup',
+  'AWS::Logs::QueryDefinition',
+  'AWS::S3::Bucket',
+  'AWS::S3::BucketPolicy',
+  'AWS::SNS::Topic',
+  'AWS::SNS::Subscription',
+]);
 
 /** Names of everything in the template, before anything exists. */
 export function namesIn(template: Template, { sqs }: Endpoints): Known {
@@ -43,8 +75,15 @@ export function namesIn(template: Template, { sqs }: Endpoints): Known {
   return { refs, attributes };
 }
 
-/** Creates the tables and queues of the template that are not there yet. Safe to repeat. */
+/**
+ * Creates the tables and queues of the template that are not there yet. Safe to repeat.
+ * @throws Error for a type of resource that this stack has not decided about
+ */
 export async function provision(template: Template, known: Known, endpoints: Endpoints): Promise<void> {
+  const strange = Object.values(template.Resources).find(
+    ({ Type }) => !played.has(Type) && !leftOut.has(Type),
+  );
+  if (strange) throw new Error(`The local stack neither plays nor leaves out resources of ${strange.Type}`);
   await createTables(template, known, endpoints.dynamodb);
   await createQueues(template, known, endpoints.sqs);
 }
@@ -90,8 +129,24 @@ async function createQueues(template: Template, known: Known, endpoint: string):
           typeof value === 'object' ? JSON.stringify(value) : String(value),
         ]),
       );
-      await client.send(new CreateQueueCommand({ QueueName: String(QueueName), Attributes }));
+      await createQueue(client, String(QueueName), Attributes);
     }
   }
   client.destroy();
+}
+
+/** A queue of an earlier template gets the attributes of this one. */
+async function createQueue(
+  client: SQSClient,
+  QueueName: string,
+  Attributes: Record<string, string>,
+): Promise<void> {
+  try {
+    await client.send(new CreateQueueCommand({ QueueName, Attributes }));
+  } catch (error) {
+    if (!(error instanceof QueueNameExists)) throw error;
+    const { FifoQueue: _, ...changeable } = Attributes;
+    const { QueueUrl } = await client.send(new GetQueueUrlCommand({ QueueName }));
+    await client.send(new SetQueueAttributesCommand({ QueueUrl, Attributes: changeable }));
+  }
 }

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { LocalFunction } from './containers.ts';
 import type { Driver } from './event-sources.ts';
 
@@ -19,7 +20,7 @@ export function runOnSchedule(
   let running: Promise<unknown> | undefined;
   const run = () => {
     running ??= target
-      .invoke({ source: 'aws.events', 'detail-type': 'Scheduled Event', detail: {} })
+      .invoke(eventAt(new Date()))
       .catch(onError)
       .finally(() => {
         running = undefined;
@@ -32,3 +33,12 @@ export function runOnSchedule(
     ended: () => running ?? Promise.resolve(),
   };
 }
+
+const eventAt = (now: Date) => ({
+  version: '0',
+  id: randomUUID(),
+  'detail-type': 'Scheduled Event',
+  source: 'aws.events',
+  time: now.toISOString(),
+  detail: {},
+});

@@ -14,6 +14,7 @@ import { ago, columns } from './columns.ts';
 import { callNow, connect, type Place } from './connect.ts';
 import { addFirstLoadCommands } from './first-load.ts';
 import * as print from './print.ts';
+import { addWaveCommands } from './wave.ts';
 import { addWebhookCommands } from './webhooks.ts';
 
 interface GlobalOptions extends Place {
@@ -236,6 +237,7 @@ program
 
 addFirstLoadCommands(program, { connected, say, confirmed });
 addWebhookCommands(program, { connected, say, confirmed });
+addWaveCommands(program, { connected, say, confirmed });
 
 try {
   await program.parseAsync();

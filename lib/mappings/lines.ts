@@ -54,6 +54,7 @@ export const lines: Conversion<readonly CustomcrmLine[] | null, readonly WaveIte
       linesOf(wave).map((line) => commonForm(line, facts)),
       facts,
     ),
+  withoutFilled: (value) => linesOf(value).map(({ taxes: _taxes, ...line }) => line) as unknown as Value,
   partial: (value) => linesOf(value ?? []).some((line) => line.taxes === undefined),
 };
 

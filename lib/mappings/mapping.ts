@@ -57,6 +57,8 @@ export interface Conversion<C, W> {
   readonly same?: (customcrm: Value, wave: Value, facts: Facts) => boolean;
   /** Does this value leave something to the system that receives it? What it fills in flows back once. */
   readonly partial?: (value: Value) => boolean;
+  /** The value without what a system may fill in: by this a record is known again whose create left something out. */
+  readonly withoutFilled?: (value: Value) => Value;
 }
 
 export type Direction = 'both' | 'toWave' | 'toCustomcrm';
@@ -178,7 +180,7 @@ export function readCell(row: Row, system: System, body: Body, facts: Facts): Ce
   return { value, form: formOf(row, value, facts) };
 }
 
-const formOf = (row: Row, value: Value, facts: Facts): string =>
+export const formOf = (row: Row, value: Value, facts: Facts): string =>
   row.conversion.form?.(value, facts) ?? canonical(value);
 
 export function sameCells(row: Row, customcrm: Cell, wave: Cell, facts: Facts): boolean {

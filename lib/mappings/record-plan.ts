@@ -48,7 +48,7 @@ export interface RecordPlan {
   readonly writes: Readonly<Partial<Record<System, RemoteWrite>>>;
   readonly blocked: readonly { readonly row: string; readonly reason: string }[];
   readonly held: readonly { readonly row: string; readonly reason: string }[];
-  readonly waitsFor: readonly RecordRef[];
+  readonly waitsFor: readonly { readonly row: string; readonly ref: RecordRef }[];
   /** Rows that a write would empty, and rows that it would take out of use for good: counted by the fuses. */
   readonly empties: readonly string[];
   readonly archives: readonly string[];
@@ -131,7 +131,7 @@ function compose(pictured: Pictured, rows: readonly Row[], cells: Cells, verdict
   const blocked: { row: string; reason: string }[] = [];
   const held: { row: string; reason: string }[] = [];
   const lost: { row: string; system: System; value: unknown }[] = [];
-  const waitsFor: RecordRef[] = [];
+  const waitsFor: { row: string; ref: RecordRef }[] = [];
   const drafts: Record<System, DraftWrite> = {
     customcrm: draft(pictured.customcrm),
     wave: draft(pictured.wave),
@@ -149,7 +149,7 @@ function compose(pictured: Pictured, rows: readonly Row[], cells: Cells, verdict
       ? { blocked: locked }
       : putCell(row, to, cell[otherSystem(to)]?.value ?? null, drafts[to].next, pictured.facts);
     if ('blocked' in put) blocked.push({ row: row.id, reason: put.blocked });
-    else if ('waitFor' in put) waitsFor.push(put.waitFor);
+    else if ('waitFor' in put) waitsFor.push({ row: row.id, ref: put.waitFor });
     else addTo(drafts[to], row, to, put.cell, pictured);
     const saysSomething = verdict.because === 'conflict' || !isBlankOrNone(cell[to]);
     if (overrules.has(verdict.because) && 'cell' in put && saysSomething)

@@ -22,6 +22,13 @@ export async function absenceInWave(
   return witnesses.some((witness) => witness.state === 'living');
 }
 
+/** Whether Wave shows anything that we know to be there: an answer of nothing by a token without rights proves nothing. */
+export async function waveShowsOthers(engine: Engine, gone: RecordRef, call: Call): Promise<boolean> {
+  const witnesses = await witnessesFor(engine, gone);
+  if (witnesses.length === 0) return true;
+  return (await engine.feed.readTogether(witnesses, call)).some((reading) => reading.state === 'living');
+}
+
 async function witnessesFor({ table }: Engine, gone: RecordRef): Promise<readonly RecordRef[]> {
   const found = await Promise.all(
     pairs.map(async (pair) => {

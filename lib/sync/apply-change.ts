@@ -48,8 +48,9 @@ export async function applyChange(work: Work, start: Link, fresh?: Both): Promis
   for (let round = 0; round < roundLimit; round++) {
     const { ahead } = link;
     if (ahead && work.engine.clock.now() < ahead.settlesAt) return settling(link, ahead.settlesAt);
-    const readAt = work.engine.clock.now();
     const readings = both ? undefined : await readBoth(work, link);
+    // From the answer on: a read may have waited for a slot of the request budget.
+    const readAt = work.engine.clock.now();
     if (readings) {
       const living = livingOf(readings);
       if (!living) return handleGone(work, link, readings);
@@ -106,13 +107,10 @@ async function planAndWrite(work: Work, link: Link, both: Both, readAt: number):
     if (ended) return ended;
   }
   const pictured = await picture(engine, link, both, call);
-  const planned = withMarker(link, both, planRecord(pictured, policiesOf(work, link)));
-  for (const parent of planned.waitsFor) {
-    const linked = await work.linkParent(parent);
-    if (linked.did === 'parked') return linked;
-    if (linked.because !== undefined) return parentGone(work, link, linked.because);
-  }
-  if (planned.waitsFor.length > 0) return { did: 'again', link };
+  const offered = withMarker(link, both, planRecord(pictured, policiesOf(work, link)));
+  const parents = await linkParents(work, offered);
+  if ('did' in parents) return parents.did === 'again' ? { did: 'again', link } : parents;
+  const planned = { ...offered, blocked: [...offered.blocked, ...parents.gone] };
   const refused = link.refused === planned.picture;
   if (Object.keys(planned.writes).length === 0 || refused)
     return rest(work, link, both, pictured, planned, refused);
@@ -123,11 +121,21 @@ async function planAndWrite(work: Work, link: Link, both: Both, readAt: number):
   return write(work, link, both, pictured, planned, readAt);
 }
 
-/** A record that this one names was deleted: shown. An edit, or a sweep, finds out when it is linked again. */
-async function parentGone(work: Work, link: Link, reason: string): Promise<Handled> {
-  const after = { ...link, state: 'blocked' as const, reasons: [reason] };
-  if (link.reasons[0] !== reason) await saveLink(work.engine.table, link, after, stillHeld(work.lease));
-  return { did: 'finished', message: 'change blocked', because: reason };
+/**
+ * Links the records that a row names and that are not linked yet. A row that names a deleted one is blocked; the others flow.
+ */
+async function linkParents(
+  work: Work,
+  { waitsFor }: RecordPlan,
+): Promise<Handled | { readonly did: 'again' } | { readonly gone: RecordPlan['blocked'] }> {
+  const gone: { row: string; reason: string }[] = [];
+  for (const { row, ref } of waitsFor) {
+    const linked = await work.linkParent(ref);
+    if (linked.did !== 'parked') continue;
+    if (linked.cause.shows === undefined) return linked;
+    gone.push({ row, reason: linked.cause.shows });
+  }
+  return gone.length < waitsFor.length ? { did: 'again' } : { gone };
 }
 
 export async function picture(engine: Engine, link: Link, both: Both, call: Call): Promise<Pictured> {

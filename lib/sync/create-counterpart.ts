@@ -5,7 +5,7 @@ import { RemoteOutcomeUnknownError, RemoteRejectedError } from '../errors.ts';
 import { markerPrefix } from '../mappings/match-keys.ts';
 import { mappings } from '../mappings/pairs.ts';
 import { agreedAfterCreate, composeCreate } from '../mappings/record-plan.ts';
-import { absenceInWave, secondLookMs } from './absence.ts';
+import { absenceInWave, secondLookMs, waveShowsOthers } from './absence.ts';
 import { answeredAfter } from './agree.ts';
 import { applyChange, picture, type Work } from './apply-change.ts';
 import { caughtUp } from './catch-up.ts';
@@ -28,7 +28,7 @@ import {
 import { forgetKeys, hashOf, indexKeys, keysOf } from './key-index.ts';
 import { stillHeld } from './leases.ts';
 import { counterpartOf, findLink, newLinkWrites } from './links.ts';
-import { lookUp, lookUpByKeys } from './look-up.ts';
+import { type Found, lookUp, lookUpByKeys } from './look-up.ts';
 import { parkedSince, wake } from './parking.ts';
 import { pollKey } from './poll-progress.ts';
 import { type RecordState, setRecordState } from './record-state.ts';
@@ -57,7 +57,7 @@ export async function createCounterpart(work: Work): Promise<Handled> {
   if (reading.state === 'not-found') return missing(work);
   const origin = reading.snapshot;
   await indexKeys(engine, origin);
-  const fence = intents.find((intent) => mayBeResultOf(engine, intent, origin.createdAt));
+  const fence = intents.find((intent) => mayBeResultOf(engine, intent, origin));
   if (fence) return { did: 'parked', cause: fenced(engine, fence) };
   const excluded =
     (await exclusionOf(engine.table, origin)) ??
@@ -166,7 +166,7 @@ async function abandon(work: Work, intent: Intent): Promise<Handled> {
   if (now < intent.sentAt + engine.settings.settleMs)
     return { did: 'parked', cause: settling(engine, intent) };
   const found = await lookUpByKeys(engine, intent, call);
-  if (found.found === 'ambiguous') return show(work, 'ambiguous', found.reason);
+  if (found.found === 'ambiguous') return suspectsOf(work, intent, found);
   if (found.found === 'one') {
     const link = newLink(
       engine,
@@ -197,8 +197,26 @@ const busy = ({ clock }: Engine): Handled => ({
 const lookedTwice = ({ settings }: Engine, intent: Intent, now: number): boolean =>
   intent.lookedUpAt !== undefined && now >= intent.lookedUpAt + settings.lookupPauseMs;
 
-/** A look-up found nothing: once is not enough. */
-async function notedLook({ engine, lease }: Work, intent: Intent, now: number): Promise<Handled> {
+/** More than one record may be the result: they are held until a person says which, and nothing else is. */
+async function suspectsOf(
+  { engine, lease, doorbell }: Work,
+  intent: Intent,
+  { suspects, reason }: Extract<Found, { found: 'ambiguous' }>,
+): Promise<Handled> {
+  const known = JSON.stringify(intent.suspects) === JSON.stringify(suspects);
+  if (suspects.length > 0 && !known) {
+    await updateIntent(engine, intent, { ...intent, suspects }, lease);
+    await wake(engine, fenceKey(intent.origin));
+  }
+  await setRecordState(engine, doorbell, 'ambiguous', reason);
+  return finished('record ambiguous', reason);
+}
+
+/** A look-up found nothing: once is not enough, and an empty answer must show that it sees anything at all. */
+async function notedLook({ engine, lease, call }: Work, intent: Intent, now: number): Promise<Handled> {
+  const intoWave = intent.origin.system === 'customcrm';
+  if (intoWave && !(await waveShowsOthers(engine, intent.origin, call)))
+    return { did: 'parked', cause: { ...settling(engine, intent), due: now + engine.settings.settleMs } };
   const lookedUpAt = intent.lookedUpAt ?? now;
   await updateIntent(engine, intent, { ...intent, lookedUpAt }, lease);
   const due = lookedUpAt + engine.settings.lookupPauseMs;
@@ -211,9 +229,9 @@ async function linkParents(work: Work, origin: Snapshot): Promise<Handled | unde
   for (const parent of mappings[origin.pair].parents(origin.system, origin.body, engine.settings.mapping)) {
     if ((await counterpartOf(engine.table, parent)) !== undefined) continue;
     const linked = await work.linkParent(parent);
-    if (linked.did === 'parked') return linked;
-    if ((await counterpartOf(engine.table, parent)) === undefined)
-      return show(work, 'blocked', linked.because ?? 'its parent is not linked');
+    if (linked.did !== 'parked') continue;
+    if (linked.cause.shows !== undefined) await setRecordState(engine, origin, 'blocked', linked.cause.shows);
+    return linked;
   }
   return undefined;
 }
@@ -312,7 +330,7 @@ async function resume(work: Work, origin: Snapshot, intent: Intent): Promise<Han
   if (now < intent.sentAt + engine.settings.settleMs)
     return { did: 'parked', cause: settling(engine, intent) };
   const found = await lookUp(engine, origin, intent, call);
-  if (found.found === 'ambiguous') return show(work, 'ambiguous', found.reason);
+  if (found.found === 'ambiguous') return suspectsOf(work, intent, found);
   if (found.found === 'one')
     return linkUp(work, origin, found.snapshot, found.rows, { ...intent, lookedUpAt: now });
   if (!lookedTwice(engine, intent, now)) return notedLook(work, intent, now);

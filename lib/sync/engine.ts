@@ -83,6 +83,8 @@ export interface Cause {
   /** ms since 1970. */
   readonly due: number;
   readonly key: string;
+  /** What the record shows as `blocked` while it waits; undefined when waiting is all there is to say. */
+  readonly shows?: string;
   /** Parking happens only while this holds; else the cause went away in the meantime. */
   readonly while?: Write;
 }

@@ -106,7 +106,7 @@ async function judge(
 ): Promise<Match> {
   const fences = await openIntentsInto(engine, candidate.system, candidate.pair);
   const by =
-    fences.find((intent) => mayBeResultOf(engine, intent, candidate.createdAt)) ??
+    fences.find((intent) => mayBeResultOf(engine, intent, candidate)) ??
     (await findIntent(engine, candidate));
   if (by) return { found: 'fenced', by };
   if ((await counterpartOf(engine.table, candidate)) !== undefined) return { found: 'none' };

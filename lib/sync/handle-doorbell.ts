@@ -16,6 +16,8 @@ const firstPauseMs = 200;
 /** Pauses of a parked record grow from the first to the second, ms. */
 const shortestPauseMs = 30_000;
 const longestPauseMs = 15 * 60_000;
+/** A child of a deleted parent is looked at once a day; a parent that is linked again wakes it at once. */
+const dayMs = 24 * 3600_000;
 /** A paused record is looked at again this much later, should the resume have missed it, ms. */
 const pauseLookMs = 3600_000;
 
@@ -126,7 +128,7 @@ function workOf(engine: Engine, doorbell: Doorbell, call: Call, lease: Lease): W
   };
 }
 
-/** Parents have no parents, so this goes one level deep. A parent that will never have a counterpart is said so, not waited for. */
+/** Parents have no parents, so this goes one level deep. What waits for a deleted parent is shown as blocked. */
 async function linkParent(engine: Engine, child: Doorbell, parent: RecordRef, call: Call): Promise<Handled> {
   const handled = await handleDoorbell(
     engine,
@@ -135,20 +137,18 @@ async function linkParent(engine: Engine, child: Doorbell, parent: RecordRef, ca
   );
   if ((await counterpartOf(engine.table, parent)) !== undefined)
     return { did: 'finished', message: 'parent linked' };
-  if (
-    handled.did === 'finished' &&
-    (handled.because === deletedUnlinked || handled.message === survivorAlone)
-  )
-    return { did: 'finished', message: 'parent gone', because: 'parent deleted' };
   // Somebody else is at the parent: whoever gives its lease back wakes the child as well.
   if (handled.did === 'parked' && handled.cause.name === 'lease') return handled;
+  const isGone =
+    handled.did === 'finished' && (handled.because === deletedUnlinked || handled.message === survivorAlone);
   return {
     did: 'parked',
     cause: {
       name: 'parent',
       key: `parent#${refKey(parent)}`,
-      due: engine.clock.now() + longestPauseMs,
+      due: engine.clock.now() + (isGone ? dayMs : longestPauseMs),
       while: { check: linkKey(parent), when: 'absent' },
+      ...(isGone && { shows: 'parent deleted' }),
     },
   };
 }

@@ -1,4 +1,12 @@
-import { otherSystem, type Pair, parseRef, type RecordRef, refKey, type System } from '../domain/record.ts';
+import {
+  otherSystem,
+  type Pair,
+  parseRef,
+  type RecordRef,
+  refKey,
+  type Snapshot,
+  type System,
+} from '../domain/record.ts';
 import type { Engine } from './engine.ts';
 import { type Lease, stillHeld } from './leases.ts';
 import { linkKey } from './links.ts';
@@ -22,6 +30,8 @@ export interface Intent {
   readonly attempts: number;
   /** When a look-up last found nothing since `sentAt` (ms). */
   readonly lookedUpAt?: number;
+  /** The records that may be the result, when more than one may: from then on only they are fenced. */
+  readonly suspects?: readonly string[];
   /** Hashes of the match keys that are locked. */
   readonly keys: readonly string[];
 }
@@ -52,9 +62,14 @@ export async function openIntentsInto(
 }
 
 /** Could this create have made a record of that time? Clocks differ, and what was not answered within the settle time is over. */
-export const mayBeResultOf = ({ settings }: Engine, intent: Intent, createdAt: number): boolean =>
-  createdAt >= intent.startedAt - settings.fenceMarginMs &&
-  createdAt <= intent.sentAt + settings.settleMs + settings.fenceMarginMs;
+export const mayBeResultOf = (
+  { settings }: Engine,
+  intent: Intent,
+  { id, createdAt }: Pick<Snapshot, 'id' | 'createdAt'>,
+): boolean =>
+  intent.suspects?.includes(id) ??
+  (createdAt >= intent.startedAt - settings.fenceMarginMs &&
+    createdAt <= intent.sentAt + settings.settleMs + settings.fenceMarginMs);
 
 /** To be part of a write that links a record otherwise than by its own create. */
 export const noOpenIntent = (origin: RecordRef): Write => ({ check: keyOf(origin), when: 'absent' });

@@ -1,6 +1,5 @@
 import { otherSystem, type Snapshot } from '../domain/record.ts';
-import type { Facts, PairMapping } from '../mappings/mapping.ts';
-import { readCell } from '../mappings/mapping.ts';
+import { type Facts, formOf, type PairMapping, type Row, readCell, type Value } from '../mappings/mapping.ts';
 import { externalIdOf } from '../mappings/match-keys.ts';
 import { mappings } from '../mappings/pairs.ts';
 import { composeCreate } from '../mappings/record-plan.ts';
@@ -17,7 +16,7 @@ const pageLimit = 50;
 export type Found =
   | { readonly found: 'none' }
   | { readonly found: 'one'; readonly snapshot: Snapshot; readonly rows: readonly string[] }
-  | { readonly found: 'ambiguous'; readonly reason: string };
+  | { readonly found: 'ambiguous'; readonly reason: string; readonly suspects: readonly string[] };
 
 /**
  * Looks for the result of a create that never told its outcome: any unlinked record made since it began whose marker, match key, or
@@ -82,55 +81,60 @@ async function theOne(
     if (cursor === undefined) break;
   }
   if (cursor !== undefined)
-    return { found: 'ambiguous', reason: 'too many records changed since the create to look through' };
+    return {
+      found: 'ambiguous',
+      reason: 'too many records changed since the create to look through',
+      suspects: [],
+    };
   const [only, ...others] = candidates.values();
   if (!only) return { found: 'none' };
   if (others.length > 0)
-    return { found: 'ambiguous', reason: 'more than one record may be the result of the create' };
+    return {
+      found: 'ambiguous',
+      reason: 'more than one record may be the result of the create',
+      suspects: [...candidates.keys()].sort(),
+    };
   return { found: 'one', snapshot: only, rows };
 }
 
 /**
  * The sent rows that the record found still holds: only they are agreed. The others were edited meanwhile, or it is somebody else's
- * record after all: the rules of a first link decide. A row that left something to the system counts when all others are held.
+ * record after all: the rules of a first link decide.
  */
-function heldRows(
+const heldRows = (
   mapping: PairMapping,
   target: Snapshot['system'],
   snapshot: Snapshot,
   sent: Sent,
   facts: Facts,
-): readonly string[] {
-  const rows = mapping.rows(facts.settings).filter((row) => sent.rows.includes(row.id));
-  const cells = rows.map((row) => {
-    const asSent = readCell(row, target, sent.body, facts);
-    return {
-      id: row.id,
-      partial: row.conversion.partial?.(asSent?.value ?? null) ?? false,
-      held: readCell(row, target, snapshot.body, facts)?.form === asSent?.form,
-    };
-  });
-  const whole = cells.every(({ held, partial }) => held || partial);
-  return cells.filter(({ held, partial }) => held || (partial && whole)).map(({ id }) => id);
+): readonly string[] =>
+  mapping
+    .rows(facts.settings)
+    .filter((row) => sent.rows.includes(row.id) && holds(row, target, snapshot, sent, facts))
+    .map(({ id }) => id);
+
+const holdsAll = (
+  mapping: PairMapping,
+  target: Snapshot['system'],
+  snapshot: Snapshot,
+  sent: Sent,
+  facts: Facts,
+): boolean => heldRows(mapping, target, snapshot, sent, facts).length === sent.rows.length;
+
+/** What the system fills in by itself (a line's taxes, when none were sent) makes no difference. */
+function holds(row: Row, target: Snapshot['system'], snapshot: Snapshot, sent: Sent, facts: Facts): boolean {
+  const { partial, withoutFilled = same } = row.conversion;
+  const asSent = readCell(row, target, sent.body, facts);
+  const found = readCell(row, target, snapshot.body, facts);
+  if (!asSent || !found) return asSent === found;
+  if (asSent.form === found.form) return true;
+  const form = (value: Value) => formOf(row, withoutFilled(value), facts);
+  return partial?.(asSent.value) === true && form(asSent.value) === form(found.value);
 }
+
+const same = (value: Value): Value => value;
 
 interface Sent {
   readonly body: Snapshot['body'];
   readonly rows: readonly string[];
-}
-
-function holdsAll(
-  mapping: PairMapping,
-  target: Snapshot['system'],
-  snapshot: Snapshot,
-  sent: Sent,
-  facts: Facts,
-): boolean {
-  return mapping
-    .rows(facts.settings)
-    .filter((row) => sent.rows.includes(row.id))
-    .every(
-      (row) =>
-        readCell(row, target, snapshot.body, facts)?.form === readCell(row, target, sent.body, facts)?.form,
-    );
 }

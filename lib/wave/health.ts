@@ -1,8 +1,9 @@
 import type { Call } from '../sync/ports.ts';
-import type { WaveClient, WaveOptions } from './client.ts';
+import type { WaveClient } from './client.ts';
 import { graphql } from './graphql.ts';
+import type { WaveOptions } from './options.ts';
 
-const business = graphql(`
+export const health = graphql(`
   query Health($business: ID!) {
     business(id: $business) {
       id name isArchived currency { code }
@@ -10,7 +11,7 @@ const business = graphql(`
     }
   }
 `);
-const product = graphql(`
+export const fallback = graphql(`
   query FallbackProduct($business: ID!, $id: ID!) {
     business(id: $business) { id product(id: $id) { id name isSold isArchived } }
   }
@@ -32,7 +33,7 @@ export async function waveHealth(
   { businessId }: WaveOptions,
   call: Call,
 ): Promise<WaveHealth> {
-  const answer = await client(business, { business: businessId }, 'read', call);
+  const answer = await client(health, { business: businessId }, 'read', call);
   const found = answer.data?.business;
   return {
     business: found
@@ -52,7 +53,7 @@ export async function fallbackProduct(
   id: string,
   call: Call,
 ): Promise<{ readonly name: string; readonly usable: boolean } | undefined> {
-  const answer = await client(product, { business: businessId, id }, 'read', call);
+  const answer = await client(fallback, { business: businessId, id }, 'read', call);
   const found = answer.data?.business?.product;
   return found ? { name: found.name, usable: found.isSold && !found.isArchived } : undefined;
 }

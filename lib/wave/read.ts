@@ -1,19 +1,21 @@
 import type { TadaDocumentNode } from 'gql.tada';
-import { parse } from 'graphql';
+import { type DocumentNode, Kind, parse } from 'graphql';
 import { type Pair, pairs } from '../domain/record.ts';
 import { RemoteUnavailableError } from '../errors.ts';
 import type { Call, Reading } from '../sync/ports.ts';
-import type { WaveAnswer, WaveClient, WaveError, WaveOptions } from './client.ts';
+import type { Slot } from '../sync/request-budget.ts';
+import { batcher } from './batch.ts';
+import { DocumentRefusedError, type WaveAnswer, type WaveClient, type WaveError } from './client.ts';
 import * as documents from './documents.ts';
+import { documentsKept, gatheringOf, type WaveOptions } from './options.ts';
 import { snapshotOf } from './snapshot.ts';
 
-/** Records that one document reads, one alias each. */
-export const readBatch = 25;
+/** Records that one document reads, one alias each, when nothing else is said. */
+const readBatch = 25;
 
 export interface ReadKey {
   readonly pair: Pair;
   readonly id: string;
-  readonly call: Call;
 }
 
 const fieldOf = { customer: 'customer', product: 'product', order: 'invoice' } as const;
@@ -29,49 +31,66 @@ const fragmentName = {
 } as const;
 
 type ReadData = { readonly business: Readonly<Record<string, unknown>> | null };
-const readDocuments = new Map<string, TadaDocumentNode<ReadData, Record<string, string>>>();
+type ReadDocument = TadaDocumentNode<ReadData, Record<string, string>>;
+const kept = documentsKept();
 
 /** One aliased field a record, of the same typed fragments that every document uses; one document for each list of pairs. */
-function readDocument(kinds: readonly Pair[]): TadaDocumentNode<ReadData, Record<string, string>> {
-  const shape = kinds.join(' ');
-  const known = readDocuments.get(shape);
-  if (known) return known;
-  const fields = kinds.map(
-    (pair, index) => `r${index}: ${fieldOf[pair]}(id: $id${index}) { ...${fragmentName[pair]} }`,
-  );
-  const variables = kinds.map((_, index) => `$id${index}: ID!`);
-  const query = parse(
-    `query Read($business: ID!, ${variables.join(', ')}) { business(id: $business) { id ${fields.join(' ')} } }`,
-  );
-  const fragments = pairs
-    .filter((pair) => kinds.includes(pair))
-    .flatMap((pair) => fragmentOf[pair].definitions);
-  const document = {
-    kind: 'Document',
-    definitions: [...query.definitions, ...fragments],
-  } as unknown as TadaDocumentNode<ReadData, Record<string, string>>;
-  readDocuments.set(shape, document);
-  return document;
+export const readDocument = (kinds: readonly Pair[]): ReadDocument =>
+  kept(kinds.join(' '), () => {
+    const fields = kinds.map(
+      (pair, index) => `r${index}: ${fieldOf[pair]}(id: $id${index}) { ...${fragmentName[pair]} }`,
+    );
+    const variables = kinds.map((_, index) => `$id${index}: ID!`);
+    const query = parse(
+      `query Read($business: ID!, ${variables.join(', ')}) { business(id: $business) { id ${fields.join(' ')} } }`,
+    );
+    const fragments = pairs
+      .filter((pair) => kinds.includes(pair))
+      .flatMap((pair) => fragmentOf[pair].definitions);
+    return { kind: Kind.DOCUMENT, definitions: [...query.definitions, ...fragments] } as DocumentNode;
+  }) as unknown as ReadDocument;
+
+/** One record, in a document with others that are wanted at the same time. Nothing is kept. */
+export function reads(
+  client: WaveClient,
+  options: WaveOptions,
+): (key: ReadKey, call: Call) => Promise<Reading> {
+  const gathering = gatheringOf(options, 'read', readBatch);
+  return batcher<ReadKey, Reading>({
+    ...gathering,
+    keyOf: () => undefined,
+    send: (keys, call, slot) => readMany(client, options, keys, call, slot, gathering.shrink),
+  });
 }
 
-/** All of these in one answer. Each is judged by itself: a reading, or the error because of which it was not read. */
+/**
+ * All of these in one answer; in several only where that may be, and Wave refuses so much at once. Each is judged by itself: a
+ * reading, or the error because of which it was not read.
+ */
 export async function readMany(
   client: WaveClient,
-  { businessId }: WaveOptions,
+  options: WaveOptions,
   keys: readonly ReadKey[],
+  call: Call,
+  slot?: Slot,
+  shrink?: (most: number) => void,
 ): Promise<readonly (Reading | Error)[]> {
-  const [first] = keys;
-  if (!first) return [];
+  if (keys.length === 0) return [];
+  const sorted = [...keys].sort((a, b) => pairs.indexOf(a.pair) - pairs.indexOf(b.pair));
   const variables = {
-    business: businessId,
-    ...Object.fromEntries(keys.map((key, index) => [`id${index}`, key.id])),
+    business: options.businessId,
+    ...Object.fromEntries(sorted.map((key, index) => [`id${index}`, key.id])),
   };
-  const call = { ...first.call, deadline: Math.min(...keys.map((key) => key.call.deadline)) };
-  const answer = await client(readDocument(keys.map((key) => key.pair)), variables, 'read', call).catch(
-    (error: Error) => error,
-  );
-  return keys.map((key, index) =>
-    answer instanceof Error ? answer : readingOf(answer, key, `r${index}`, businessId),
+  const document = readDocument(sorted.map((key) => key.pair));
+  const answer = await client(document, variables, 'read', call, slot).catch((error: Error) => error);
+  if (shrink && answer instanceof DocumentRefusedError && answer.isTooMuch && keys.length > 1) {
+    const half = Math.floor(keys.length / 2);
+    shrink(half);
+    const first = await readMany(client, options, keys.slice(0, half), call, undefined, shrink);
+    return [...first, ...(await readMany(client, options, keys.slice(half), call, undefined, shrink))];
+  }
+  return keys.map((key) =>
+    answer instanceof Error ? answer : readingOf(answer, key, `r${sorted.indexOf(key)}`, options.businessId),
   );
 }
 

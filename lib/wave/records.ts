@@ -1,4 +1,3 @@
-import DataLoader from 'dataloader';
 import type { Body, Pair, Snapshot } from '../domain/record.ts';
 import {
   RemoteMissingError,
@@ -7,8 +6,8 @@ import {
   RemoteUnavailableError,
 } from '../errors.ts';
 import { scrub } from '../remote-failure.ts';
-import type { Call, Reading, Records } from '../sync/ports.ts';
-import { unreadable, type WaveAnswer, type WaveClient, type WaveOptions } from './client.ts';
+import type { Call, Records } from '../sync/ports.ts';
+import { notExecuted, unreadable, type WaveClient } from './client.ts';
 import * as documents from './documents.ts';
 import { waveFeed } from './feed.ts';
 import {
@@ -19,23 +18,25 @@ import {
   type ProductCreate,
   productInput,
 } from './inputs.ts';
-import { type ReadKey, readBatch, readMany, reasonOf } from './read.ts';
+import type { WaveOptions } from './options.ts';
+import { reads, reasonOf } from './read.ts';
 import { snapshotOf } from './snapshot.ts';
+import { type Mutate, mutations, type Written } from './write.ts';
 
 /** The records of one Wave business. */
 export function waveRecords(client: WaveClient, options: WaveOptions): Records {
-  const loader = readLoader(client, options);
+  const read = reads(client, options);
+  const mutate = mutations(client, options);
   const feed = waveFeed(client, options);
   return {
     system: 'wave',
-    read: (pair, id, call) => loader.load({ pair, id, call }),
-    create: (pair, body, _key, call) => create(client, options, pair, body, call),
-    update: (pair, current, next, paths, call) => update(client, pair, current, next, paths, call),
+    read: (pair, id, call) => read({ pair, id }, call),
+    create: (pair, body, _key, call) => create(mutate, options, pair, body, call),
+    update: (pair, current, next, paths, call) => update(mutate, pair, current, next, paths, call),
     async remove(pair, current, call) {
       if (pair !== 'order') throw new RemoteRejectedError('wave', 'only draft invoices are ever deleted');
       const input = { invoiceId: current.id };
-      const answer = await client(documents.invoiceDelete, { input }, 'write', call);
-      succeeded(answer, 'invoiceDelete', answer.data?.invoiceDelete, input);
+      succeeded(await mutate(documents.invoiceDelete, input, current.id, call), 'invoiceDelete', input);
     },
     async changedSince(pair, since, cursor, call) {
       const page = Number(cursor ?? 1);
@@ -45,14 +46,6 @@ export function waveRecords(client: WaveClient, options: WaveOptions): Records {
       return { changes, next: list?.full ? String(page + 1) : undefined };
     },
   };
-}
-
-/** Reads that are asked for in one tick share one document, an alias each. Nothing is cached. */
-function readLoader(client: WaveClient, options: WaveOptions): DataLoader<ReadKey, Reading> {
-  return new DataLoader<ReadKey, Reading>((keys) => readMany(client, options, keys), {
-    cache: false,
-    maxBatchSize: readBatch,
-  });
 }
 
 interface Outcome {
@@ -67,12 +60,7 @@ interface Outcome {
 }
 
 /** Success is `didSucceed: true` and nothing else. Without a clear answer the write may have happened. */
-function succeeded<T extends Outcome>(
-  answer: WaveAnswer<unknown>,
-  field: string,
-  outcome: T | null | undefined,
-  sent: unknown,
-): T {
+function succeeded<T extends Outcome>({ outcome, errors }: Written<T>, field: string, sent: unknown): T {
   if (outcome?.didSucceed === false) {
     const reasons = (outcome.inputErrors ?? []).map(({ path, code, message }) =>
       [path?.join('.'), code, message].filter(Boolean).join(' '),
@@ -83,13 +71,15 @@ function succeeded<T extends Outcome>(
       throw new RemoteUnavailableError('wave', reason);
     throw new RemoteRejectedError('wave', reason);
   }
-  if (outcome?.didSucceed === true && answer.errors.length === 0) return outcome;
-  const [first] = answer.errors;
+  if (outcome?.didSucceed === true && errors.length === 0) return outcome;
+  const [first] = errors;
   if (first && /node could not be found/i.test(first.message))
     throw new RemoteUnavailableError('wave', 'Node could not be found');
   if (first?.extensions?.code === 'NOT_FOUND' && outcome == null)
     throw new RemoteMissingError('wave: NOT_FOUND');
-  throw unreadable('write', reasonOf(answer.errors, 'the answer does not say whether it succeeded'));
+  const refusal = outcome == null ? notExecuted(first, sent) : undefined;
+  if (refusal) throw refusal;
+  throw unreadable('write', reasonOf(errors, 'the answer does not say whether it succeeded'));
 }
 
 function made(pair: Pair, record: unknown): Snapshot {
@@ -100,7 +90,7 @@ function made(pair: Pair, record: unknown): Snapshot {
 }
 
 async function create(
-  client: WaveClient,
+  mutate: Mutate,
   { businessId, incomeAccountId }: WaveOptions,
   pair: Pair,
   body: Body,
@@ -109,8 +99,8 @@ async function create(
   const present = new Set(Object.keys(body));
   if (pair === 'customer') {
     const input = { businessId, ...customerInput(body, present) } as CustomerCreate;
-    const answer = await client(documents.customerCreate, { input }, 'write', call);
-    return made(pair, succeeded(answer, 'customerCreate', answer.data?.customerCreate, input).customer);
+    const answer = await mutate(documents.customerCreate, input, undefined, call);
+    return made(pair, succeeded(answer, 'customerCreate', input).customer);
   }
   if (pair === 'product') {
     if (!incomeAccountId)
@@ -119,16 +109,16 @@ async function create(
         'the setting WAVE_INCOME_ACCOUNT_ID is needed to create products',
       );
     const input = { businessId, incomeAccountId, ...productInput(body, present) } as ProductCreate;
-    const answer = await client(documents.productCreate, { input }, 'write', call);
-    return made(pair, succeeded(answer, 'productCreate', answer.data?.productCreate, input).product);
+    const answer = await mutate(documents.productCreate, input, undefined, call);
+    return made(pair, succeeded(answer, 'productCreate', input).product);
   }
   const input = { businessId, status: 'DRAFT', ...invoiceInput(body, present) } as InvoiceCreate;
-  const answer = await client(documents.invoiceCreate, { input }, 'write', call);
-  return made(pair, succeeded(answer, 'invoiceCreate', answer.data?.invoiceCreate, input).invoice);
+  const answer = await mutate(documents.invoiceCreate, input, undefined, call);
+  return made(pair, succeeded(answer, 'invoiceCreate', input).invoice);
 }
 
 async function update(
-  client: WaveClient,
+  mutate: Mutate,
   pair: Pair,
   current: Snapshot,
   next: Body,
@@ -139,17 +129,17 @@ async function update(
   const { id } = current;
   if (pair === 'customer') {
     const input = { id, ...customerInput(next, changed) };
-    const answer = await client(documents.customerPatch, { input }, 'write', call);
-    return made(pair, succeeded(answer, 'customerPatch', answer.data?.customerPatch, input).customer);
+    const answer = await mutate(documents.customerPatch, input, id, call);
+    return made(pair, succeeded(answer, 'customerPatch', input).customer);
   }
   return pair === 'product'
-    ? updateProduct(client, id, next, changed, call)
-    : updateInvoice(client, id, next, changed, call);
+    ? updateProduct(mutate, id, next, changed, call)
+    : updateInvoice(mutate, id, next, changed, call);
 }
 
 /** Archiving is a mutation of its own, and comes last: an archived product may refuse the others. */
 async function updateProduct(
-  client: WaveClient,
+  mutate: Mutate,
   id: string,
   next: Body,
   changed: ReadonlySet<string>,
@@ -159,17 +149,17 @@ async function updateProduct(
   let snapshot: Snapshot | undefined;
   if (!archives || changed.size > 1) {
     const input = { id, ...productInput(next, changed) };
-    const answer = await client(documents.productPatch, { input }, 'write', call);
-    snapshot = made('product', succeeded(answer, 'productPatch', answer.data?.productPatch, input).product);
+    const answer = await mutate(documents.productPatch, input, id, call);
+    snapshot = made('product', succeeded(answer, 'productPatch', input).product);
   }
   if (!archives && snapshot) return snapshot;
-  const answer = await client(documents.productArchive, { input: { id } }, 'write', call);
-  return made('product', succeeded(answer, 'productArchive', answer.data?.productArchive, { id }).product);
+  const answer = await mutate(documents.productArchive, { id }, id, call);
+  return made('product', succeeded(answer, 'productArchive', { id }).product);
 }
 
 /** Leaving DRAFT is an approval. It only happens alone, when every other row rests. */
 async function updateInvoice(
-  client: WaveClient,
+  mutate: Mutate,
   id: string,
   next: Body,
   changed: ReadonlySet<string>,
@@ -177,10 +167,10 @@ async function updateInvoice(
 ): Promise<Snapshot> {
   if (changed.has('status')) {
     const input = { invoiceId: id };
-    const answer = await client(documents.invoiceApprove, { input }, 'write', call);
-    return made('order', succeeded(answer, 'invoiceApprove', answer.data?.invoiceApprove, input).invoice);
+    const answer = await mutate(documents.invoiceApprove, input, id, call);
+    return made('order', succeeded(answer, 'invoiceApprove', input).invoice);
   }
   const input = { id, ...invoiceInput(next, changed) };
-  const answer = await client(documents.invoicePatch, { input }, 'write', call);
-  return made('order', succeeded(answer, 'invoicePatch', answer.data?.invoicePatch, input).invoice);
+  const answer = await mutate(documents.invoicePatch, input, id, call);
+  return made('order', succeeded(answer, 'invoicePatch', input).invoice);
 }

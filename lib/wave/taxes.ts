@@ -1,7 +1,8 @@
 import { RemoteUnavailableError } from '../errors.ts';
 import type { Tax, TaxCatalogue } from '../sync/ports.ts';
-import type { WaveClient, WaveOptions } from './client.ts';
+import type { WaveClient } from './client.ts';
 import { salesTaxes } from './documents.ts';
+import type { WaveOptions } from './options.ts';
 
 const pageSize = 100;
 /** More sales taxes than this many pages hold are not to be expected of a small business. */

@@ -1,14 +1,20 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { inflateRawSync } from 'node:zlib';
+import { buildFunctions } from '../../infra/build.ts';
+import { packaged } from '../../infra/local/package.ts';
 import { type Resource, readTemplate, resourcesOf, type Template } from '../../infra/local/template.ts';
 import { settings } from '../../lib/config.ts';
 import { metricUnits } from '../../lib/metrics.ts';
 
-// What `npm run package` made; `npm test` packages before it starts.
+// What `npm run package` makes.
+await packaged(() => undefined);
 const file = (path: string) => new URL(`../../${path}`, import.meta.url);
 const template: Template = await readTemplate(
   file('.serverless/cloudformation-template-update-stack.json').pathname,
@@ -65,6 +71,15 @@ test('every zip holds exactly its own bundle, the one that the local stack runs,
   }
 });
 
+test('the same sources make the same bytes', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'build-'));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  for (const name of await buildFunctions(folder)) {
+    const again = readFileSync(join(folder, `${name}.cjs`));
+    assert.ok(again.equals(readFileSync(file(`.build/functions/${name}.cjs`))), name);
+  }
+});
+
 test('a function sees every setting, but secrets only by the path where they are kept', () => {
   const secrets = [
     'CUSTOMCRM_API_TOKEN',
@@ -87,7 +102,15 @@ test('queues outlive their workers: visibility above the time-out, FIFO dead-let
   for (const { Properties } of Object.values(queues)) {
     assert.equal(Properties.FifoQueue, true);
     assert.equal(Properties.MessageRetentionPeriod, 14 * 24 * 3600);
+    // High throughput: a limit for each record, not for the queue.
+    assert.equal(Properties.DeduplicationScope, 'messageGroup');
+    assert.equal(Properties.FifoThroughputLimit, 'perMessageGroupId');
   }
+  const redrives = Object.values(queues).flatMap(({ Properties }) => Properties.RedrivePolicy ?? []);
+  assert.deepEqual(redrives, [
+    { deadLetterTargetArn: { 'Fn::GetAtt': ['CustomcrmChangesDead', 'Arn'] }, maxReceiveCount: 20 },
+    { deadLetterTargetArn: { 'Fn::GetAtt': ['WaveChangesDead', 'Arn'] }, maxReceiveCount: 20 },
+  ]);
   for (const [, { Properties }] of resourcesOf(template, 'AWS::Lambda::EventSourceMapping')) {
     assert.deepEqual(Properties.FunctionResponseTypes, ['ReportBatchItemFailures']);
     const [queue] = (Properties.EventSourceArn as { 'Fn::GetAtt': string[] })['Fn::GetAtt'];

@@ -83,7 +83,9 @@ describe('planning a record', () => {
       pictured(order, { ...customcrmOrder, CustomerId: 'c9', Footer: 'New' }, waveInvoice, { agreed: start }),
       policiesOf(),
     );
-    assert.deepEqual(waitsFor, [{ system: 'customcrm', pair: 'customer', id: 'c9' }]);
+    assert.deepEqual(waitsFor, [
+      { row: 'CustomerId', ref: { system: 'customcrm', pair: 'customer', id: 'c9' } },
+    ]);
     assert.deepEqual(writes.wave?.rows, ['Footer']);
   });
 

@@ -44,7 +44,7 @@ export function checkRest({ world, functions, restedAt, writesAtRest }: Ending, 
 }
 
 /** Shown, and for a person to decide: a child of such a record waits for that. */
-const forAPerson = new Set(['ambiguous', 'blocked']);
+const forAPerson = new Set(['ambiguous', 'blocked', 'unlinked']);
 
 /** What waits although no person is asked for anything: open creates, and parked records whose cause shows nothing. */
 export const waitingForNobody = ({ store }: Pick<World, 'store'>): readonly Item[] =>
@@ -53,7 +53,7 @@ export const waitingForNobody = ({ store }: Pick<World, 'store'>): readonly Item
     if (item.state === 'intent') return shows(item.sk) !== 'ambiguous';
     if (item.state !== 'parked') return false;
     const cause = item.pk.replace(/^parked#(parent|fence)#/, '');
-    if (item.name === 'parent') return !forAPerson.has(shows(cause));
+    if (item.name === 'parent') return !forAPerson.has(shows(cause)) && shows(item.sk) !== 'blocked';
     return !(item.name === 'fence' && shows(cause) === 'ambiguous' && shareKey({ store }, cause, item.sk));
   });
 

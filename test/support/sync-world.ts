@@ -91,6 +91,8 @@ export async function startSyncWorld(
     WAVE_WEBHOOK_SECRET: 'local',
     WAVE_API_URL: wave.url,
     WAVE_ACCESS_TOKEN: 'local',
+    WAVE_MAX_REQUESTS_PER_MINUTE: '6000',
+    WAVE_MAX_IN_FLIGHT: '50',
     WAVE_BUSINESS_ID: localBusinessId,
     WAVE_INCOME_ACCOUNT_ID: localIncomeAccountId,
     FINGERPRINT_KEYS: `k1:${Buffer.alloc(32, 7).toString('base64')}`,
@@ -214,7 +216,10 @@ async function scan(client: DynamoDBClient, TableName: string): Promise<readonly
   );
   if (LastEvaluatedKey) throw new Error('This table is too large for a test');
   const items = Items.map((item) => unmarshall(item) as Item);
-  return items.sort((a, b) => (`${a.pk} ${a.sk}` < `${b.pk} ${b.sk}` ? -1 : 1));
+  // The request budget moves with every look at Wave, and says nothing about records.
+  return items
+    .filter(({ pk }) => pk !== 'budget#wave')
+    .sort((a, b) => (`${a.pk} ${a.sk}` < `${b.pk} ${b.sk}` ? -1 : 1));
 }
 
 interface MemoryQueue extends ChangeQueue {

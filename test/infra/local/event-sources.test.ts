@@ -108,15 +108,15 @@ test('every message of every group reaches the function once and in order', asyn
     t,
     'exports.handler = async ({ Records }) => { for (const r of Records) note(r.body); };',
   );
-  for (let index = 0; index < 20; index++)
-    for (const group of ['a', 'b', 'c']) await queue.send(group, `${group}${index}`);
+  for (let index = 0; index < 50; index++)
+    for (const group of ['a', 'b', 'c', 'd']) await queue.send(group, `${group}${index}`);
   drive(t, queue, target);
-  await until(async () => (await seen()).length >= 60);
-  for (const group of ['a', 'b', 'c']) {
+  await until(async () => (await seen()).length >= 200);
+  for (const group of ['a', 'b', 'c', 'd']) {
     const own = (await seen()).filter((body) => body.startsWith(group));
     assert.deepEqual(
       own,
-      Array.from({ length: 20 }, (_, index) => `${group}${index}`),
+      Array.from({ length: 50 }, (_, index) => `${group}${index}`),
     );
   }
 });
@@ -162,12 +162,25 @@ test('a function that hangs is ended at its time-out, one that dies fails its in
     t,
     `exports.handler = async (event, context) => { console.log('left', context.getRemainingTimeInMillis() > 0, process.env.NAME);
        if (event.hang) await new Promise(() => setInterval(() => {}, 1000)); if (event.die) process.exit(3); return 'fine'; };`,
-    700,
+    2_000,
   );
   await assert.rejects(target.invoke({ hang: true }), /timed out/);
   await assert.rejects(target.invoke({ die: true }), /ended/);
   assert.equal(await target.invoke({}), 'fine');
   assert.ok(lines.includes('left true value'));
+});
+
+test('a container that is being ended gets no further event, and a closed function starts no other', async (t) => {
+  const { target } = await functionOf(
+    t,
+    `exports.handler = async (event) => { if (event.hang) await new Promise(() => setInterval(() => {}, 1000)); return event; };`,
+    2_000,
+  );
+  await assert.rejects(target.invoke({ hang: true }), /timed out/);
+  const answers = await Promise.all([target.invoke({ n: 1, gone: undefined }), target.invoke({ n: 2 })]);
+  assert.deepEqual(answers, [{ n: 1 }, { n: 2 }]);
+  await target.close();
+  await assert.rejects(target.invoke({}), /closed/);
 });
 
 test('the HTTP front hands over the exact bytes, knows its routes, and answers 503 before it has any', async (t) => {
@@ -189,6 +202,24 @@ test('the HTTP front hands over the exact bytes, knows its routes, and answers 5
   };
   assert.deepEqual(Buffer.from(binary.body, 'base64'), Buffer.from([0xff, 0x00]));
   assert.equal((await post('/elsewhere', '')).status, 404);
+});
+
+test('the HTTP front ends what takes too long with 503, what fails with 500, and what is too large with 413', async (t) => {
+  const { target } = await functionOf(
+    t,
+    `exports.handler = async ({ body }) => { if (body === 'fail') throw new Error('no'); await new Promise((done) => setTimeout(done, 60_000)); };`,
+    60_000,
+  );
+  const failures: unknown[] = [];
+  const front = await startFront(0, { answerWithinMs: 2_000, onError: (error) => failures.push(error) });
+  t.after(() => front.close());
+  front.serve(new Map([['POST /webhooks/wave', target]]));
+  const statusOf = async (body: string) =>
+    (await fetch(`${front.url}/webhooks/wave`, { method: 'POST', body })).status;
+  await until(async () => (await statusOf('fail')) === 500);
+  assert.match(String(failures.at(-1)), /probe failed: Error: no/);
+  assert.equal(await statusOf('slow'), 503);
+  assert.equal(await statusOf('x'.repeat(11 * 1024 * 1024)), 413);
 });
 
 test('the template is resolved, and what the local stack does not have is named', () => {

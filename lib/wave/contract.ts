@@ -1,0 +1,120 @@
+import { type DocumentNode, Kind, print } from 'graphql';
+import * as documents from './documents.ts';
+import { fallback, health } from './health.ts';
+import { readDocument } from './read.ts';
+import { composed } from './write.ts';
+
+/** A document as it is sent, with variables that Wave can coerce. They name nothing that exists. */
+export interface ContractDocument {
+  readonly name: string;
+  readonly query: string;
+  readonly variables: Readonly<Record<string, unknown>>;
+}
+
+const global = (text: string): string => Buffer.from(text).toString('base64');
+const business = 'Business:00000000-0000-4000-8000-000000000000';
+const businessId = global(business);
+const idOf = (kind: string): string => global(`${business};${kind}:1`);
+const money = '12.50';
+const day = '2026-01-31';
+const stamp = '2026-01-31T12:00:00.000Z';
+const address = {
+  addressLine1: '1 Example Street',
+  addressLine2: null,
+  city: 'Exampleton',
+  postalCode: 'X0X 0X0',
+  provinceCode: 'CA-ON',
+  countryCode: 'CA',
+};
+const customer = {
+  name: 'Example',
+  email: 'someone@example.com',
+  currency: 'CAD',
+  address,
+  shippingDetails: { name: null, phone: null, instructions: null, address },
+};
+const product = { name: 'Example', description: null, unitPrice: money, defaultSalesTaxIds: [] };
+const invoice = {
+  customerId: idOf('Customer'),
+  currency: 'CAD',
+  poNumber: 'EX-1',
+  invoiceDate: day,
+  dueDate: day,
+  items: [
+    {
+      productId: idOf('Product'),
+      description: null,
+      quantity: '1',
+      unitPrice: money,
+      taxes: [{ salesTaxId: idOf('SalesTax') }],
+    },
+  ],
+  discounts: [{ discountType: 'FIXED', amount: money, name: null }],
+};
+const page = { business: businessId, page: 1, pageSize: 1 };
+const everyList = { customers: true, products: true, invoices: true };
+
+/** Of each document, by its name in lib/wave. */
+const variablesOf: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
+  changes: {
+    business: businessId,
+    pageSize: 1,
+    ...everyList,
+    customersAfter: stamp,
+    customersPage: 1,
+    productsAfter: stamp,
+    productsPage: 1,
+    invoicesAfter: stamp,
+    invoicesPage: 1,
+  },
+  list: { ...page, ...everyList },
+  salesTaxes: page,
+  health: { business: businessId },
+  fallback: { business: businessId, id: idOf('Product') },
+  customerCreate: { input: { businessId, ...customer } },
+  customerPatch: { input: { id: idOf('Customer'), ...customer } },
+  productCreate: { input: { businessId, incomeAccountId: idOf('Account'), ...product } },
+  productPatch: { input: { id: idOf('Product'), ...product } },
+  productArchive: { input: { id: idOf('Product') } },
+  invoiceCreate: { input: { businessId, status: 'DRAFT', ...invoice } },
+  invoicePatch: { input: { id: idOf('Invoice'), ...invoice } },
+  invoiceApprove: { input: { invoiceId: idOf('Invoice') } },
+  invoiceDelete: { input: { invoiceId: idOf('Invoice') } },
+};
+
+const operationIn = (document: DocumentNode) =>
+  document.definitions.find((each) => each.kind === Kind.OPERATION_DEFINITION);
+
+/** Every document that this product ever sends: those of lib/wave, and those that are composed of them. */
+export function everyDocument(): readonly ContractDocument[] {
+  const written = Object.entries({ ...documents, health, fallback }).flatMap(([name, value]) => {
+    const document = value as unknown as DocumentNode;
+    return operationIn(document) ? [{ name, document }] : [];
+  });
+  const single = written.map(({ name, document }) => {
+    const variables = variablesOf[name];
+    if (!variables) throw new Error(`The document ${name} has no variables in lib/wave/contract.ts`);
+    return { name, document, variables };
+  });
+  const mutations = single.filter(({ document }) => operationIn(document)?.operation === 'mutation');
+  const together = {
+    name: 'several writes',
+    document: composed(mutations.map(({ document }) => document)),
+    variables: Object.fromEntries(mutations.map(({ variables }, index) => [`m${index}`, variables.input])),
+  };
+  const reads = {
+    name: 'several reads',
+    document: readDocument(['customer', 'product', 'order']) as unknown as DocumentNode,
+    variables: {
+      business: businessId,
+      id0: idOf('Customer'),
+      id1: idOf('Product'),
+      id2: idOf('Invoice'),
+    },
+  };
+  return [...single, reads, together].map(({ name, document, variables }) => ({
+    name,
+    query: print(document),
+    variables,
+  }));
+}

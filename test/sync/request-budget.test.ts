@@ -1,0 +1,284 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { describe, test } from 'node:test';
+import { randomOf } from '../../infra/local/faults.ts';
+import { RemoteUnavailableError } from '../../lib/errors.ts';
+import type { Call, Table } from '../../lib/sync/ports.ts';
+import {
+  type BudgetLimits,
+  type RequestBudget,
+  requestBudget,
+  type Want,
+} from '../../lib/sync/request-budget.ts';
+import { memoryTable } from '../wave/memory-table.ts';
+import { type VirtualTime, virtualTime } from '../wave/virtual-time.ts';
+
+const minute = 60_000;
+const hour = 60 * minute;
+const limits: BudgetLimits = {
+  perMinute: 60,
+  inFlight: 2,
+  perDay: 1_000_000,
+  leaseMs: 30_000,
+  windowMs: minute,
+};
+
+const budgetOf = (time: VirtualTime, table: Table, given: Partial<BudgetLimits> = {}, aheadMs = 0) =>
+  requestBudget({
+    table,
+    clock: time.clock(aheadMs),
+    newId: randomUUID,
+    random: randomOf(aheadMs + 7),
+    limits: { ...limits, ...given },
+  });
+
+const wanting = (time: VirtualTime, given: Partial<Want> & { priority?: Call['priority'] } = {}): Want => ({
+  cost: 1,
+  intention: 'write',
+  call: { deadline: time.now() + hour, priority: given.priority ?? 'live' },
+  ...given,
+});
+
+/** Wave's door as it is thought to be: nobody tells us, so everything that arrives is kept. */
+function door(time: VirtualTime) {
+  const arrivals: { readonly at: number; readonly cost: number }[] = [];
+  let inside = 0;
+  let mostInside = 0;
+  return {
+    arrivals,
+    mostInside: () => mostInside,
+    async serve(cost: number, travelMs: number, workMs: number) {
+      await time.sleep(travelMs);
+      arrivals.push({ at: time.now(), cost });
+      inside += 1;
+      mostInside = Math.max(mostInside, inside);
+      await time.sleep(workMs);
+      inside -= 1;
+      await time.sleep(travelMs);
+    },
+    /** The most that any window of this length held. */
+    fullest(windowMs: number) {
+      let [from, sum, most] = [0, 0, 0];
+      for (const { at, cost } of arrivals) {
+        sum += cost;
+        for (let first = arrivals[from]; first && first.at <= at - windowMs; first = arrivals[++from])
+          sum -= first.cost;
+        most = Math.max(most, sum);
+      }
+      return most;
+    },
+  };
+}
+
+/** Works without a pause, as one of many; now and then the worker dies with a request under way. */
+async function work(
+  time: VirtualTime,
+  budget: RequestBudget,
+  wave: ReturnType<typeof door>,
+  random: () => number,
+  how: { readonly until: number; readonly cost: number; readonly dies: number; readonly want: Partial<Want> },
+): Promise<void> {
+  while (time.now() < how.until) {
+    const slot = await budget.take(wanting(time, { cost: how.cost, ...how.want })).catch(async (error) => {
+      assert.ok(error instanceof RemoteUnavailableError);
+      await time.sleep(error.retryAfterMs ?? 1_000);
+    });
+    if (!slot) continue;
+    await wave.serve(slot.cost, 5 + 30 * random(), 50 + 700 * random());
+    const fate = random();
+    if (fate < how.dies) continue;
+    await slot.end({ did: fate < how.dies + 0.02 ? 'unanswered' : 'answered' });
+  }
+}
+
+describe('the request budget', () => {
+  for (const countsFields of [false, true]) {
+    test(`of many containers with different clocks never fills a minute beyond the limit, and uses nine tenths of it${countsFields ? ', fields counted' : ''}`, async () => {
+      const time = virtualTime();
+      const random = randomOf(11);
+      const table = memoryTable({ before: () => time.sleep(2 + 8 * random()) });
+      const wave = door(time);
+      const startedAt = time.now();
+      const until = startedAt + 15 * minute;
+      const workers = Array.from({ length: 12 }, (_, index) => {
+        const budget = budgetOf(time, table, {}, (index % 4) * 50);
+        const how = { until, cost: countsFields ? 1 + (index % 5) : 1, dies: 0.002, want: {} };
+        return work(time, budget, wave, random, how);
+      });
+      await time.runUntil(until + 2 * minute);
+      await Promise.all(workers);
+      assert.ok(wave.fullest(minute) <= 60, `${wave.fullest(minute)} in a minute`);
+      assert.ok(wave.mostInside() <= 2, `${wave.mostInside()} at once`);
+      const used = wave.arrivals.filter(({ at }) => at < until).reduce((sum, { cost }) => sum + cost, 0);
+      assert.ok(used >= 0.9 * 60 * 15, `${used} of ${60 * 15} used`);
+    });
+  }
+
+  test('counts a request that nobody ended until a minute after its lease', async () => {
+    const time = virtualTime();
+    const table = memoryTable();
+    const budget = budgetOf(time, table, { perMinute: 1, inFlight: 1, leaseMs: 30_000 });
+    await budget.take(wanting(time));
+    const waits = async () =>
+      assert.rejects(
+        budgetOf(time, table, { perMinute: 1, inFlight: 1, leaseMs: 30_000 }).take(wanting(time)),
+        (error) => error instanceof RemoteUnavailableError && (error.retryAfterMs ?? 0) > 2_000,
+      );
+    await waits();
+    await time.runUntil(time.now() + 80_000);
+    await waits();
+    await time.runUntil(time.now() + 10_300);
+    await budget.take(wanting(time));
+  });
+
+  test('gives back at once what was never sent', async () => {
+    const time = virtualTime();
+    const budget = budgetOf(time, memoryTable(), { perMinute: 1, perDay: 1 });
+    for (let count = 0; count < 5; count++) await (await budget.take(wanting(time))).end({ did: 'unsent' });
+  });
+
+  test('keeps a share for live work, and the last of it for writes', async () => {
+    const time = virtualTime();
+    const budget = budgetOf(time, memoryTable(), { inFlight: 1_000 });
+    const taken = async (given: Partial<Want> & { priority?: Call['priority'] }) => {
+      let count = 0;
+      for (; count < 100; count++) {
+        const call = { deadline: time.now(), priority: given.priority ?? 'live' } as const;
+        const slot = await budget.take(wanting(time, { ...given, call })).catch(() => undefined);
+        if (!slot) break;
+      }
+      return count;
+    };
+    assert.deepEqual(
+      [
+        await taken({ priority: 'background', intention: 'read' }),
+        await taken({ priority: 'background', intention: 'write' }),
+        await taken({ intention: 'read' }),
+        await taken({ intention: 'write' }),
+      ],
+      [45, 3, 9, 3],
+    );
+  });
+
+  test('keeps one of the requests at once for live work', async () => {
+    const time = virtualTime();
+    const budget = budgetOf(time, memoryTable());
+    const first = await budget.take(wanting(time, { priority: 'background' }));
+    const second = budget.take(wanting(time, { priority: 'background', intention: 'read' }));
+    let isThere = false;
+    const noted = second.then(() => {
+      isThere = true;
+    });
+    await time.runUntil(time.now() + 1_000);
+    assert.equal(isThere, false);
+    const live = await budget.take(wanting(time));
+    await first.end({ did: 'answered' });
+    await time.runUntil(time.now() + 1_000);
+    assert.equal(isThere, false, 'live work still has one');
+    await live.end({ did: 'answered' });
+    await time.runUntil(time.now() + 1_000);
+    await noted;
+  });
+
+  test('stops everybody after a 429 for as long as Wave says, then sends one request to try', async () => {
+    const time = virtualTime();
+    const table = memoryTable();
+    const [one, other] = [budgetOf(time, table), budgetOf(time, table)];
+    const slot = await one.take(wanting(time));
+    await slot.end({ did: 'refused', retryAfterMs: 30_000 });
+    const startedAt = time.now();
+    await assert.rejects(other.take(wanting(time)), { retryAfterMs: 30_250 });
+    await time.runUntil(startedAt + 30_250);
+    const probe = await other.take(wanting(time));
+    const next = one.take(wanting(time));
+    await time.runUntil(time.now() + 1_000);
+    await probe.end({ did: 'answered' });
+    await time.runUntil(time.now() + 1_000);
+    assert.ok((await next).waitedMs >= 1_000);
+  });
+
+  test('pauses twice as long each time when 429s follow one another, even against a short Retry-After', async () => {
+    const time = virtualTime();
+    const budget = budgetOf(time, memoryTable());
+    const pauses: number[] = [];
+    for (let count = 0; count < 9; count++) {
+      const slot = await budget.take(wanting(time));
+      await slot.end({ did: 'refused', retryAfterMs: count % 2 === 0 ? undefined : 1_000 });
+      const call = { deadline: time.now(), priority: 'live' } as const;
+      const error = await budget.take(wanting(time, { call })).catch((refusal) => refusal);
+      pauses.push(error.retryAfterMs - 250);
+      await time.runUntil(time.now() + error.retryAfterMs);
+    }
+    assert.deepEqual(
+      pauses,
+      [5, 10, 20, 40, 80, 160, 300, 300, 300].map((seconds) => seconds * 1000),
+    );
+  });
+
+  test('obeys the limit of a day, whatever the minutes allow', async () => {
+    const time = virtualTime();
+    const budget = budgetOf(time, memoryTable(), { perDay: 20 });
+    let count = 0;
+    let last: RemoteUnavailableError | undefined;
+    for (; count < 100 && !last; count++) {
+      await time.runUntil(time.now() + 30 * minute);
+      const slot = await budget.take(wanting(time)).catch((error: RemoteUnavailableError) => {
+        last = error;
+      });
+      await slot?.end({ did: 'answered' });
+    }
+    assert.equal(count - 1, 20);
+    assert.ok((last?.retryAfterMs ?? 0) > 12 * hour);
+    await time.runUntil(time.now() + (last?.retryAfterMs ?? 0));
+    await budget.take(wanting(time));
+  });
+
+  test('lets a document through alone that costs more than everything', async () => {
+    const time = virtualTime();
+    const budget = budgetOf(time, memoryTable(), { perMinute: 10 });
+    const slot = await budget.take(wanting(time, { cost: 25 }));
+    assert.equal(slot.cost, 10);
+    assert.equal(slot.left, 0);
+  });
+
+  test('waits no longer than the deadline allows', async () => {
+    const time = virtualTime();
+    const budget = budgetOf(time, memoryTable(), { inFlight: 1 });
+    await budget.take(wanting(time));
+    const startedAt = time.now();
+    const call = { deadline: startedAt + 5_000, priority: 'live' } as const;
+    const waiting = assert.rejects(budget.take(wanting(time, { intention: 'read', call })), (error) => {
+      assert.ok(time.now() - startedAt <= 4_300);
+      return error instanceof RemoteUnavailableError;
+    });
+    await time.runUntil(startedAt + 10_000);
+    await waiting;
+  });
+
+  test('is taken when the answer to its own write was lost', async () => {
+    const time = virtualTime();
+    let fails = true;
+    const table = memoryTable({
+      after: async () => {
+        if (!fails) return;
+        fails = false;
+        throw new Error('no answer');
+      },
+    });
+    const budget = budgetOf(time, table);
+    await assert.rejects(budget.take(wanting(time)), RemoteUnavailableError);
+    await budget.take(wanting(time));
+  });
+
+  test('keeps its item small however high the limit is', async () => {
+    const time = virtualTime();
+    const table = memoryTable();
+    const budget = budgetOf(time, table, { perMinute: 100_000 });
+    for (let count = 0; count < 2_000; count++) {
+      await (await budget.take(wanting(time))).end({ did: 'answered' });
+      await time.runUntil(time.now() + 25);
+    }
+    const [item] = [...table.items.values()];
+    assert.ok(JSON.stringify(item).length < 12_000, `${JSON.stringify(item).length} characters`);
+  });
+});

@@ -1,0 +1,245 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { localBusinessId } from '../../infra/local/wave/server.ts';
+import type { Snapshot } from '../../lib/domain/record.ts';
+import {
+  ReconnectNeededError,
+  RemoteMissingError,
+  RemoteOutcomeUnknownError,
+  RemoteRejectedError,
+  RemoteUnavailableError,
+} from '../../lib/errors.ts';
+import { type Received, type Reply, startWaveScript } from '../support/wave-script.ts';
+import { type Connected, callIn, connected, customerBody, rename } from './connected.ts';
+
+const stamp = '2026-03-01T10:00:00.000Z';
+const shown = (id: string, more: Readonly<Record<string, unknown>> = {}) => ({
+  id,
+  ...customerBody(id),
+  createdAt: stamp,
+  modifiedAt: stamp,
+  ...more,
+});
+const snapshot = (id: string): Snapshot => ({
+  system: 'wave',
+  pair: 'customer',
+  id,
+  body: shown(id) as never,
+  createdAt: Date.parse(stamp),
+  modifiedAt: Date.parse(stamp),
+});
+const done = (id: string) => ({ didSucceed: true, inputErrors: [], customer: shown(id) });
+const error = (code: string | undefined, path?: readonly unknown[], message = 'Something happened') => ({
+  message,
+  ...(path && { path }),
+  ...(code && { extensions: { code, id: 'ref-1' } }),
+});
+const idOf = (request: Received, alias: string) =>
+  String((request.variables[alias] as { readonly id: string } | undefined)?.id);
+/** Every mutation succeeds, but for what the test says. */
+const allDone = (request: Received, more: Readonly<Record<string, unknown>> = {}) => ({
+  ...Object.fromEntries(request.aliases.map((alias) => [alias, done(idOf(request, alias))])),
+  ...more,
+});
+
+async function during<T>(
+  reply: (request: Received, index: number) => Reply | Promise<Reply>,
+  run: (adapter: Connected, received: readonly Received[]) => Promise<T>,
+  settings: Parameters<typeof connected>[1] = {},
+): Promise<T> {
+  const script = await startWaveScript(reply);
+  try {
+    return await run(connected(script.url, settings), script.received);
+  } finally {
+    await script.close();
+  }
+}
+
+const outcome = (promise: Promise<unknown>) =>
+  promise.then(
+    () => 'done',
+    (failure: Error) => failure.constructor.name,
+  );
+/** Renames three customers in one document and says how each ended. */
+const three = (reply: (request: Received) => Reply) =>
+  during(reply, ({ records }) =>
+    Promise.all(['C1', 'C2', 'C3'].map((id) => outcome(rename(records, snapshot(id), 'Other')))),
+  );
+
+const unknown = RemoteOutcomeUnknownError.name;
+const unavailable = RemoteUnavailableError.name;
+const rejected = RemoteRejectedError.name;
+
+describe('an answer to three writes', () => {
+  // biome-ignore format: reads as a decision table.
+  const table: [string, (request: Received) => Reply, string[]][] = [
+    ['all succeeded',                           (r) => ({ body: { data: allDone(r) } }),                                                        ['done', 'done', 'done']],
+    ['the connection is cut',                   () => 'cut',                                                                                   [unknown, unknown, unknown]],
+    ['HTTP 500',                                () => ({ status: 500, body: 'oops' }),                                                         [unknown, unknown, unknown]],
+    ['HTTP 200 that is no JSON',                () => ({ body: '<html>Sorry</html>' }),                                                        [unknown, unknown, unknown]],
+    ['HTTP 429',                                () => ({ status: 429, headers: { 'retry-after': '30' } }),                                      [unavailable, unavailable, unavailable]],
+    ['data is null under one error',            () => ({ body: { data: null, errors: [error('INTERNAL_SERVER_ERROR', ['m1'])] } }),            [unknown, unknown, unknown]],
+    ['one payload is null without an error',    (r) => ({ body: { data: allDone(r, { m1: null }) } }),                                         ['done', unknown, 'done']],
+    ['one succeeded, its record is null',       (r) => ({ body: { data: allDone(r, { m1: { ...done('C2'), customer: null } }) } }),            ['done', unknown, 'done']],
+    ['one record has a hole under an error',    (r) => ({ body: { data: allDone(r), errors: [error('INTERNAL_SERVER_ERROR', ['m1', 'customer', 'address'])] } }), ['done', unknown, 'done']],
+    ['an error belongs to no field',            (r) => ({ body: { data: allDone(r), errors: [error('INTERNAL_SERVER_ERROR')] } }),             [unknown, unknown, unknown]],
+    ['one was not found',                       (r) => ({ body: { data: allDone(r, { m1: null }), errors: [error('NOT_FOUND', ['m1'])] } }),   ['done', RemoteMissingError.name, 'done']],
+    ['one was refused by its input',            (r) => ({ body: { data: allDone(r, { m1: { didSucceed: false, inputErrors: null } }) } }),     ['done', rejected, 'done']],
+    ['one input was malformed',                 (r) => ({ body: { data: allDone(r, { m1: null }), errors: [error('BAD_USER_INPUT', ['m1'])] } }), ['done', rejected, 'done']],
+    ['one hit a rate limit of its field',       (r) => ({ body: { data: allDone(r, { m1: null }), errors: [error('RATE_LIMITED', ['m1'])] } }), ['done', unavailable, 'done']],
+    ['one met a passing fault',                 (r) => ({ body: { data: allDone(r, { m1: null }), errors: [error(undefined, ['m1'], 'Node could not be found')] } }), ['done', unavailable, 'done']],
+    ['the token ended between two of them',     (r) => ({ body: { data: allDone(r, { m1: null }), errors: [error('UNAUTHENTICATED', ['m1'])] } }), ['done', 'TokenRefusedError', 'done']],
+    ['new fields and codes',                    (r) => ({ body: { data: allDone(r, { m1: { ...done('C2'), stars: 5 } }), extensions: { cost: 3 } } }), ['done', 'done', 'done']],
+  ];
+  for (const [situation, reply, expected] of table) {
+    test(`${situation}: ${expected.join(', ')}`, async () => {
+      assert.deepEqual(await three(reply), expected);
+    });
+  }
+
+  test('that refuses the text of the document is not asked for again: it is the same for all of them', async () => {
+    const received = await during(
+      () => ({ body: { errors: [error('GRAPHQL_VALIDATION_FAILED', undefined, 'Cannot query field')] } }),
+      async ({ records }, requests) => {
+        const calls = ['C1', 'C2', 'C3'].map((id) => outcome(rename(records, snapshot(id), 'Other')));
+        assert.deepEqual(await Promise.all(calls), Array(3).fill('DocumentRefusedError'));
+        return requests;
+      },
+    );
+    assert.equal(received.length, 1);
+  });
+
+  test('never quotes what was sent in its reason', async () => {
+    const inputErrors = [{ path: ['input', 'name'], message: 'Other is not a name', code: 'INVALID' }];
+    const reason = await during(
+      () => ({ body: { data: { customerPatch: { didSucceed: false, inputErrors } } } }),
+      ({ records }) => rename(records, snapshot('C1'), 'Other').catch((failure) => failure.reason),
+    );
+    assert.equal(reason, 'input.name INVALID … is not a name');
+  });
+});
+
+describe('a token that Wave refuses', () => {
+  test('stops the work when it is a full-access token, in each of its forms', async () => {
+    const forms: Reply[] = [
+      { status: 401 },
+      { body: { errors: [error('UNAUTHENTICATED')] } },
+      { body: { data: null, errors: [error('UNAUTHENTICATED', ['customerPatch'])] } },
+      { status: 403, body: 'Forbidden' },
+    ];
+    for (const form of forms) {
+      const failure = await during(
+        () => form,
+        ({ records }) => rename(records, snapshot('C1'), 'Other').catch((caught) => caught),
+      );
+      assert.ok(failure instanceof ReconnectNeededError, JSON.stringify(form));
+    }
+  });
+});
+
+describe('a request', () => {
+  test('waits for no one after a 429: nothing else is sent until the pause is over', async () => {
+    await during(
+      () => ({ status: 429, headers: { 'retry-after': '120' } }),
+      async ({ records }, received) => {
+        for (const id of ['C1', 'C2', 'C3'])
+          assert.equal(await outcome(records.read('customer', id, callIn(3_000))), unavailable);
+        assert.equal(received.length, 1);
+      },
+    );
+  });
+
+  test('that cannot reach Wave was never sent', async () => {
+    const { records, measured } = connected('http://127.0.0.1:9/graphql/public');
+    assert.equal(await outcome(rename(records, snapshot('C1'), 'Other')), unavailable);
+    assert.deepEqual(
+      measured.map(({ did }) => did),
+      ['unsent'],
+    );
+  });
+
+  test('is not sent without time for an answer', async () => {
+    await during(
+      () => ({ body: {} }),
+      async ({ records }, received) => {
+        assert.equal(await outcome(rename(records, snapshot('C1'), 'Other', callIn(100))), unavailable);
+        assert.equal(received.length, 0);
+      },
+    );
+  });
+
+  test('of a call with little time left does not cut others short', async () => {
+    const reply = (request: Received): Reply => {
+      const business: Record<string, unknown> = { id: localBusinessId };
+      for (const alias of request.aliases)
+        business[alias] = shown(String(request.variables[`id${alias.slice(1)}`]));
+      return { body: { data: { business } }, afterMs: request.aliases.length > 1 ? 1_500 : 0 };
+    };
+    await during(reply, async ({ records }, received) => {
+      const calls = ['C1', 'C2', 'C3', 'C4'].map((id, index) =>
+        outcome(records.read('customer', id, callIn(index === 1 ? 2_500 : 30_000))),
+      );
+      assert.deepEqual(await Promise.all(calls), ['done', 'done', 'done', 'done']);
+      assert.deepEqual(received.map(({ aliases }) => aliases.length).sort(), [1, 3]);
+    });
+  });
+
+  test('of live work takes background work along, and never waits behind it', async () => {
+    const reply = (request: Received, index: number): Reply => {
+      const business: Record<string, unknown> = { id: localBusinessId };
+      for (const alias of request.aliases)
+        business[alias] = shown(String(request.variables[`id${alias.slice(1)}`]));
+      return { body: { data: { business } }, afterMs: index === 0 ? 1_500 : 0 };
+    };
+    await during(
+      reply,
+      async ({ records }, received) => {
+        const ended: string[] = [];
+        const read = (id: string, priority: 'live' | 'background') =>
+          records.read('customer', id, callIn(30_000, priority)).then(() => ended.push(id));
+        const first = read('C1', 'background');
+        while (received.length === 0) await sleep(10);
+        await Promise.all([read('C2', 'background'), sleep(100).then(() => read('C3', 'live'))]);
+        assert.deepEqual(ended, ['C3', 'C2']);
+        await first;
+        assert.deepEqual(
+          received.map(({ aliases }) => aliases.length),
+          [1, 2],
+        );
+      },
+      { inFlight: 2 },
+    );
+  });
+});
+
+describe('a read', () => {
+  const business = (more: Readonly<Record<string, unknown>>) => ({
+    body: { data: { business: { id: localBusinessId, ...more } } },
+  });
+  // biome-ignore format: reads as a decision table.
+  const table: [string, Reply, string][] = [
+    ['shows the record',                        business({ r0: shown('C1') }),                                                'living'],
+    ['shows a value of an enum that is new',    business({ r0: shown('C1', { currency: { code: 'XXX' } }) }),                 'living'],
+    ['shows nothing',                           business({ r0: null }),                                                       'not-found'],
+    ['shows another record',                    business({ r0: shown('C9') }),                                                unavailable],
+    ['shows another business',                  { body: { data: { business: { id: 'other', r0: shown('C1') } } } },            unavailable],
+    ['is no JSON',                              { body: '<html></html>' },                                                    unavailable],
+    ['is cut',                                  'cut',                                                                        unavailable],
+    ['is HTTP 503',                             { status: 503 },                                                              unavailable],
+    ['is refused as a document of ours',        { status: 400, body: { errors: [error('GRAPHQL_VALIDATION_FAILED')] } },       'DocumentRefusedError'],
+  ];
+  for (const [situation, reply, expected] of table) {
+    test(`that ${situation} is ${expected}`, async () => {
+      const said = await during(
+        () => reply,
+        ({ records }) =>
+          records.read('customer', 'C1', callIn()).then(
+            ({ state }) => state,
+            (failure: Error) => failure.constructor.name,
+          ),
+      );
+      assert.equal(said, expected);
+    });
+  }
+});

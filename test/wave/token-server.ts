@@ -1,0 +1,117 @@
+import { randomUUID } from 'node:crypto';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { OAuthApplication, TokenPair } from '../../lib/wave/oauth.ts';
+
+export const lifetimeMs = 6 * 3_600_000;
+
+/** What happens to the next refresh: executed and the answer lost, an error before it is executed, or a slow answer. */
+export type Mishap = 'answer lost' | 'error' | 'html' | { readonly slowMs: number };
+
+export interface TokenServer {
+  readonly application: OAuthApplication;
+  /** A login by hand: a pair of its own; earlier ones stay as they are. */
+  readonly login: () => TokenPair;
+  readonly accepts: (accessToken: string) => boolean;
+  /** The consent is taken back, or the plan ends: nothing is accepted until a new login. */
+  readonly revoke: () => void;
+  readonly lapse: (hasLapsed: boolean) => void;
+  readonly next: (mishap: Mishap) => void;
+  readonly seen: {
+    /** Requests to the token endpoint. */
+    requests: number;
+    refreshes: number;
+    /** Refreshes with a token that was dead. */
+    dead: number;
+    /** Two requests with one refresh token at the same time. */
+    doubled: number;
+  };
+  readonly close: () => Promise<void>;
+}
+
+interface Issued extends TokenPair {
+  readonly until: number;
+}
+
+/** A token endpoint as Wave's is described: a refresh makes a new pair and kills the old one. Its time is the test's. */
+export async function startTokenServer(now: () => number): Promise<TokenServer> {
+  let living: Issued[] = [];
+  let mishap: Mishap | undefined;
+  let hasLapsed = false;
+  const underWay = new Set<string>();
+  const seen = { requests: 0, refreshes: 0, dead: 0, doubled: 0 };
+  const issue = (): Issued => {
+    const pair = { accessToken: randomUUID(), refreshToken: randomUUID(), lifetimeMs };
+    const issued = { ...pair, until: now() + lifetimeMs };
+    living.push(issued);
+    return issued;
+  };
+  const refused = (error: string, status = 400) => ({ status, body: { error } });
+
+  function refresh(refreshToken: string): { status: number; body: unknown } {
+    if (hasLapsed) return refused('access_denied', 403);
+    const old = living.find((pair) => pair.refreshToken === refreshToken);
+    if (!old) {
+      seen.dead += 1;
+      return refused('invalid_grant');
+    }
+    seen.refreshes += 1;
+    living = living.filter((pair) => pair !== old);
+    const { accessToken, refreshToken: next } = issue();
+    const body = { access_token: accessToken, refresh_token: next, expires_in: lifetimeMs / 1000 };
+    return { status: 200, body };
+  }
+
+  const server = createServer(async (request, response) => {
+    let text = '';
+    for await (const chunk of request) text += chunk;
+    const form = new URLSearchParams(text);
+    const refreshToken = form.get('refresh_token') ?? '';
+    const current = mishap;
+    mishap = undefined;
+    seen.requests += 1;
+    if (underWay.has(refreshToken)) seen.doubled += 1;
+    underWay.add(refreshToken);
+    if (typeof current === 'object') await sleep(current.slowMs);
+    const isOurs = form.get('client_id') === 'app' && form.get('client_secret') === 'secret';
+    const failed = current === 'error' || current === 'html';
+    const answer = failed
+      ? { status: 503, body: 'down' }
+      : isOurs
+        ? refresh(refreshToken)
+        : refused('invalid_client', 401);
+    underWay.delete(refreshToken);
+    if (current === 'answer lost') request.socket.destroy();
+    else if (current === 'html') response.end('<html>Sorry</html>');
+    else response.writeHead(answer.status).end(JSON.stringify(answer.body));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  return {
+    application: {
+      clientId: 'app',
+      clientSecret: 'secret',
+      tokenUrl: `http://127.0.0.1:${port}/oauth2/token/`,
+      redirectUri: undefined,
+    },
+    login: issue,
+    accepts: (accessToken) =>
+      !hasLapsed && living.some((pair) => pair.accessToken === accessToken && pair.until > now()),
+    revoke() {
+      living = [];
+    },
+    lapse(lapsed) {
+      hasLapsed = lapsed;
+    },
+    next(happens) {
+      mishap = happens;
+    },
+    seen,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}

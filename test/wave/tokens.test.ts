@@ -1,0 +1,311 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { afterEach, beforeEach, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { randomOf } from '../../infra/local/faults.ts';
+import { ReconnectNeededError, RemoteUnavailableError } from '../../lib/errors.ts';
+import type { Call, Table } from '../../lib/sync/ports.ts';
+import type { TokenPair } from '../../lib/wave/oauth.ts';
+import { type AccessTokens, oauthTokens, saveLogin, tokenState } from '../../lib/wave/tokens.ts';
+import { memoryTable } from './memory-table.ts';
+import { lifetimeMs, startTokenServer, type TokenServer } from './token-server.ts';
+
+const minute = 60_000;
+const hour = 60 * minute;
+const keys = [{ id: 'k1', secret: new Uint8Array(32).fill(7) }] as const;
+
+let time = Date.UTC(2026, 0, 1);
+let server: TokenServer;
+let table: ReturnType<typeof memoryTable>;
+/** Pauses pass ten times as fast as they should: requests take real time meanwhile. */
+const clock = {
+  now: () => time,
+  async sleep(ms: number) {
+    time += ms / 10;
+    await sleep(1);
+  },
+};
+const surroundings = (own: Table = table) => ({ table: own, clock, newId: randomUUID, keys });
+const container = (own: Table = table): AccessTokens =>
+  oauthTokens({ ...surroundings(own), application: server.application });
+const call = (): Call => ({ deadline: time + 50_000, priority: 'live' });
+const login = (pair: TokenPair = server.login()) => saveLogin(surroundings(), pair, 'business');
+
+beforeEach(async () => {
+  table = memoryTable();
+  server = await startTokenServer(clock.now);
+});
+afterEach(() => server.close());
+
+describe('the access token', () => {
+  test('is that of the login until shortly before its end, and then renewed once for all containers', async () => {
+    await login();
+    const containers = Array.from({ length: 8 }, () => container());
+    const tokensOf = () => Promise.all(containers.map(async (one) => (await one.current(call())).text));
+    const first = new Set(await tokensOf());
+    assert.equal(first.size, 1);
+    time += lifetimeMs - 6 * minute;
+    assert.deepEqual(new Set(await tokensOf()), first);
+    time += 2 * minute;
+    await tokensOf();
+    const renewed = new Set(await tokensOf());
+    time += 2 * minute;
+    assert.equal(new Set(await tokensOf()).size, 1);
+    assert.notDeepEqual(renewed, first);
+    assert.deepEqual([server.seen.refreshes, server.seen.dead], [1, 0]);
+  });
+
+  test('never lies in the clear', async () => {
+    const pair = server.login();
+    await login(pair);
+    await container().current(call());
+    const stored = JSON.stringify([...table.items.values()]);
+    assert.ok(!stored.includes(pair.accessToken) && !stored.includes(pair.refreshToken));
+  });
+
+  test('that is refused is replaced by the one that another container already has, without a refresh', async () => {
+    await login();
+    const [one, other] = [container(), container()];
+    const old = await other.current(call());
+    time += 2 * minute;
+    const renewed = await one.insteadOf(await one.current(call()), call());
+    assert.equal(server.seen.refreshes, 1);
+    assert.deepEqual(await other.insteadOf(old, call()), renewed);
+    assert.equal(server.seen.refreshes, 1);
+  });
+
+  test('that is refused right after it was issued is not renewed again and again', async () => {
+    await login();
+    const one = container();
+    time += 2 * minute;
+    const renewed = await one.insteadOf(await one.current(call()), call());
+    await assert.rejects(one.insteadOf(renewed, call()), ReconnectNeededError);
+    assert.equal(server.seen.refreshes, 1);
+  });
+
+  test('is used to its end while the token endpoint is down; then the work waits', async () => {
+    await login();
+    const one = container();
+    time += lifetimeMs - 3 * minute;
+    server.next('error');
+    assert.ok(server.accepts((await one.current(call())).text));
+    time += 4 * minute;
+    server.next('html');
+    await assert.rejects(one.current(call()), RemoteUnavailableError);
+    time += minute;
+    assert.ok(server.accepts((await one.current(call())).text));
+    assert.equal((await tokenState(table)).connection, 'good');
+  });
+
+  test('is kept even when the table answers only at the fourth try', async () => {
+    await login();
+    let failures = 0;
+    const flaky = container({
+      ...table,
+      async write(writes) {
+        const isPair = writes.some((write) => 'put' in write && write.put.sk === 'tokens');
+        if (isPair && failures++ < 3) throw new Error('throttled');
+        return table.write(writes);
+      },
+    });
+    time += lifetimeMs;
+    const renewed = await flaky.current(call());
+    assert.equal(failures, 4);
+    assert.deepEqual(await container().current(call()), renewed);
+  });
+
+  test('is not renewed with too little time to keep the answer', async () => {
+    await login();
+    time += lifetimeMs;
+    const short = { deadline: time + 4_000, priority: 'live' } as const;
+    await assert.rejects(container().current(short), RemoteUnavailableError);
+    assert.equal(server.seen.requests, 0);
+  });
+});
+
+describe('a connection that was lost', () => {
+  for (const [how, lose] of [
+    ['the consent was taken back', () => server.revoke()],
+    ['the plan lapsed', () => server.lapse(true)],
+  ] as const) {
+    test(`because ${how} is said so once; then nothing is asked until somebody logs in`, async () => {
+      await login();
+      const containers = [container(), container(), container()];
+      const held = await Promise.all(containers.map((one) => one.current(call())));
+      time += hour;
+      lose();
+      for (const [index, one] of containers.entries())
+        await assert.rejects(
+          one.insteadOf(held[index] ?? { text: '', generation: 0 }, call()),
+          ReconnectNeededError,
+        );
+      const state = await tokenState(table);
+      assert.equal(state.connection, 'reconnect-needed');
+      const before = server.seen.requests;
+      assert.equal(before, 1);
+      for (let count = 0; count < 50; count++) {
+        time += 7 * minute;
+        for (const one of containers) await assert.rejects(one.current(call()), ReconnectNeededError);
+      }
+      assert.equal(server.seen.requests, before);
+      server.lapse(false);
+      await login();
+      time += 6_000;
+      for (const one of containers) assert.ok(server.accepts((await one.current(call())).text));
+    });
+  }
+
+  test('is said where nobody has ever logged in', async () => {
+    await assert.rejects(container().current(call()), ReconnectNeededError);
+    assert.deepEqual(await tokenState(table), { connection: 'none' });
+  });
+
+  test('is looked for in the table every few seconds only', async () => {
+    let reads = 0;
+    const counted = container({
+      ...table,
+      get(key) {
+        reads += 1;
+        return table.get(key);
+      },
+    });
+    for (let count = 0; count < 100; count++) {
+      await assert.rejects(counted.current(call()), ReconnectNeededError);
+      time += 100;
+    }
+    assert.ok(reads <= 3, `${reads} reads`);
+  });
+
+  test('by a wrong client secret is repaired by the right one: the tokens stay', async () => {
+    await login();
+    time += lifetimeMs;
+    const application = { ...server.application, clientSecret: 'other' };
+    const wrong = oauthTokens({ ...surroundings(), application });
+    await assert.rejects(wrong.current(call()), /WAVE_CLIENT_SECRET/);
+    time += minute;
+    assert.ok(server.accepts((await container().current(call())).text));
+  });
+
+  test('shows after a crash between the answer of a refresh and its storage', async () => {
+    await login();
+    time += lifetimeMs;
+    const dead = container({
+      ...table,
+      write: (writes) =>
+        writes.some((write) => 'put' in write && write.put.sk === 'tokens')
+          ? new Promise(() => undefined)
+          : table.write(writes),
+    });
+    void dead.current(call());
+    while (server.seen.refreshes === 0) await sleep(5);
+    time += minute;
+    await assert.rejects(container().current(call()), ReconnectNeededError);
+    assert.equal((await tokenState(table)).connection, 'reconnect-needed');
+  });
+});
+
+describe('a new login', () => {
+  test('wins over a refresh that is under way', async () => {
+    await login();
+    time += lifetimeMs;
+    server.next({ slowMs: 100 });
+    const one = container();
+    const refreshing = one.current(call());
+    while (server.seen.requests === 0) await sleep(5);
+    const pair = server.login();
+    await login(pair);
+    assert.equal((await refreshing).text, pair.accessToken);
+    assert.equal((await container().current(call())).text, pair.accessToken);
+    const state = await tokenState(table);
+    assert.ok(state.connection === 'good' && state.generation === 2 && state.businessId === 'business');
+  });
+});
+
+/** A container that dies at one of its awaits on the table: before or after a call, nothing of it goes on. */
+function mortal(
+  dieAt: number,
+  isAfter: boolean,
+): { readonly tokens: AccessTokens; readonly died: Promise<'died'> } {
+  let calls = 0;
+  let die: () => void = () => undefined;
+  const died = new Promise<'died'>((resolve) => {
+    die = () => resolve('died');
+  });
+  const step = async <T>(act: () => Promise<T>): Promise<T> => {
+    calls += 1;
+    if (calls < dieAt) return act();
+    if (calls === dieAt && isAfter) await act();
+    die();
+    return new Promise(() => undefined);
+  };
+  const tokens = container({
+    ...table,
+    get: (key) => step(() => table.get(key)),
+    write: (writes) => step(() => table.write(writes)),
+  });
+  return { tokens, died };
+}
+
+test('a year of containers that die at every await, lost answers, revocations and logins never leaves a dead pair unnoticed', async () => {
+  const random = randomOf(2026);
+  const end = time + 365 * 24 * hour;
+  const sums = { tokens: 0, deaths: 0, logins: 0, waits: 0 };
+  const newContainer = () => mortal(3 + Math.floor(random() * 150), random() < 0.5);
+  const containers = Array.from({ length: 3 }, newContainer);
+  /** Since the last login, something happened that may lose a pair for good. */
+  let mayBeLost = false;
+  await login();
+
+  async function use(index: number): Promise<void> {
+    for (let attempt = 0; attempt < 40; attempt++) {
+      const one = containers[index] ?? newContainer();
+      const token = await Promise.race([one.tokens.current(call()).catch((error) => error), one.died]);
+      if (token === 'died') {
+        containers[index] = newContainer();
+        sums.deaths += 1;
+        mayBeLost = true;
+        time += 2_000;
+        continue;
+      }
+      if (!(token instanceof Error) && server.accepts(token.text)) {
+        sums.tokens += 1;
+        return;
+      }
+      const answer =
+        token instanceof Error
+          ? token
+          : await Promise.race([one.tokens.insteadOf(token, call()).catch((error) => error), one.died]);
+      if (answer instanceof ReconnectNeededError) return;
+      time += 1_000;
+      if (answer instanceof RemoteUnavailableError) {
+        sums.waits += 1;
+        time += 31_000;
+      }
+    }
+    assert.fail('neither a good token nor a connection that is said to be lost');
+  }
+
+  while (time < end) {
+    time += (20 + 80 * random()) * minute;
+    const luck = random();
+    if (luck < 0.01) server.next('answer lost');
+    else if (luck < 0.03) server.next(random() < 0.5 ? 'error' : 'html');
+    if (luck < 0.01) mayBeLost = true;
+    if (luck > 0.999) {
+      server.revoke();
+      mayBeLost = true;
+    }
+    await Promise.all(containers.map((_, index) => use(index)));
+    const state = await tokenState(table);
+    if (state.connection !== 'reconnect-needed') continue;
+    assert.ok(mayBeLost, 'nothing has happened that could have lost the connection');
+    time += 5 * hour * random();
+    await login();
+    sums.logins += 1;
+    mayBeLost = false;
+    time += 6_000;
+  }
+  assert.equal(server.seen.doubled, 0);
+  assert.ok(server.seen.refreshes > 1_000 && sums.deaths > 200 && sums.logins > 5, JSON.stringify(sums));
+  assert.ok(server.seen.dead <= sums.logins + sums.deaths, `${server.seen.dead} dead`);
+});

@@ -6,7 +6,7 @@ import type { Engine, Handled } from './engine.ts';
 import { type Lease, leaseCause, notGivenBack, releaseLease, takeLease } from './leases.ts';
 import { counterpartOf, findLink, linkKey } from './links.ts';
 import { park, timesParked, unpark, wake } from './parking.ts';
-import { pauseCause, pausedBy } from './pause.ts';
+import { pauseCause, pausedBy, stillPaused } from './pause.ts';
 import type { Call, Doorbell } from './ports.ts';
 import { isStarted, noteEarly } from './started-pairs.ts';
 
@@ -86,7 +86,12 @@ async function handleOnce(engine: Engine, doorbell: Doorbell, call: Call): Promi
   if (scope !== undefined)
     return {
       did: 'parked',
-      cause: { name: 'pause', key: pauseCause(scope), due: engine.clock.now() + pauseLookMs },
+      cause: {
+        name: 'pause',
+        key: pauseCause(scope),
+        due: engine.clock.now() + pauseLookMs,
+        while: stillPaused(engine, scope),
+      },
     };
   const link = await findLink(engine.table, doorbell);
   if (link && isOwnEcho(link, doorbell))

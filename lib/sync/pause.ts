@@ -1,6 +1,7 @@
 import { type Pair, parseRef, type RecordRef, refKey } from '../domain/record.ts';
 import type { Engine } from './engine.ts';
 import { wake } from './parking.ts';
+import type { Write } from './ports.ts';
 
 /** Everything, a pair, or one record by its {@link refKey}. */
 export type PauseScope = 'all' | Pair | string;
@@ -34,6 +35,12 @@ export async function pausedBy(engine: Engine, ref: RecordRef): Promise<string |
 
 /** The cause key under which records wait for this scope to go on. */
 export const pauseCause = (scope: string): string => `pause#${scope}`;
+
+/** Holds while the scope is paused: a container that has not heard of the resume yet parks nothing any more, and looks again. */
+export function stillPaused(engine: Engine, scope: string): Write {
+  cache.delete(engine);
+  return { check: { pk: partition, sk: scope }, when: 'present' };
+}
 
 /** From now on what is in the scope waits. @throws RangeError for a scope that is none. */
 export async function pause(engine: Engine, scope: PauseScope, reason: string): Promise<void> {

@@ -10,7 +10,7 @@ import { localBankAccountId, localBusinessId, localIncomeAccountId } from '../..
 
 export type Json = Record<string, unknown>;
 /** How long a check may take to come true. Generous: machines are slow and noisy. */
-const patienceMs = 90_000;
+const patienceMs = 150_000;
 
 /** The whole local stack with empty stand-ins, and the hands of its two users. */
 export interface World {

@@ -109,8 +109,23 @@ async function planAndWrite(work: Work, link: Link, both: Both, readAt: number):
   const pictured = await picture(engine, link, both, call);
   const offered = withMarker(link, both, planRecord(pictured, policiesOf(work, link)));
   const parents = await linkParents(work, offered);
-  if ('did' in parents) return parents.did === 'again' ? { did: 'again', link } : parents;
+  if (parents === 'linked') return { did: 'again', link };
   const planned = { ...offered, blocked: [...offered.blocked, ...parents.gone] };
+  const step = await carryOut(work, link, both, pictured, planned, readAt);
+  // What can flow has flowed; the record waits for the rest.
+  return step.did === 'finished' && parents.waits ? parents.waits : step;
+}
+
+/** Sends what is to be sent, through the fuses; without anything to send, what is equal is agreed. */
+async function carryOut(
+  work: Work,
+  link: Link,
+  both: Both,
+  pictured: Pictured,
+  planned: RecordPlan,
+  readAt: number,
+): Promise<Step> {
+  const { engine } = work;
   const refused = link.refused === planned.picture;
   if (Object.keys(planned.writes).length === 0 || refused)
     return rest(work, link, both, pictured, planned, refused);
@@ -121,21 +136,21 @@ async function planAndWrite(work: Work, link: Link, both: Both, readAt: number):
   return write(work, link, both, pictured, planned, readAt);
 }
 
-/**
- * Links the records that a row names and that are not linked yet. A row that names a deleted one is blocked; the others flow.
- */
+/** Links the records that a row names and that are not linked yet. A row that names a deleted one is blocked; the other rows flow. */
 async function linkParents(
   work: Work,
   { waitsFor }: RecordPlan,
-): Promise<Handled | { readonly did: 'again' } | { readonly gone: RecordPlan['blocked'] }> {
+): Promise<'linked' | { readonly gone: RecordPlan['blocked']; readonly waits?: Handled }> {
   const gone: { row: string; reason: string }[] = [];
+  let waits: Handled | undefined;
+  let isLinked = false;
   for (const { row, ref } of waitsFor) {
     const linked = await work.linkParent(ref);
-    if (linked.did !== 'parked') continue;
-    if (linked.cause.shows === undefined) return linked;
-    gone.push({ row, reason: linked.cause.shows });
+    if (linked.did !== 'parked') isLinked = true;
+    else if (linked.cause.shows === undefined) waits ??= linked;
+    else gone.push({ row, reason: linked.cause.shows });
   }
-  return gone.length < waitsFor.length ? { did: 'again' } : { gone };
+  return isLinked ? 'linked' : { gone, ...(waits && { waits }) };
 }
 
 export async function picture(engine: Engine, link: Link, both: Both, call: Call): Promise<Pictured> {

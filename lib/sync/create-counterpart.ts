@@ -21,6 +21,7 @@ import {
   lateCreateOf,
   mayBeResultOf,
   noOpenIntent,
+  noteAlike,
   openIntent,
   openIntentsInto,
   updateIntent,
@@ -58,7 +59,11 @@ export async function createCounterpart(work: Work): Promise<Handled> {
   const origin = reading.snapshot;
   await indexKeys(engine, origin);
   const fence = intents.find((intent) => mayBeResultOf(engine, intent, origin));
-  if (fence) return { did: 'parked', cause: fenced(engine, fence) };
+  if (fence) {
+    const hashes = keysOf(engine, origin).map((key) => hashOf(engine, key));
+    if (hashes.some((hash) => fence.keys.includes(hash))) await noteAlike(engine, fence, origin.id);
+    return { did: 'parked', cause: fenced(engine, fence) };
+  }
   const excluded =
     (await exclusionOf(engine.table, origin)) ??
     mappings[origin.pair].excluded(origin, engine.settings.mapping);

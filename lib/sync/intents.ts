@@ -169,3 +169,18 @@ const itemOf = (intent: Intent): Item => ({
   due: intent.sentAt,
   intent,
 });
+
+const alikeKey = (intent: Intent) => `alike#${refKey(intent.origin)}`;
+/** Look-alikes that one create may have; more are ambiguous anyway. */
+const alikeLimit = 20;
+
+/** Remembers that a fenced record looked like the result when it was first seen: its user may edit it before the look-up. */
+export async function noteAlike({ table, clock }: Engine, intent: Intent, id: string): Promise<void> {
+  const expiresAt = Math.ceil((clock.now() + lockKeptMs) / 1000);
+  await table.write([{ put: { pk: alikeKey(intent), sk: id, opId: intent.opId, expiresAt } }]);
+}
+
+export async function alikesOf({ table }: Engine, intent: Intent): Promise<ReadonlySet<string>> {
+  const items = await table.query(alikeKey(intent), { limit: alikeLimit });
+  return new Set(items.filter(({ opId }) => opId === intent.opId).map(({ sk }) => sk));
+}

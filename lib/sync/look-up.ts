@@ -5,7 +5,7 @@ import { mappings } from '../mappings/pairs.ts';
 import { composeCreate } from '../mappings/record-plan.ts';
 import type { Engine } from './engine.ts';
 import { gatherFacts } from './facts.ts';
-import type { Intent } from './intents.ts';
+import { alikesOf, type Intent } from './intents.ts';
 import { hashOf, keysOf } from './key-index.ts';
 import { counterpartOf } from './links.ts';
 import type { Call } from './ports.ts';
@@ -61,6 +61,7 @@ async function theOne(
 ): Promise<Found> {
   const since = intent.startedAt - engine.settings.fenceMarginMs;
   const marker = externalIdOf(intent.origin.id);
+  const alikes = await alikesOf(engine, intent);
   const candidates = new Map<string, Snapshot>();
   let cursor: string | undefined;
   for (let page = 0; page < pageLimit; page++) {
@@ -73,7 +74,7 @@ async function theOne(
     for (const change of changes) {
       if (change.state !== 'living' || change.snapshot.createdAt < since) continue;
       const { snapshot } = change;
-      const mayBeOurs = snapshot.body.ExternalId === marker || isAlike(snapshot);
+      const mayBeOurs = snapshot.body.ExternalId === marker || alikes.has(snapshot.id) || isAlike(snapshot);
       if (mayBeOurs && (await counterpartOf(engine.table, snapshot)) === undefined)
         candidates.set(snapshot.id, snapshot);
     }

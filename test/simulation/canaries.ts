@@ -71,6 +71,12 @@ export const canaries: readonly Canary[] = [
   { name: 'version shortcut for Wave', plant: versionShortcut, faults: ['wholeSeconds'] },
   { name: 'NOT_FOUND means deleted', plant: notFoundIsDeleted, faults: ['noRights'] },
   { name: 'null under an error means empty', plant: nullIsEmpty, faults: ['aliasFails', 'serverError'] },
+  {
+    name: 'losers not kept',
+    plant: (engine) =>
+      withWrites(engine, (write) => ('put' in write && write.put.sk.startsWith('loser#') ? [] : [write])),
+  },
+  { name: 'parked without a check of the cause', plant: parkedBlindly },
 ];
 
 /** The links are read first, the open creates a moment later, and nobody looks again when a create is opened. */
@@ -213,4 +219,13 @@ function nullIsEmpty(engine: Engine, world: World): Engine {
       }
     },
   }));
+}
+
+/** Waits for a cause that may be gone already: nobody wakes it. */
+function parkedBlindly(engine: Engine): Engine {
+  const write = (writes: readonly Write[]) => {
+    const parks = writes.some((each) => 'put' in each && each.put.sk === 'parked');
+    return engine.table.write(parks ? writes.filter((each) => !('check' in each)) : writes);
+  };
+  return { ...engine, table: { ...engine.table, write } };
 }

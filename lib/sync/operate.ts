@@ -21,8 +21,12 @@ const doorbellOf = ({ clock, newId }: Engine, { system, pair, id }: RecordRef): 
   at: clock.now(),
 });
 
-/** A person says which side's value stays, for one row or for all that are held or in conflict. */
-export function resolve(
+/** Tries of a person's decision while a worker is at the record, and the pause between them, ms. */
+const decisionTries = 20;
+const decisionPauseMs = 1_000;
+
+/** A person says which side's value stays, for one row or for all that are held or in conflict. Waits for a worker that is at it. */
+export async function resolve(
   engine: Engine,
   ref: RecordRef,
   keep: System,
@@ -35,7 +39,14 @@ export function resolve(
       row === undefined || row === id ? keep : otherwise(pair, id);
   const { conflict, firstLink } = engine.settings;
   const settings = { ...engine.settings, conflict: decided(conflict), firstLink: decided(firstLink) };
-  return handleDoorbell({ ...engine, settings }, doorbellOf(engine, ref), call);
+  const deciding = { ...engine, settings };
+  for (let attempt = 1; ; attempt++) {
+    const handled = await handleDoorbell(deciding, doorbellOf(engine, ref), call);
+    const isTaken =
+      handled.did === 'parked' && (handled.cause.name === 'lease' || handled.cause.name === 'busy');
+    if (!isTaken || attempt === decisionTries) return handled;
+    await engine.clock.sleep(decisionPauseMs);
+  }
 }
 
 /** Tries again what was refused or failed, although nothing changed. */

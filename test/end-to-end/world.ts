@@ -11,6 +11,10 @@ import { localBankAccountId, localBusinessId, localIncomeAccountId } from '../..
 export type Json = Record<string, unknown>;
 /** How long a check may take to come true. Generous: machines are slow and noisy. */
 const patienceMs = 150_000;
+/** What the functions said in this process, newest last: why somebody waited in vain is there. */
+const said: Json[] = [];
+/** So many of the last lines are shown then. */
+const saidShown = 60;
 
 /** The whole local stack with empty stand-ins, and the hands of its two users. */
 export interface World {
@@ -32,9 +36,18 @@ export async function startWorld(env: Record<string, string> = {}): Promise<Worl
     statePath,
     standIns: true,
     sample: false,
-    env: { WAVE_POLL_INTERVAL_SECONDS: '1', CUSTOMCRM_POLL_INTERVAL_SECONDS: '2', ...env },
+    // On a crowded machine a request times out now and then, and its outcome must settle within our patience.
+    env: {
+      WAVE_POLL_INTERVAL_SECONDS: '1',
+      CUSTOMCRM_POLL_INTERVAL_SECONDS: '2',
+      SETTLE_SECONDS: '30',
+      ...env,
+    },
     onLine: (line) => {
-      if (line.startsWith('{')) outcomes.push(JSON.parse(line) as Json);
+      if (!line.startsWith('{')) return;
+      const outcome = JSON.parse(line) as Json;
+      outcomes.push(outcome);
+      said.push(outcome);
     },
   });
   const { functions, customcrm, wave } = stack.addresses;
@@ -106,7 +119,8 @@ export async function eventually<T>(
     }
     await sleep(everyMs);
   }
-  throw new Error(`Waited in vain: ${what}`, { cause: last });
+  const lines = said.slice(-saidShown).map((line) => JSON.stringify(line));
+  throw new Error(`Waited in vain: ${what}\n${lines.join('\n')}`, { cause: last });
 }
 
 /** The value at a dotted path; list indexes are path segments too. */

@@ -207,6 +207,12 @@ describe('items that come to Customcrm', () => {
     assert.deepEqual(toCustomcrm([item()], [untaxed(line())]), { cell: [fresh] });
   });
 
+  test('are the same but for their taxes when Wave filled those in', () => {
+    const bare = wave([item({ taxes: [] })]);
+    assert.notDeepEqual(crm([line()]), bare);
+    assert.deepEqual(lines.withoutFilled?.(wave([item()])), lines.withoutFilled?.(bare));
+  });
+
   test('wait for a product that is not linked, and refuse a tax that has no name', () => {
     assert.deepEqual(toCustomcrm([item({ product: { id: 'WP-9' } })]), {
       waitFor: { system: 'wave', pair: 'product', id: 'WP-9' },

@@ -263,7 +263,7 @@ export function settle(
     }
     if (written) {
       const kept = { ...before, [written]: shown[written] };
-      record(
+      recordCells(
         agreed,
         row,
         kept,
@@ -276,7 +276,7 @@ export function settle(
         agreed.reverted[row.id] = pictured.prints.of(row.id, before[otherSystem(written)]?.form ?? '');
       } else delete agreed.reverted[row.id];
     } else if (verdict?.do === 'nothing' && verdict.agree) {
-      record(agreed, row, before, pictured.prints, undefined);
+      recordCells(agreed, row, before, pictured.prints, undefined);
     }
   }
   return { agreed, differences, somebodyWasThere };
@@ -292,7 +292,7 @@ const systemsThatGot = (
   );
 
 /** Notes both prints; `filledIn` did not get everything from us, so what it holds counts as its own change and flows back once. */
-function record(
+export function recordCells(
   agreed: { customcrm: Record<string, string>; wave: Record<string, string> },
   row: Row,
   cells: Readonly<Record<System, Cell | undefined>>,
@@ -306,66 +306,4 @@ function record(
   }
 }
 
-/** The body of a new counterpart, or why there can be none yet. */
-export type Creation =
-  | { readonly body: Body; readonly rows: readonly string[] }
-  | { readonly blocked: string }
-  | { readonly waitFor: RecordRef };
-
-/** Composes the counterpart of an unlinked record. Empty cells are not sent: the new system decides, and that flows back once. */
-export function composeCreate(mapping: PairMapping, from: System, origin: Body, facts: Facts): Creation {
-  const to = otherSystem(from);
-  const direction = to === 'wave' ? 'toWave' : 'toCustomcrm';
-  let body: Body = {};
-  const sent: string[] = [];
-  for (const row of mapping.rows(facts.settings)) {
-    const situation = {
-      customcrm: from === 'customcrm' ? origin : {},
-      wave: from === 'wave' ? origin : {},
-      facts,
-      waveCellIsOurs: false,
-    };
-    const flows =
-      (row.direction === 'both' || row.direction === direction) && (row.rules.applies?.(situation) ?? true);
-    if (!flows || (row.rules.afterCreate && to === 'wave')) continue;
-    const cell = readCell(row, from, origin, facts);
-    if (!cell || isBlank(cell)) {
-      if (cell && (to === 'wave' ? row.rules.emptyInWave === 'block' : row.rules.required))
-        return { blocked: `${row.id} is empty, and ${to} needs one` };
-      continue;
-    }
-    const put = putCell(row, to, cell.value, body, facts);
-    if (!('cell' in put)) return put;
-    body = setPath(body, row[to], put.cell);
-    sent.push(row.id);
-  }
-  return { body, rows: sent };
-}
-
-/** What is agreed right after a create was answered, or a create of ours was found again. */
-export function agreedAfterCreate(pictured: Pictured, from: System, sentRows: readonly string[]): Agreed {
-  const to = otherSystem(from);
-  const rows = pictured.mapping.rows(pictured.facts.settings);
-  const cells = cellsOf(pictured, rows);
-  const agreed: Agreed & { customcrm: Record<string, string>; wave: Record<string, string> } = {
-    customcrm: {},
-    wave: {},
-    reverted: {},
-  };
-  for (const row of rows) {
-    const cell = cellsFor(cells, row);
-    const origin = cell[from];
-    const made = cell[to];
-    if (!origin || !made) continue;
-    if (row.rules.afterCreate && to === 'wave') {
-      record(agreed, row, { customcrm: made, wave: made }, pictured.prints, undefined);
-    } else if (sentRows.includes(row.id)) {
-      record(agreed, row, cell, pictured.prints, row.conversion.partial?.(origin.value) ? to : undefined);
-    } else if (isBlank(origin)) {
-      record(agreed, row, cell, pictured.prints, isBlank(made) ? undefined : to);
-    }
-  }
-  return agreed;
-}
-
-const isBlank = (cell: Cell): boolean => cell.form === '' || cell.value === null;
+export const isBlank = (cell: Cell): boolean => cell.form === '' || cell.value === null;

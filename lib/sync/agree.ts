@@ -31,7 +31,7 @@ export async function agree(
   const settled = settle(pictured, planned, bodies);
   const rejected = sent.error instanceof RemoteRejectedError ? [sent.error.message] : [];
   const totals = totalsFault(pictured, planned, bodies);
-  const reasons = [...rejected, ...totals, ...reasonsOf(planned)];
+  const reasons = [...rejected, ...totals, ...reasonsOf(planned, settled.differences)];
   const complete = !sent.error && !settled.somebodyWasThere;
   const state =
     reasons.length > 0 && (rejected.length > 0 || totals.length > 0)
@@ -98,14 +98,19 @@ export function stateOf(planned: RecordPlan, differences: readonly string[]): Li
   if (planned.blocked.length > 0) return 'blocked';
   if (planned.held.some((row) => row.reason === 'both changed')) return 'conflict';
   if (planned.held.length > 0) return 'held';
-  const recorded = [...planned.verdicts.values()].some(
-    (verdict) => verdict.do === 'nothing' && verdict.because === 'recorded difference',
-  );
-  return recorded || differences.length > 0 ? 'recorded-difference' : 'in-sync';
+  return recordedIn(planned).length > 0 || differences.length > 0 ? 'recorded-difference' : 'in-sync';
 }
 
-export const reasonsOf = (planned: RecordPlan): readonly string[] =>
-  [...planned.blocked, ...planned.held].map(({ row, reason }) => `${row}: ${reason}`);
+/** Every row that is not equal, and why it stays so. */
+export const reasonsOf = (planned: RecordPlan, differences: readonly string[]): readonly string[] => [
+  ...[...planned.blocked, ...planned.held].map(({ row, reason }) => `${row}: ${reason}`),
+  ...new Set([...recordedIn(planned), ...differences].map((row) => `${row}: recorded difference`)),
+];
+
+const recordedIn = ({ verdicts }: RecordPlan): readonly string[] =>
+  [...verdicts].flatMap(([row, verdict]) =>
+    verdict.do === 'nothing' && verdict.because === 'recorded difference' ? [row] : [],
+  );
 
 export const rowsOf = (planned: RecordPlan): readonly string[] =>
   (['customcrm', 'wave'] as const).flatMap((system) =>

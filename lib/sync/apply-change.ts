@@ -199,7 +199,7 @@ async function rest(
 ): Promise<Step> {
   const settled = settle(pictured, planned, {});
   const state = refused ? link.state : stateOf(planned, []);
-  const reasons = refused ? link.reasons : reasonsOf(planned);
+  const reasons = refused ? link.reasons : reasonsOf(planned, []);
   const because = refused
     ? 'refused before, and nothing changed since'
     : state === 'in-sync'

@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
-import { type Link, nothingAgreed } from '../domain/link.ts';
+import { type Link, nothingAgreed, type RowPrints } from '../domain/link.ts';
 import { otherSystem, type RecordRef, refKey, type Snapshot, type System } from '../domain/record.ts';
 import { RemoteOutcomeUnknownError, RemoteRejectedError } from '../errors.ts';
+import { agreedAfterCreate, composeCreate, type KnownRows, printsSent } from '../mappings/creation.ts';
+import type { Facts } from '../mappings/mapping.ts';
 import { markerPrefix } from '../mappings/match-keys.ts';
 import { mappings } from '../mappings/pairs.ts';
-import { agreedAfterCreate, composeCreate } from '../mappings/record-plan.ts';
 import { absenceInWave, secondLookMs, waveShowsOthers } from './absence.ts';
 import { answeredAfter } from './agree.ts';
 import { applyChange, picture, type Work } from './apply-change.ts';
@@ -29,7 +30,7 @@ import {
 import { forgetKeys, hashOf, indexKeys, keysOf } from './key-index.ts';
 import { stillHeld } from './leases.ts';
 import { counterpartOf, findLink, newLinkWrites } from './links.ts';
-import { type Found, lookUp, lookUpByKeys } from './look-up.ts';
+import { type Found, knownRows, looksLikeResult, lookUp, printsOfIntent } from './look-up.ts';
 import { parkedSince, wake } from './parking.ts';
 import { pollKey } from './poll-progress.ts';
 import { type RecordState, setRecordState } from './record-state.ts';
@@ -60,9 +61,10 @@ export async function createCounterpart(work: Work): Promise<Handled> {
   await indexKeys(engine, origin);
   const fence = intents.find((intent) => mayBeResultOf(engine, intent, origin));
   if (fence) {
-    const hashes = keysOf(engine, origin).map((key) => hashOf(engine, key));
-    if (hashes.some((hash) => fence.keys.includes(hash))) await noteAlike(engine, fence, origin.id);
-    return { did: 'parked', cause: fenced(engine, fence) };
+    if (await looksLikeResult(engine, fence, origin, call)) await noteAlike(engine, fence, origin.id);
+    const cause = fenced(engine, fence);
+    if (cause.shows !== undefined) await setRecordState(engine, origin, 'ambiguous', cause.shows);
+    return { did: 'parked', cause };
   }
   const excluded =
     (await exclusionOf(engine.table, origin)) ??
@@ -107,10 +109,12 @@ async function missing(work: Work): Promise<Handled> {
   return { did: 'parked', cause: { name: 'not-found', key, due: now + secondLookMs } };
 }
 
-const fenced = (engine: Engine, intent: Intent): Cause => ({
+/** A suspect of a create that ended ambiguous waits for the person who decides about that. */
+const fenced = ({ clock, settings }: Engine, { origin, sentAt, lookAgainAt }: Intent): Cause => ({
   name: 'fence',
-  key: fenceKey(intent.origin),
-  due: Math.max(engine.clock.now() + 30_000, intent.sentAt + 2 * engine.settings.settleMs),
+  key: fenceKey(origin),
+  due: Math.max(clock.now() + 30_000, sentAt + 2 * settings.settleMs, (lookAgainAt ?? 0) + 60_000),
+  ...(lookAgainAt !== undefined && { shows: `may be the result of the create for ${refKey(origin)}` }),
 });
 
 async function lateCreate(engine: Engine, origin: Snapshot): Promise<RecordRef | undefined> {
@@ -170,7 +174,7 @@ async function abandon(work: Work, intent: Intent): Promise<Handled> {
   const now = engine.clock.now();
   if (now < intent.sentAt + engine.settings.settleMs)
     return { did: 'parked', cause: settling(engine, intent) };
-  const found = await lookUpByKeys(engine, intent, call);
+  const found = await lookUp(engine, intent, call);
   if (found.found === 'ambiguous') return suspectsOf(work, intent, found);
   if (found.found === 'one') {
     const link = newLink(
@@ -209,10 +213,10 @@ async function suspectsOf(
   { suspects, reason }: Extract<Found, { found: 'ambiguous' }>,
 ): Promise<Handled> {
   const known = JSON.stringify(intent.suspects) === JSON.stringify(suspects);
-  if (suspects.length > 0 && !known) {
-    await updateIntent(engine, intent, { ...intent, suspects }, lease);
-    await wake(engine, fenceKey(intent.origin));
-  }
+  const lookAgainAt = engine.clock.now() + hourMs;
+  const held = { ...intent, ...(suspects.length > 0 && { suspects }), lookAgainAt };
+  await updateIntent(engine, intent, held, lease);
+  if (!known) await wake(engine, fenceKey(intent.origin));
   await setRecordState(engine, doorbell, 'ambiguous', reason);
   return finished('record ambiguous', reason);
 }
@@ -265,6 +269,7 @@ async function matchOrCreate(work: Work, origin: Snapshot): Promise<Handled> {
     origin: { system: origin.system, pair: origin.pair, id: origin.id },
     opId: engine.newId(),
     bodyHash: bodyHash(creation.body),
+    sent: sentBy(engine, origin, creation, facts),
     startedAt: now,
     sentAt: now,
     attempts: 1,
@@ -296,6 +301,15 @@ async function linkUniqueMatch(work: Work, origin: Snapshot): Promise<Handled> {
   return match.found === 'ambiguous' ? show(work, 'ambiguous', match.reason) : busy(work.engine);
 }
 
+const sentBy = (engine: Engine, origin: Snapshot, creation: Sendable, facts: Facts): RowPrints =>
+  printsSent(
+    mappings[origin.pair],
+    otherSystem(origin.system),
+    creation,
+    facts,
+    printsOfIntent(engine, origin),
+  );
+
 const bodyHash = (body: unknown): string =>
   createHash('sha256').update(JSON.stringify(body)).digest('base64url');
 
@@ -309,7 +323,7 @@ async function create(work: Work, origin: Snapshot, intent: Intent, creation: Se
     target === 'customcrm' ? { ...creation.body, ExternalId: `wave:${origin.id}` } : creation.body;
   try {
     const made = await engine.systems[target].create(origin.pair, marked, intent.opId, call);
-    return await linkUp(work, origin, made, creation.rows, intent);
+    return await linkUp(work, origin, made, creation, intent);
   } catch (error) {
     if (error instanceof RemoteOutcomeUnknownError) return { did: 'parked', cause: settling(engine, intent) };
     if (!isDefinite(error)) throw error;
@@ -334,10 +348,12 @@ async function resume(work: Work, origin: Snapshot, intent: Intent): Promise<Han
   const now = engine.clock.now();
   if (now < intent.sentAt + engine.settings.settleMs)
     return { did: 'parked', cause: settling(engine, intent) };
-  const found = await lookUp(engine, origin, intent, call);
+  const found = await lookUp(engine, intent, call);
   if (found.found === 'ambiguous') return suspectsOf(work, intent, found);
-  if (found.found === 'one')
-    return linkUp(work, origin, found.snapshot, found.rows, { ...intent, lookedUpAt: now });
+  if (found.found === 'one') {
+    const known = await knownRows(engine, intent, origin, found.snapshot, call);
+    return linkUp(work, origin, found.snapshot, known, { ...intent, lookedUpAt: now });
+  }
   if (!lookedTwice(engine, intent, now)) return notedLook(work, intent, now);
   return repeat(work, origin, intent);
 }
@@ -355,10 +371,11 @@ async function repeat(work: Work, origin: Snapshot, intent: Intent): Promise<Han
       ? show(work, 'blocked', creation.blocked)
       : work.linkParent(creation.waitFor);
   }
-  const { lookedUpAt: _lookedUpAt, ...rest } = intent;
+  const { lookedUpAt: _lookedUpAt, suspects: _suspects, lookAgainAt: _lookAgainAt, ...rest } = intent;
   const again: Intent = {
     ...rest,
     ...sameOperation(engine, intent, creation.body),
+    sent: sentBy(engine, origin, creation, facts),
     sentAt: now,
     attempts: intent.attempts + 1,
   };
@@ -391,13 +408,13 @@ async function linkUp(
   work: Work,
   origin: Snapshot,
   made: Snapshot,
-  rows: readonly string[],
+  known: KnownRows,
   intent: Intent,
 ): Promise<Handled> {
   const { engine, call } = work;
   const bare = newLink(engine, origin, made, 'created');
   const both = bothOf(origin, made);
-  const agreed = agreedAfterCreate(await picture(engine, bare, both, call), origin.system, rows);
+  const agreed = agreedAfterCreate(await picture(engine, bare, both, call), origin.system, known);
   const link = {
     ...bare,
     agreed,

@@ -4,7 +4,7 @@ import { newLink } from './create-counterpart.ts';
 import type { Engine, Handled } from './engine.ts';
 import { exclusionOf, exclusionWrite, removeExclusion } from './exclusions.ts';
 import { handleDoorbell } from './handle-doorbell.ts';
-import { findIntent } from './intents.ts';
+import { closeWrites, fenceKey, findIntent } from './intents.ts';
 import { indexKeys } from './key-index.ts';
 import { type Lease, leaseCause, releaseLease, stillHeld, takeLease } from './leases.ts';
 import {
@@ -46,13 +46,18 @@ export async function linkRecords(
     for (const ref of [customcrm, wave]) {
       const other = await counterpartOf(engine.table, ref);
       if (other !== undefined) return refused(`${refKey(ref)} is linked with ${other} already: relink`);
-      if (await findIntent(engine, ref))
-        return refused(`a counterpart for ${refKey(ref)} is being created, and its outcome is not known yet`);
     }
+    const intents = (await Promise.all([customcrm, wave].map((ref) => findIntent(engine, ref)))).filter(
+      (intent) => intent !== undefined,
+    );
+    for (const { origin: ref, lookAgainAt } of intents)
+      if (lookAgainAt === undefined)
+        return refused(`a counterpart for ${refKey(ref)} is being created, and its outcome is not known yet`);
     const written = await engine.table.write([
       ...newLinkWrites(newLink(engine, origin, counterpart, 'matched')),
       ...leases.map(stillHeld),
       ...[customcrm, wave].flatMap((ref) => [removeTombstone(ref), removeExclusion(ref)]),
+      ...intents.flatMap((intent) => closeWrites(engine, intent)),
     ]);
     return written.done ? { done: true } : workerIsThere;
   });
@@ -62,6 +67,7 @@ export async function linkRecords(
     await setRecordState(engine, record, undefined, '');
     await unpark(engine, record);
     await wake(engine, `parent#${refKey(record)}`);
+    await wake(engine, fenceKey(record));
   }
   return { done: true, handled: await handleDoorbell(engine, doorbellOf(engine, customcrm), call) };
 }

@@ -8,6 +8,7 @@ import { counterpartOf, findLink, linkKey } from './links.ts';
 import { park, timesParked, unpark, wake } from './parking.ts';
 import { pauseCause, pausedBy, stillPaused } from './pause.ts';
 import type { Call, Doorbell } from './ports.ts';
+import { recordStateOf } from './record-state.ts';
 import { isStarted, noteEarly } from './started-pairs.ts';
 
 /** Tries of one doorbell within one invocation, before the record is parked. */
@@ -144,18 +145,30 @@ async function linkParent(engine: Engine, child: Doorbell, parent: RecordRef, ca
     return { did: 'finished', message: 'parent linked' };
   // Somebody else is at the parent: whoever gives its lease back wakes the child as well.
   if (handled.did === 'parked' && handled.cause.name === 'lease') return handled;
-  const isGone =
-    handled.did === 'finished' && (handled.because === deletedUnlinked || handled.message === survivorAlone);
+  const shows = await standsInTheWay(engine, parent, handled);
   return {
     did: 'parked',
     cause: {
       name: 'parent',
       key: `parent#${refKey(parent)}`,
-      due: engine.clock.now() + (isGone ? dayMs : longestPauseMs),
+      due: engine.clock.now() + (shows === undefined ? longestPauseMs : dayMs),
       while: { check: linkKey(parent), when: 'absent' },
-      ...(isGone && { shows: 'parent deleted' }),
+      ...(shows !== undefined && { shows }),
     },
   };
+}
+
+/** What a child shows whose parent is gone, or waits for a person; undefined when the parent will be linked by itself. */
+async function standsInTheWay(
+  engine: Engine,
+  parent: RecordRef,
+  handled: Handled,
+): Promise<string | undefined> {
+  if (handled.did === 'parked')
+    return handled.cause.shows === undefined ? undefined : `its ${parent.pair} waits for a decision`;
+  if (handled.because === deletedUnlinked || handled.message === survivorAlone) return 'parent deleted';
+  const shown = await recordStateOf(engine, parent);
+  return shown && `its ${parent.pair} is ${shown.state}`;
 }
 
 async function underLease(

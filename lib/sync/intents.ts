@@ -1,3 +1,4 @@
+import type { RowPrints } from '../domain/link.ts';
 import {
   otherSystem,
   type Pair,
@@ -30,10 +31,14 @@ export interface Intent {
   readonly attempts: number;
   /** When a look-up last found nothing since `sentAt` (ms). */
   readonly lookedUpAt?: number;
-  /** The records that may be the result, when more than one may: from then on only they are fenced. */
+  /** The records that may be the result, when more than one may: from then on only they are fenced, until a person decides. */
   readonly suspects?: readonly string[];
+  /** An ambiguity may end by itself: looked at again then (ms). */
+  readonly lookAgainAt?: number;
   /** Hashes of the match keys that are locked. */
   readonly keys: readonly string[];
+  /** Keyed hashes of the values of the last attempt, by row. */
+  readonly sent: RowPrints;
 }
 
 const partition = (target: System, pair: Pair): string => `intent#${target}#${pair}`;
@@ -165,8 +170,9 @@ const itemOf = (intent: Intent): Item => ({
   ...keyOf(intent.origin),
   opId: intent.opId,
   sentAt: intent.sentAt,
-  state: 'intent',
-  due: intent.sentAt,
+  ...(intent.lookAgainAt === undefined
+    ? { state: 'intent', due: intent.sentAt }
+    : { state: 'held-intent', due: intent.lookAgainAt }),
   intent,
 });
 

@@ -4,7 +4,7 @@ import type { Intent } from './intents.ts';
 import { wakeOverdue } from './parking.ts';
 import { progressOf } from './poll-progress.ts';
 
-/** Intents that one run rings for. */
+/** Intents of each kind that one run rings for. */
 const intentLimit = 200;
 
 export interface Tidied {
@@ -19,11 +19,10 @@ export interface Tidied {
 /** Re-rings what has waited longer than its cause allows, and resumes intents whose outcome stayed unknown. */
 export async function tidy(engine: Engine): Promise<Tidied> {
   const woken = await wakeOverdue(engine);
-  const items = await engine.table.byState(
-    'intent',
-    engine.clock.now() - 2 * engine.settings.settleMs,
-    intentLimit,
-  );
+  const overdue = engine.clock.now() - 2 * engine.settings.settleMs;
+  const open = await engine.table.byState('intent', overdue, intentLimit);
+  const held = await engine.table.byState('held-intent', engine.clock.now(), intentLimit);
+  const items = [...open, ...held];
   for (const item of items) {
     const { origin } = item.intent as Intent;
     await engine.queues[origin.system].ring([

@@ -2,14 +2,10 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc, { type Arbitrary } from 'fast-check';
 import { type Body, otherSystem, type Pair, pairs, type System, systems } from '../../lib/domain/record.ts';
+import { agreedAfterCreate, composeCreate } from '../../lib/mappings/creation.ts';
 import { getPath, type Row, readCell, sameCells, setPath } from '../../lib/mappings/mapping.ts';
 import { mappings } from '../../lib/mappings/pairs.ts';
-import {
-  agreedAfterCreate,
-  composeCreate,
-  type Pictured,
-  planRecord,
-} from '../../lib/mappings/record-plan.ts';
+import { type Pictured, planRecord } from '../../lib/mappings/record-plan.ts';
 import { applied, pictured } from '../support/linked-record.ts';
 import { arbitraryCells } from '../support/mapping-arbitraries.ts';
 import { mappingFacts } from '../support/mapping-facts.ts';
@@ -92,7 +88,7 @@ for (const pair of pairs) {
             assert.ok('body' in made);
             const both = { ...origins, [otherSystem(from)]: made.body };
             const picture = pictured(mapping, both.customcrm, both.wave);
-            const agreed = agreedAfterCreate(picture, from, made.rows);
+            const agreed = agreedAfterCreate(picture, from, made);
             const { verdicts } = planRecord({ ...picture, agreed }, customcrmWins);
             const equal = { do: 'nothing', because: 'equal', agree: true };
             for (const row of made.rows) assert.deepEqual(verdicts.get(row), equal, row);

@@ -1,14 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { agreedAfterCreate, composeCreate } from '../../lib/mappings/creation.ts';
 import { customer } from '../../lib/mappings/customer.ts';
 import { order } from '../../lib/mappings/order.ts';
 import { product } from '../../lib/mappings/product.ts';
-import {
-  agreedAfterCreate,
-  composeCreate,
-  type Pictured,
-  planRecord,
-} from '../../lib/mappings/record-plan.ts';
+import { type Pictured, planRecord } from '../../lib/mappings/record-plan.ts';
 import { editedCustomer, linkedCustomer } from '../support/linked-customer.ts';
 import { applied, pictured, prints } from '../support/linked-record.ts';
 import { customcrmOrder, customcrmProduct, waveInvoice, waveProduct } from '../support/mapping-bodies.ts';
@@ -83,7 +79,7 @@ describe('composing a counterpart', () => {
 
 describe('what is agreed after a create', () => {
   const agreedFor = (picture: Pictured, from: 'customcrm' | 'wave', rows: readonly string[]) =>
-    agreedAfterCreate(picture, from, rows);
+    agreedAfterCreate(picture, from, { rows });
 
   test('is what was sent as it was answered', () => {
     const now = agreedFor(editedCustomer({ Fax: '1' }, { fax: '001' }), 'customcrm', ['Fax']);

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { composeCreate } from '../../lib/mappings/creation.ts';
 import { customer } from '../../lib/mappings/customer.ts';
 import { setPath } from '../../lib/mappings/mapping.ts';
-import { composeCreate } from '../../lib/mappings/record-plan.ts';
 import { customerInput } from '../../lib/wave/inputs.ts';
 import { agreedOn, applied, pictured, writesAfterEdit } from '../support/linked-record.ts';
 import { customcrmCustomer, snapshotOf, waveCustomer } from '../support/mapping-bodies.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { composeCreate } from '../../lib/mappings/creation.ts';
 import { order } from '../../lib/mappings/order.ts';
-import { composeCreate } from '../../lib/mappings/record-plan.ts';
 import { afterEdits, linkedOrder } from '../support/linked-order.ts';
 import { applied, pictured } from '../support/linked-record.ts';
 import { customcrmOrder, snapshotOf, waveInvoice } from '../support/mapping-bodies.ts';

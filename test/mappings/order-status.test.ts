@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { composeCreate } from '../../lib/mappings/creation.ts';
 import { order } from '../../lib/mappings/order.ts';
-import { composeCreate } from '../../lib/mappings/record-plan.ts';
 import { afterEdits } from '../support/linked-order.ts';
 import { applied } from '../support/linked-record.ts';
 import { customcrmOrder, waveInvoice } from '../support/mapping-bodies.ts';

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { composeCreate } from '../../lib/mappings/creation.ts';
 import type { MappingSettings } from '../../lib/mappings/mapping.ts';
 import { order } from '../../lib/mappings/order.ts';
-import { composeCreate } from '../../lib/mappings/record-plan.ts';
 import { cents, customcrmOrder, snapshotOf, waveInvoice } from '../support/mapping-bodies.ts';
 import { mappingFacts, mappingSettings } from '../support/mapping-facts.ts';
 

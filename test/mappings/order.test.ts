@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { composeCreate } from '../../lib/mappings/creation.ts';
 import { setPath } from '../../lib/mappings/mapping.ts';
 import { order } from '../../lib/mappings/order.ts';
-import { composeCreate } from '../../lib/mappings/record-plan.ts';
 import { afterEdits, derivedFromWave, linkedOrder } from '../support/linked-order.ts';
 import { applied, pictured, writesAfterEdit } from '../support/linked-record.ts';
 import { cents, customcrmOrder, waveInvoice } from '../support/mapping-bodies.ts';

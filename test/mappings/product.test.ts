@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { composeCreate } from '../../lib/mappings/creation.ts';
 import { setPath } from '../../lib/mappings/mapping.ts';
 import { product } from '../../lib/mappings/product.ts';
-import { composeCreate } from '../../lib/mappings/record-plan.ts';
 import { agreedOn, applied, pictured, writesAfterEdit } from '../support/linked-record.ts';
 import { customcrmProduct, snapshotOf, waveProduct } from '../support/mapping-bodies.ts';
 import { mappingFacts, mappingSettings } from '../support/mapping-facts.ts';

@@ -43,22 +43,15 @@ export function checkRest({ world, functions, restedAt, writesAtRest }: Ending, 
       look('only ports fail', `${times} times ${what}`);
 }
 
-/** Shown, and for a person to decide: a child of such a record waits for that. */
-const forAPerson = new Set(['ambiguous', 'blocked', 'unlinked']);
+/** Shown, and for a person to decide: what may be the result of an ambiguous create, and the child of such a record. */
+const forAPerson = new Set(['ambiguous', 'blocked']);
 
 /** What waits although no person is asked for anything: open creates, and parked records whose cause shows nothing. */
 export const waitingForNobody = ({ store }: Pick<World, 'store'>): readonly Item[] =>
   store.all().filter((item) => {
     const shows = (key: string) => String(store.item({ pk: key, sk: 'state' })?.state);
-    if (item.state === 'intent') return shows(item.sk) !== 'ambiguous';
-    if (item.state !== 'parked') return false;
-    const cause = item.pk.replace(/^parked#(parent|fence)#/, '');
-    if (item.name === 'parent') return !forAPerson.has(shows(cause)) && shows(item.sk) !== 'blocked';
-    return !(item.name === 'fence' && shows(cause) === 'ambiguous' && shareKey({ store }, cause, item.sk));
+    if (item.state === 'intent') return true;
+    if (item.state === 'held-intent') return shows(item.sk) !== 'ambiguous';
+    const isForAPerson = (item.name === 'parent' || item.name === 'fence') && forAPerson.has(shows(item.sk));
+    return item.state === 'parked' && !isForAPerson;
   });
-
-/** A create that ended ambiguous holds back what may be its result, and nothing else. */
-function shareKey({ store }: Pick<World, 'store'>, a: string, b: string): boolean {
-  const keys = (key: string) => (store.item({ pk: key, sk: 'keys' })?.hashes ?? []) as readonly string[];
-  return keys(a).some((hash) => keys(b).includes(hash));
-}

@@ -30,11 +30,11 @@ function checkConvergence(ending: Ending, linked: Linked, { look, except }: Note
     const check =
       row.id.endsWith('Amount') || row.id.startsWith('Amount') ? 'money to the cent' : 'convergence';
     if (agree(ending, row, customcrm, wave)) look(check);
-    else if (namesRow(linked, row.id)) {
-      except(`shown on the link: ${linked.link.reasons.find((reason) => reason.startsWith(`${row.id}: `))}`);
-      look(check);
-    } else if (isLeftAlone(linked, row)) {
+    else if (isLeftAlone(linked, row)) {
       except('one-way row left alone after it was put back once');
+      look(check);
+    } else if (namesRow(linked, row.id)) {
+      except(`shown on the link: ${linked.link.reasons.find((reason) => reason.startsWith(`${row.id}: `))}`);
       look(check);
     } else if (linked.link.refused !== undefined && linked.link.state !== 'in-sync') {
       except(`refused: ${linked.link.reasons.join('; ')}`);
@@ -51,7 +51,9 @@ function checkConvergence(ending: Ending, linked: Linked, { look, except }: Note
 const isLeftAlone = ({ link }: Linked, row: Row): boolean =>
   row.direction !== 'both' &&
   link.agreed.reverted[row.id] !== undefined &&
-  link.state === 'recorded-difference';
+  link.reasons.includes(`${row.id}: ${recorded}`);
+
+const recorded = 'recorded difference';
 
 const shown = ({ form }: Cell): string => JSON.stringify(form).slice(0, 400);
 

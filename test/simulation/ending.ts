@@ -159,9 +159,9 @@ export const sideOf = (linked: Linked, system: System): Standing =>
 export const bothCells = (system: System, own: Cell, other: Cell): readonly [customcrm: Cell, wave: Cell] =>
   system === 'customcrm' ? [own, other] : [other, own];
 
-/** Does this link say something about this row? */
+/** Does this link ask a person something about this row? A recorded difference asks nothing. */
 export const namesRow = ({ link }: Linked, row: string): boolean =>
-  link.reasons.some((reason) => reason.startsWith(`${row}: `));
+  link.reasons.some((reason) => reason.startsWith(`${row}: `) && !reason.endsWith(': recorded difference'));
 
 /** What happened to every record that this one was ever linked with, in order. */
 export const everOpposite = ({ world }: Ending, { system, pair, id }: RecordRef): readonly Happening[] =>

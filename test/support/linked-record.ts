@@ -2,9 +2,9 @@ import { fingerprints } from '../../lib/domain/fingerprint.ts';
 import { type Agreed, nothingAgreed } from '../../lib/domain/link.ts';
 import type { Policies } from '../../lib/domain/plan.ts';
 import type { Body, System } from '../../lib/domain/record.ts';
+import { agreedAfterCreate } from '../../lib/mappings/creation.ts';
 import { type Facts, type PairMapping, setPath } from '../../lib/mappings/mapping.ts';
 import {
-  agreedAfterCreate,
   type Pictured,
   planRecord,
   type RecordPlan,
@@ -44,11 +44,7 @@ export function agreedOn(mapping: PairMapping, customcrm: object, wave: object, 
     waveCellIsOurs: false,
   };
   const rows = mapping.rows(picture.facts.settings).filter(({ rules }) => rules.applies?.(situation) ?? true);
-  return agreedAfterCreate(
-    picture,
-    'wave',
-    rows.map((row) => row.id),
-  );
+  return agreedAfterCreate(picture, 'wave', { rows: rows.map((row) => row.id) });
 }
 
 /** Systems that store what they are sent, and show it as it was sent. */

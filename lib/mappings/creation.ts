@@ -1,0 +1,144 @@
+import type { Fingerprints } from '../domain/fingerprint.ts';
+import type { Agreed, RowPrints } from '../domain/link.ts';
+import { type Body, otherSystem, type RecordRef, type System } from '../domain/record.ts';
+import { type Facts, formOf, type PairMapping, putCell, type Row, readCell, setPath } from './mapping.ts';
+import { cellsOf, isBlank, type Pictured, recordCells } from './record-plan.ts';
+
+/** The body of a new counterpart, or why there can be none yet. */
+export type Creation =
+  | { readonly body: Body; readonly rows: readonly string[] }
+  | { readonly blocked: string }
+  | { readonly waitFor: RecordRef };
+
+/** Composes the counterpart of an unlinked record. Empty cells are not sent: the new system decides, and that flows back once. */
+export function composeCreate(mapping: PairMapping, from: System, origin: Body, facts: Facts): Creation {
+  const to = otherSystem(from);
+  let body: Body = {};
+  const sent: string[] = [];
+  for (const row of mapping.rows(facts.settings)) {
+    const put = composeRow(row, from, origin, body, facts);
+    if (!put) continue;
+    if (!('cell' in put)) return put;
+    body = setPath(body, row[to], put.cell);
+    sent.push(row.id);
+  }
+  return { body, rows: sent };
+}
+
+/** What a create sends for one row into `body`; undefined when it sends nothing. */
+function composeRow(row: Row, from: System, origin: Body, body: Body, facts: Facts) {
+  const to = otherSystem(from);
+  const situation = {
+    customcrm: from === 'customcrm' ? origin : {},
+    wave: from === 'wave' ? origin : {},
+    facts,
+    waveCellIsOurs: false,
+  };
+  const direction = to === 'wave' ? 'toWave' : 'toCustomcrm';
+  const flows =
+    (row.direction === 'both' || row.direction === direction) && (row.rules.applies?.(situation) ?? true);
+  if (!flows || (row.rules.afterCreate && to === 'wave')) return undefined;
+  const cell = readCell(row, from, origin, facts);
+  if (cell && !isBlank(cell)) return putCell(row, to, cell.value, body, facts);
+  const isNeeded = to === 'wave' ? row.rules.emptyInWave === 'block' : row.rules.required;
+  return cell && isNeeded ? { blocked: `${row.id} is empty, and ${to} needs one` } : undefined;
+}
+
+/** What is agreed right after a create was answered, or a create of ours was found again. */
+export function agreedAfterCreate(pictured: Pictured, from: System, known: KnownRows): Agreed {
+  const { mapping, facts, prints } = pictured;
+  const to = otherSystem(from);
+  const rows = mapping.rows(facts.settings);
+  const cells = cellsOf(pictured, rows);
+  const agreed: Agreed & { customcrm: Record<string, string>; wave: Record<string, string> } = {
+    customcrm: {},
+    wave: {},
+    reverted: {},
+  };
+  for (const row of rows) {
+    const { [from]: origin, [to]: made } = cells.get(row.id) ?? {};
+    if (!origin || !made) continue;
+    const both = { [from]: origin, [to]: made } as Record<System, typeof origin>;
+    if (row.rules.afterCreate && to === 'wave') {
+      recordCells(agreed, row, { customcrm: made, wave: made }, prints, undefined);
+    } else if (known.rows.includes(row.id)) {
+      recordCells(agreed, row, both, prints, row.conversion.partial?.(origin.value) ? to : undefined);
+    } else if (known.edited?.includes(row.id)) {
+      recordCells(agreed, row, { ...both, [from]: neverHeld }, prints, undefined);
+    } else if (isBlank(origin)) {
+      recordCells(agreed, row, both, prints, isBlank(made) ? undefined : to);
+    }
+  }
+  return agreed;
+}
+
+/** No record holds this: what its side shows now is a change. */
+const neverHeld = { value: null, form: '\u0000' } as const;
+
+/** What is known of the rows of a create when its counterpart is linked. */
+export interface KnownRows {
+  /** Both sides hold what was sent. */
+  readonly rows: readonly string[];
+  /** The counterpart holds what was sent; the user of the origin has changed it since. */
+  readonly edited?: readonly string[];
+}
+
+/** A keyed hash of each value that a create sends: by these its result is known again, whatever its origin holds by then. */
+export function printsSent(
+  mapping: PairMapping,
+  to: System,
+  { body, rows }: Extract<Creation, { body: Body }>,
+  facts: Facts,
+  prints: Fingerprints,
+): RowPrints {
+  const sent: Record<string, string> = {};
+  for (const row of mapping.rows(facts.settings)) {
+    const cell = rows.includes(row.id) ? readCell(row, to, body, facts) : undefined;
+    if (cell) sent[row.id] = prints.of(row.id, cell.form);
+  }
+  return sent;
+}
+
+/** The rows of a record that hold what was sent. What a system fills in by itself (a line's taxes) makes no difference. */
+export function rowsHeld(
+  mapping: PairMapping,
+  to: System,
+  body: Body,
+  sent: RowPrints,
+  facts: Facts,
+  prints: Fingerprints,
+): readonly string[] {
+  return mapping
+    .rows(facts.settings)
+    .filter((row) => {
+      const cell = readCell(row, to, body, facts);
+      if (!cell) return false;
+      const bare = row.conversion.withoutFilled?.(cell.value);
+      const forms = [cell.form, ...(bare === undefined ? [] : [formOf(row, bare, facts)])];
+      return forms.some((form) => prints.compare(sent[row.id], row.id, form) === 'same');
+    })
+    .map(({ id }) => id);
+}
+
+/** Of the rows that a record was sent: those that its origin still holds as they were sent, and those it does not any more. */
+export function knownOf(
+  mapping: PairMapping,
+  from: System,
+  origin: Body,
+  held: readonly string[],
+  sent: RowPrints,
+  facts: Facts,
+  prints: Fingerprints,
+): Required<KnownRows> {
+  const to = otherSystem(from);
+  const rows: string[] = [];
+  const edited: string[] = [];
+  for (const row of mapping.rows(facts.settings).filter(({ id }) => held.includes(id))) {
+    const put = composeRow(row, from, origin, {}, facts);
+    if (put && !('cell' in put)) continue;
+    const now = put && readCell(row, to, setPath({}, row[to], put.cell), facts);
+    const isAsSent = now !== undefined && prints.compare(sent[row.id], row.id, now.form) === 'same';
+    (isAsSent ? rows : edited).push(row.id);
+  }
+  return { rows, edited };
+}

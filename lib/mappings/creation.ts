@@ -1,7 +1,16 @@
 import type { Fingerprints } from '../domain/fingerprint.ts';
 import type { Agreed, RowPrints } from '../domain/link.ts';
 import { type Body, otherSystem, type RecordRef, type System } from '../domain/record.ts';
-import { type Facts, formOf, type PairMapping, putCell, type Row, readCell, setPath } from './mapping.ts';
+import {
+  type Cell,
+  type Facts,
+  formOf,
+  type PairMapping,
+  putCell,
+  type Row,
+  readCell,
+  setPath,
+} from './mapping.ts';
 import { cellsOf, isBlank, type Pictured, recordCells } from './record-plan.ts';
 
 /** The body of a new counterpart, or why there can be none yet. */
@@ -94,12 +103,18 @@ export function printsSent(
   const sent: Record<string, string> = {};
   for (const row of mapping.rows(facts.settings)) {
     const cell = rows.includes(row.id) ? readCell(row, to, body, facts) : undefined;
-    if (cell) sent[row.id] = prints.of(row.id, cell.form);
+    if (cell) sent[row.id] = prints.of(row.id, formSent(row, cell, facts));
   }
   return sent;
 }
 
-/** The rows of a record that hold what was sent. What a system fills in by itself (a line's taxes) makes no difference. */
+/** What is left to the receiving system makes no difference later. */
+function formSent(row: Row, cell: Cell, facts: Facts): string {
+  const { partial, withoutFilled } = row.conversion;
+  return partial?.(cell.value) && withoutFilled ? formOf(row, withoutFilled(cell.value), facts) : cell.form;
+}
+
+/** The rows of a record that hold what was sent, apart from what the system filled in by itself (a line's taxes). */
 export function rowsHeld(
   mapping: PairMapping,
   to: System,
@@ -137,7 +152,8 @@ export function knownOf(
     const put = composeRow(row, from, origin, {}, facts);
     if (put && !('cell' in put)) continue;
     const now = put && readCell(row, to, setPath({}, row[to], put.cell), facts);
-    const isAsSent = now !== undefined && prints.compare(sent[row.id], row.id, now.form) === 'same';
+    const isAsSent =
+      now !== undefined && prints.compare(sent[row.id], row.id, formSent(row, now, facts)) === 'same';
     (isAsSent ? rows : edited).push(row.id);
   }
   return { rows, edited };

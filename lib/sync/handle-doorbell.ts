@@ -27,7 +27,11 @@ const pauseLookMs = 3600_000;
  * comes again.
  */
 export async function handleDoorbell(engine: Engine, doorbell: Doorbell, call: Call): Promise<Handled> {
-  const handled = await tryThreeTimes(engine, doorbell, call);
+  return settle(engine, doorbell, await tryThreeTimes(engine, doorbell, call));
+}
+
+/** Parks or unparks the record, and says what came of its doorbell. */
+async function settle(engine: Engine, doorbell: Doorbell, handled: Handled): Promise<Handled> {
   const settled = await putAway(engine, doorbell, handled);
   const { system, pair, id, eventId } = doorbell;
   const line = { system, pair, id, eventId, lagMs: engine.clock.now() - doorbell.at };
@@ -136,15 +140,14 @@ function workOf(engine: Engine, doorbell: Doorbell, call: Call, lease: Lease): W
 
 /** Parents have no parents, so this goes one level deep. What waits for a deleted parent is shown as blocked. */
 async function linkParent(engine: Engine, child: Doorbell, parent: RecordRef, call: Call): Promise<Handled> {
-  const handled = await handleDoorbell(
-    engine,
-    { system: parent.system, pair: parent.pair, id: parent.id, eventId: child.eventId, at: child.at },
-    call,
-  );
+  const { system, pair, id } = parent;
+  const doorbell: Doorbell = { system, pair, id, eventId: child.eventId, at: child.at };
+  const tried = await tryThreeTimes(engine, doorbell, call);
+  // Somebody else is at the parent: only the child waits for that. A parent parked by each of its children would be rung with them again and again.
+  if (tried.did === 'parked' && tried.cause.name === 'lease') return tried;
+  const handled = await settle(engine, doorbell, tried);
   if ((await counterpartOf(engine.table, parent)) !== undefined)
     return { did: 'finished', message: 'parent linked' };
-  // Somebody else is at the parent: whoever gives its lease back wakes the child as well.
-  if (handled.did === 'parked' && handled.cause.name === 'lease') return handled;
   const shows = await standsInTheWay(engine, parent, handled);
   return {
     did: 'parked',

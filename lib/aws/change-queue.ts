@@ -17,6 +17,7 @@ const message = z.object({
   at: z.number(),
   version: z.string().optional(),
   updatedAt: z.string().optional(),
+  seen: z.number().optional(),
 });
 
 /** The doorbell of a queue message; undefined for a body that {@link sqsQueue} did not make. */

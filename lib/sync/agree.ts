@@ -4,6 +4,7 @@ import { RemoteRejectedError } from '../errors.ts';
 import { type Pictured, type RecordPlan, settle } from '../mappings/record-plan.ts';
 import type { Work } from './apply-change.ts';
 import { turnsAfter } from './guard-write.ts';
+import { pictureStamp } from './lagging.ts';
 import { stillHeld } from './leases.ts';
 import { saveLink, withOutcome } from './links.ts';
 
@@ -74,9 +75,9 @@ export function answeredAfter(
   answers: readonly Snapshot[],
 ): NonNullable<Link['answered']> {
   const newest = { ...answered };
-  for (const { system, version, modifiedAt } of answers) {
-    const stamp = system === 'wave' ? modifiedAt : Number(version);
-    if (Number.isFinite(stamp)) newest[system] = Math.max(stamp, newest[system] ?? 0);
+  for (const answer of answers) {
+    const stamp = pictureStamp(answer);
+    if (stamp !== undefined) newest[answer.system] = Math.max(stamp, newest[answer.system] ?? 0);
   }
   return newest;
 }
@@ -100,6 +101,10 @@ export function stateOf(planned: RecordPlan, differences: readonly string[]): Li
   if (planned.held.length > 0) return 'held';
   return recordedIn(planned).length > 0 || differences.length > 0 ? 'recorded-difference' : 'in-sync';
 }
+
+/** Does this link ask a person something about a row? A recorded difference asks nothing. */
+export const asksAbout = ({ reasons }: Pick<Link, 'reasons'>, row: string): boolean =>
+  reasons.some((reason) => reason.startsWith(`${row}: `) && !reason.endsWith(': recorded difference'));
 
 /** Every row that is not equal, and why it stays so. */
 export const reasonsOf = (planned: RecordPlan, differences: readonly string[]): readonly string[] => [

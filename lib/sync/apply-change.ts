@@ -1,6 +1,6 @@
 import { fingerprints } from '../domain/fingerprint.ts';
 import { type Link, refOf } from '../domain/link.ts';
-import type { RecordRef, Snapshot, System } from '../domain/record.ts';
+import { type RecordRef, type Snapshot, type System, systems } from '../domain/record.ts';
 import {
   ReconnectNeededError,
   RemoteMissingError,
@@ -19,6 +19,7 @@ import { gatherFacts } from './facts.ts';
 import { giveUp, handleGone } from './gone.ts';
 import { rejectedByFuse, throughFuses } from './guard-write.ts';
 import { indexKeys } from './key-index.ts';
+import { throwIfLagging } from './lagging.ts';
 import type { Lease } from './leases.ts';
 import { renewed, stillHeld } from './leases.ts';
 import { linkWrite, saveLink } from './links.ts';
@@ -54,7 +55,7 @@ export async function applyChange(work: Work, start: Link, fresh?: Both): Promis
     if (readings) {
       const living = livingOf(readings);
       if (!living) return handleGone(work, link, readings);
-      throwIfOlder(link, living);
+      for (const system of systems) throwIfLagging(work.engine, work.doorbell, living[system], link);
       both = living;
     }
     if (!both) continue;
@@ -77,19 +78,6 @@ async function readBoth({ engine, call }: Work, link: Link): Promise<Readonly<Re
     engine.systems.wave.read(link.pair, link.waveId, call),
   ]);
   return { customcrm, wave };
-}
-
-/** A picture from before our own answered write is a lagging replica's: taken at its word it would look like a user's edit. */
-function throwIfOlder({ answered = {} }: Link, { customcrm, wave }: Both): void {
-  const older = {
-    customcrm:
-      answered.customcrm !== undefined &&
-      Number(customcrm.version ?? answered.customcrm) < answered.customcrm,
-    wave: answered.wave !== undefined && wave.modifiedAt < answered.wave,
-  };
-  for (const system of ['customcrm', 'wave'] as const)
-    if (older[system])
-      throw new RemoteUnavailableError(system, 'it shows a picture from before our last write');
 }
 
 function livingOf({ customcrm, wave }: Readonly<Record<System, Reading>>): Both | undefined {

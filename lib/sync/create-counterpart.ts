@@ -28,6 +28,7 @@ import {
   updateIntent,
 } from './intents.ts';
 import { forgetKeys, hashOf, indexKeys, keysOf } from './key-index.ts';
+import { throwIfLagging } from './lagging.ts';
 import { stillHeld } from './leases.ts';
 import { counterpartOf, findLink, newLinkWrites } from './links.ts';
 import { type Found, knownRows, looksLikeResult, lookUp, printsOfIntent } from './look-up.ts';
@@ -58,6 +59,7 @@ export async function createCounterpart(work: Work): Promise<Handled> {
   if (reading.state === 'deleted') return neverLinked(work);
   if (reading.state === 'not-found') return missing(work);
   const origin = reading.snapshot;
+  throwIfLagging(engine, doorbell, origin);
   await indexKeys(engine, origin);
   const fence = intents.find((intent) => mayBeResultOf(engine, intent, origin));
   if (fence) {

@@ -74,8 +74,13 @@ const callFor = (work: readonly Message[], call: Call): Call =>
 function merged(doorbells: readonly Doorbell[]): Doorbell | undefined {
   const last = doorbells.at(-1);
   if (!last || doorbells.length === 1) return last;
-  const { version: _version, updatedAt: _updatedAt, ...rest } = last;
-  return { ...rest, at: Math.min(...doorbells.map((doorbell) => doorbell.at)) };
+  const { version: _version, updatedAt: _updatedAt, seen: _seen, ...rest } = last;
+  const seen = doorbells.flatMap((doorbell) => doorbell.seen ?? []);
+  return {
+    ...rest,
+    at: Math.min(...doorbells.map((doorbell) => doorbell.at)),
+    ...(seen.length > 0 && { seen: Math.max(...seen) }),
+  };
 }
 
 /** Name and place, never a message: it could quote a record. */

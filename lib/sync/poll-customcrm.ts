@@ -2,6 +2,7 @@ import { type Pair, pairs, type RecordRef } from '../domain/record.ts';
 import { sightOrReport } from './broken-links.ts';
 import type { Engine } from './engine.ts';
 import { forgetKeys, indexKeys } from './key-index.ts';
+import { pictureStamp } from './lagging.ts';
 import { counterpartOf } from './links.ts';
 import { wake } from './parking.ts';
 import { advance, pollKey, progressOf } from './poll-progress.ts';
@@ -74,7 +75,7 @@ async function ringForNews(
     ),
   );
   const doorbells = changes.flatMap((change, index): Doorbell[] =>
-    sightings[index]?.news ? [{ ...refOf(change), eventId: `poll:${runId}`, at }] : [],
+    sightings[index]?.news ? [{ ...refOf(change), eventId: `poll:${runId}`, at, ...seenIn(change) }] : [],
   );
   if (doorbells.length > 0) await engine.queues.customcrm.ring(doorbells);
   await Promise.all(
@@ -86,6 +87,11 @@ async function ringForNews(
     }),
   );
   return doorbells.length;
+}
+
+function seenIn(change: Change): Pick<Doorbell, 'seen'> {
+  const stamp = change.state === 'living' ? pictureStamp(change.snapshot) : undefined;
+  return stamp === undefined ? {} : { seen: stamp };
 }
 
 function refOf(change: Change): RecordRef {

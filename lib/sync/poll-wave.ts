@@ -1,4 +1,4 @@
-import { type Pair, pairs, type Snapshot } from '../domain/record.ts';
+import { type Pair, pairs, type RecordRef, type Snapshot } from '../domain/record.ts';
 import { sightOrReport } from './broken-links.ts';
 import type { Engine } from './engine.ts';
 import { indexKeys } from './key-index.ts';
@@ -82,6 +82,8 @@ function earlier(stamp: string, timeMs: number, atLeast: string): string {
   return chosen > atLeast ? chosen : atLeast;
 }
 
+const refOf = ({ system, pair, id }: Snapshot): RecordRef => ({ system, pair, id });
+
 async function ringForNews(
   engine: Engine,
   snapshots: readonly Snapshot[],
@@ -94,7 +96,7 @@ async function ringForNews(
   const sightings = await Promise.all(snapshots.map((snapshot) => sightOrReport(engine, snapshot, taxes)));
   const doorbells = snapshots.flatMap((snapshot, index): Doorbell[] =>
     sightings[index]?.news
-      ? [{ system: snapshot.system, pair: snapshot.pair, id: snapshot.id, eventId: `poll:${runId}`, at }]
+      ? [{ ...refOf(snapshot), eventId: `poll:${runId}`, at, seen: snapshot.modifiedAt }]
       : [],
   );
   if (doorbells.length > 0) await engine.queues.wave.ring(doorbells);

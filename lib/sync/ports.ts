@@ -113,6 +113,8 @@ export interface Doorbell extends RecordRef {
   /** Customcrm webhooks only: what the event said, to recognise the echo of our own write. */
   readonly version?: string;
   readonly updatedAt?: string;
+  /** The stamp of the picture that was heard of ({@link pictureStamp}): a read that shows an older one is a lagging replica's. */
+  readonly seen?: number;
 }
 
 /** Kept by lib/aws/change-queue.ts. */

@@ -25,6 +25,7 @@ export async function receive(
         eventId,
         at: engine.clock.now(),
         ...(version !== undefined && { version }),
+        ...(Number.isFinite(Number(version ?? Number.NaN)) && { seen: Number(version) }),
         ...(updatedAt !== undefined && { updatedAt }),
       },
     ]);

@@ -13,6 +13,8 @@ export interface Sighting {
   readonly news: boolean;
   /** News, or what was rung for already and is not settled. */
   readonly differs: boolean;
+  /** The rows of a linked record that are not what was agreed. */
+  readonly changed: readonly string[];
   readonly link: Link | undefined;
   /** What this doorbell would be recognised by: the picture, and the link's revision at the time. */
   readonly print: string;
@@ -31,20 +33,22 @@ export async function sight(engine: Engine, snapshot: Snapshot, taxes: readonly 
   const picture = JSON.stringify(cells.map(([row, cell]) => [row.id, cell?.form ?? null]));
   const link = await findLink(engine.table, snapshot);
   const print = `${link?.revision ?? 0}.${fingerprints(engine.settings.keys, refKey(snapshot)).of('sighting', picture)}`;
+  const changed = link ? changedRows(engine, link, snapshot.system, cells) : [];
   const differs = link
-    ? isNews(engine, link, snapshot.system, cells)
+    ? changed.length > 0 || link.state === 'deletion-suspected' || link.ahead !== undefined
     : await isStarted(engine, snapshot.pair);
-  return { news: differs && (await lastPrint(engine, snapshot)) !== print, differs, link, print };
+  return { news: differs && (await lastPrint(engine, snapshot)) !== print, differs, changed, link, print };
 }
 
 type Cells = readonly (readonly [Row, Cell | undefined])[];
 
-function isNews({ settings }: Engine, link: Link, system: System, cells: Cells): boolean {
+function changedRows({ settings }: Engine, link: Link, system: System, cells: Cells): readonly string[] {
   const prints = fingerprints(settings.keys, link.id);
-  const changed = cells.some(
-    ([row, cell]) => cell && prints.compare(link.agreed[system][row.id], row.id, cell.form) === 'changed',
-  );
-  return changed || link.state === 'deletion-suspected' || link.ahead !== undefined;
+  return cells
+    .filter(
+      ([row, cell]) => cell && prints.compare(link.agreed[system][row.id], row.id, cell.form) === 'changed',
+    )
+    .map(([row]) => row.id);
 }
 
 const sightingKey = (ref: RecordRef) => ({ pk: refKey(ref), sk: 'sighting' });

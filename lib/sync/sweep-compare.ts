@@ -2,13 +2,14 @@ import { createHash } from 'node:crypto';
 import { type Link, refOf } from '../domain/link.ts';
 import { type Pair, type RecordRef, refKey, type System } from '../domain/record.ts';
 import { RemoteRejectedError } from '../errors.ts';
+import { asksAbout } from './agree.ts';
 import { reportBroken } from './broken-links.ts';
 import type { Engine } from './engine.ts';
 import { forgetKeys, indexKeys } from './key-index.ts';
 import { BrokenLinkError, findLink } from './links.ts';
 import type { Call, Change, Tax } from './ports.ts';
 import { recordStateOf } from './record-state.ts';
-import { sight } from './sighting.ts';
+import { type Sighting, sight } from './sighting.ts';
 import { startedAt } from './started-pairs.ts';
 import { type FoundRecord, type Seen, type Step, type SweepRun, seenOf } from './sweep-run.ts';
 
@@ -130,18 +131,20 @@ async function judgeLiving(
   { snapshot }: Change & { readonly state: 'living' },
   taxes: readonly Tax[],
 ): Promise<Judged> {
-  const { news, differs, link, print } = await sight(engine, snapshot, taxes);
+  const sighting = await sight(engine, snapshot, taxes);
+  const { news, differs, link, print } = sighting;
   await indexKeys(engine, snapshot);
   const changed = link !== undefined && differs;
-  if (!differs || (!news && (await isExplained(engine, snapshot, link)))) return { link, changed };
+  if (!differs || (!news && (await isExplained(engine, snapshot, sighting)))) return { link, changed };
   const repair = await isMissed(engine, snapshot, link, news);
   const { system, id } = snapshot;
   return { link, changed, found: { system, id, revision: link?.revision ?? 0, print, repair } };
 }
 
 /** It was rung for this very picture already: something must show why it is not settled. */
-async function isExplained(engine: Engine, ref: RecordRef, link: Link | undefined): Promise<boolean> {
-  if (link && (link.state !== 'in-sync' || link.refused !== undefined)) return true;
+async function isExplained(engine: Engine, ref: RecordRef, { link, changed }: Sighting): Promise<boolean> {
+  if (link?.refused !== undefined) return true;
+  if (link && changed.length > 0 && changed.every((row) => asksAbout(link, row))) return true;
   if (!link && (await recordStateOf(engine, ref))) return true;
   return waits(engine, ref, link);
 }

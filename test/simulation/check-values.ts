@@ -184,16 +184,17 @@ const filledIn = ({ world }: Ending, row: Row, typed: Cell, own: Cell): boolean 
 
 const isEmpty = ({ form }: Cell): boolean => form === '' || form === 'null';
 
-/** A later user of the other system saw this value there, and typed another. */
+/** This value stood in the other system, and a later user there typed another. */
 function replacedKnowingly(ending: Ending, happening: Happening, row: Row, typed: Cell): boolean {
   const other: System = otherSystem(happening.system);
   let arrived = false;
   for (const { order, by, rows, after } of everOpposite(ending, happening)) {
     const cell = ending.cell(row, other, after);
     if (!cell) continue;
-    if (arrived && by.who === 'user' && rows.includes(row.id)) return true;
-    if (order > happening.order && agree(ending, row, ...bothCells(happening.system, typed, cell)))
-      arrived = true;
+    const isThere = agree(ending, row, ...bothCells(happening.system, typed, cell));
+    if (order < happening.order) arrived = isThere;
+    else if (arrived && by.who === 'user' && rows.includes(row.id)) return true;
+    else if (isThere) arrived = true;
   }
   return false;
 }

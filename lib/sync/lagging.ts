@@ -1,0 +1,42 @@
+import type { Link } from '../domain/link.ts';
+import type { Snapshot } from '../domain/record.ts';
+import { RemoteUnavailableError } from '../errors.ts';
+import type { Engine } from './engine.ts';
+import type { Doorbell } from './ports.ts';
+
+/** No replica lags longer: a picture that is still older then is the truth, of a system that was restored from a backup, ms. */
+const longestLagMs = 3600_000;
+
+/** What grows with every change of a record: Customcrm's version, Wave's `modifiedAt` in ms. Undefined where none is shown. */
+export function pictureStamp({
+  system,
+  version,
+  modifiedAt,
+}: Pick<Snapshot, 'system' | 'version' | 'modifiedAt'>): number | undefined {
+  const stamp = system === 'wave' ? modifiedAt : Number(version ?? Number.NaN);
+  return Number.isFinite(stamp) ? stamp : undefined;
+}
+
+/**
+ * A picture from before our own answered write, or from before what the doorbell heard of, is a lagging replica's: taken at its word
+ * it would look like a user's edit, or hide one. @throws RemoteUnavailableError, after which the record is read again
+ */
+export function throwIfLagging(
+  { clock }: Engine,
+  doorbell: Doorbell,
+  snapshot: Snapshot,
+  link?: Pick<Link, 'answered' | 'history'>,
+): void {
+  const stamp = pictureStamp(snapshot);
+  const lastOutcome = link?.history.at(-1)?.at ?? 0;
+  const answered = clock.now() - lastOutcome < longestLagMs ? link?.answered?.[snapshot.system] : undefined;
+  const heard =
+    doorbell.system === snapshot.system &&
+    doorbell.id === snapshot.id &&
+    clock.now() - doorbell.at < longestLagMs
+      ? doorbell.seen
+      : undefined;
+  const newest = Math.max(answered ?? 0, heard ?? 0);
+  if (stamp !== undefined && stamp < newest)
+    throw new RemoteUnavailableError(snapshot.system, 'it shows an older picture than before');
+}

@@ -31,7 +31,7 @@ import { forgetKeys, hashOf, indexKeys, keysOf } from './key-index.ts';
 import { throwIfLagging } from './lagging.ts';
 import { stillHeld } from './leases.ts';
 import { counterpartOf, findLink, newLinkWrites } from './links.ts';
-import { type Found, knownRows, looksLikeResult, lookUp, printsOfIntent } from './look-up.ts';
+import { type Found, knownRows, likenessOf, lookUp, printsOfIntent } from './look-up.ts';
 import { parkedSince, wake } from './parking.ts';
 import { pollKey } from './poll-progress.ts';
 import { type RecordState, setRecordState } from './record-state.ts';
@@ -63,7 +63,8 @@ export async function createCounterpart(work: Work): Promise<Handled> {
   await indexKeys(engine, origin);
   const fence = intents.find((intent) => mayBeResultOf(engine, intent, origin));
   if (fence) {
-    if (await looksLikeResult(engine, fence, origin, call)) await noteAlike(engine, fence, origin.id);
+    const likeness = await likenessOf(engine, fence, origin, call);
+    if (likeness === 'all' || likeness === 'key') await noteAlike(engine, fence, origin.id);
     const cause = fenced(engine, fence);
     if (cause.shows !== undefined) await setRecordState(engine, origin, 'ambiguous', cause.shows);
     return { did: 'parked', cause };

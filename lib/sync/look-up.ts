@@ -21,13 +21,14 @@ export type Found =
 
 /**
  * Looks for the result of a create that never told its outcome: any unlinked record made since it began whose marker, match key, or
- * all sent values agree, or agreed when it was first seen. Exactly one is ours; anything less certain is for a person to say.
+ * all sent values agree, or agreed when it was first seen. Exactly one is ours; anything less certain is for a person to say, such as
+ * one that holds most of what was sent: its user may have edited it before anybody saw it.
  */
 export async function lookUp(engine: Engine, intent: Intent, call: Call): Promise<Found> {
   const since = intent.startedAt - engine.settings.fenceMarginMs;
   const marker = externalIdOf(intent.origin.id);
   const alikes = await alikesOf(engine, intent);
-  const candidates = new Map<string, Snapshot>();
+  const found: { readonly snapshot: Snapshot; readonly likeness: Likeness }[] = [];
   let cursor: string | undefined;
   for (let page = 0; page < pageLimit; page++) {
     const { changes, next } = await engine.systems[otherSystem(intent.origin.system)].changedSince(
@@ -39,11 +40,10 @@ export async function lookUp(engine: Engine, intent: Intent, call: Call): Promis
     for (const change of changes) {
       if (change.state !== 'living' || change.snapshot.createdAt < since) continue;
       const { snapshot } = change;
-      const mayBeOurs =
-        snapshot.body.ExternalId === marker ||
-        alikes.has(snapshot.id) ||
-        (await looksLikeResult(engine, intent, snapshot, call));
-      if (mayBeOurs && (await isFree(engine, snapshot))) candidates.set(snapshot.id, snapshot);
+      const isKnown = snapshot.body.ExternalId === marker || alikes.has(snapshot.id);
+      const likeness = isKnown ? 'all' : await likenessOf(engine, intent, snapshot, call);
+      const isSuspect = likeness !== 'little' || intent.suspects?.includes(snapshot.id);
+      if (isSuspect && (await isFree(engine, snapshot))) found.push({ snapshot, likeness });
     }
     cursor = next;
     if (cursor === undefined) break;
@@ -54,26 +54,36 @@ export async function lookUp(engine: Engine, intent: Intent, call: Call): Promis
       reason: 'too many records changed since the create to look through',
       suspects: [],
     };
-  const [only, ...others] = candidates.values();
-  if (!only) return { found: 'none' };
-  if (others.length === 0) return { found: 'one', snapshot: only };
+  if (found.length === 0) return { found: 'none' };
+  const certain = found.filter(({ likeness }) => likeness === 'all');
+  const keyed = found.filter(({ likeness }) => likeness === 'key');
+  const [only, ...others] = [...certain, ...keyed];
+  const isClear = others.length === 0 && (certain.length === 1 || found.length === 1);
+  if (only && isClear) return { found: 'one', snapshot: only.snapshot };
   return {
     found: 'ambiguous',
-    reason: 'more than one record may be the result of the create',
-    suspects: [...candidates.keys()].sort(),
+    reason:
+      found.length > 1
+        ? 'more than one record may be the result of the create'
+        : 'a new record holds most of what was sent',
+    suspects: [...new Set(found.map(({ snapshot }) => snapshot.id))].sort(),
   };
 }
 
-/** Shares a match key with what was sent, or holds all of it. */
-export async function looksLikeResult(
+/** How much a record is like what a create sent: it holds all of it, shares a match key with it, holds more than half of it, or less. */
+export type Likeness = 'all' | 'key' | 'most' | 'little';
+
+export async function likenessOf(
   engine: Engine,
   intent: Intent,
   snapshot: Snapshot,
   call: Call,
-): Promise<boolean> {
-  if (keysOf(engine, snapshot).some((key) => intent.keys.includes(hashOf(engine, key)))) return true;
+): Promise<Likeness> {
   const rows = Object.keys(intent.sent).length;
-  return rows > 0 && (await heldIn(engine, intent, snapshot, call)).length === rows;
+  const held = (await heldIn(engine, intent, snapshot, call)).length;
+  if (rows > 0 && held === rows) return 'all';
+  if (keysOf(engine, snapshot).some((key) => intent.keys.includes(hashOf(engine, key)))) return 'key';
+  return held * 2 > rows ? 'most' : 'little';
 }
 
 async function heldIn(

@@ -1,6 +1,6 @@
 import { fingerprints } from '../../lib/domain/fingerprint.ts';
 import { otherSystem, type System } from '../../lib/domain/record.ts';
-import { type Cell, canonical, type Row } from '../../lib/mappings/mapping.ts';
+import { type Cell, canonical, formOf, type Row, type Value } from '../../lib/mappings/mapping.ts';
 import type { Notebook } from './checks.ts';
 import {
   bothCells,
@@ -76,23 +76,45 @@ const agree = ({ same }: Ending, row: Row, customcrm: Cell, wave: Cell): boolean
   same(row, customcrm, wave) ||
   (row.rules.ratchet === true && customcrm.value !== 'draft' && wave.value === 'draft');
 
-/** What lost a conflict was a user's value: the engine never overrules itself. */
-function checkLosers(ending: Ending, linked: Linked, { look }: Notebook): void {
+/** What lost a conflict was a user's value; or one that we wrote, and the system spelled otherwise, by a create without an answer. */
+function checkLosers(ending: Ending, linked: Linked, { look, except }: Notebook): void {
   for (const { row: id, system, value } of ending.losers(linked)) {
     const row = ending.world.truth.rowsOf(linked.link.pair).find((each) => each.id === id);
     if (row?.direction !== 'both') continue;
-    const typed = sideOf(linked, system).happenings.some(
-      ({ by, rows, after }) =>
-        by.who === 'user' &&
-        rows.includes(id) &&
-        canonical(ending.cell(row, system, after)?.value) === canonical(value as never),
+    // The log outlives a link: the value may be of a record that this one was linked with before.
+    const here = linked.customcrm.happenings;
+    const there = everOpposite(ending, linked.customcrm.ref);
+    const lost: Cell = { value: value as Value, form: formOf(row, value as Value, ending.world.truth.facts) };
+    const wasTyped = typedIn(
+      ending,
+      row,
+      system,
+      system === 'customcrm' ? here : there,
+      ({ form }) => form === lost.form,
     );
+    const isOurs = typedIn(ending, row, otherSystem(system), system === 'customcrm' ? there : here, (typed) =>
+      agree(ending, row, ...bothCells(system, lost, typed)),
+    );
+    if (!wasTyped && isOurs) except('derivedWrite');
     look(
       'losers were typed',
-      typed ? undefined : `${id} of ${sideOf(linked, system).key}: ${canonical(value as never)}`,
+      wasTyped || isOurs ? undefined : `${id} of ${sideOf(linked, system).key}: ${canonical(value as Value)}`,
     );
   }
 }
+
+/** Did a user type such a value into this row? */
+const typedIn = (
+  ending: Ending,
+  row: Row,
+  system: System,
+  happenings: readonly Happening[],
+  isIt: (typed: Cell) => boolean,
+): boolean =>
+  happenings.some(({ by, rows, after }) => {
+    const cell = by.who === 'user' && rows.includes(row.id) ? ending.cell(row, system, after) : undefined;
+    return cell !== undefined && isIt(cell);
+  });
 
 /** Every value that a user typed into a row that flows. */
 function checkTyped(ending: Ending, standing: Standing, notebook: Notebook): void {
@@ -163,6 +185,7 @@ function accountFor(
   if (namesRow(linked, row.id)) return '';
   if (isEmpty(typed) && row.rules.emptyInWave === 'restore') return 'restoredEmpty';
   if (isEmpty(typed) && row.rules.required) return 'restoredEmpty';
+  if (isEmpty(typed) && neverAgreed(ending, happening, row)) return 'filledAtFirstLink';
   if (own && filledIn(ending, row, typed, own)) return 'defaultWrittenBack';
   if (typedBack(ending, linked, happening, row, typed)) return 'typedBackToAgreed';
   return lostInGap(ending, happening, row, typed) ? 'editInGap' : undefined;
@@ -197,6 +220,21 @@ function replacedKnowingly(ending: Ending, happening: Happening, row: Row, typed
     else if (isThere) arrived = true;
   }
   return false;
+}
+
+/** Both sides never held the same before it was emptied: a first link fills what is empty, and erases nothing. */
+function neverAgreed(ending: Ending, happening: Happening, row: Row): boolean {
+  const { system, order } = happening;
+  const told = [...ending.standingOf(happening).happenings, ...everOpposite(ending, happening)]
+    .filter((other) => other.order < order)
+    .sort((a, b) => a.order - b.order);
+  const cells: Partial<Record<System, Cell>> = {};
+  return told.every((other) => {
+    const cell = ending.cell(row, other.system, other.after);
+    if (cell) cells[other.system] = cell;
+    const { [system]: own, [otherSystem(system)]: opposite } = cells;
+    return !own || !opposite || !agree(ending, row, ...bothCells(system, own, opposite));
+  });
 }
 
 /** The value was there when both sides last agreed: typing it again changes nothing, and the other side's change wins. */

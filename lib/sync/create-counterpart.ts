@@ -64,7 +64,7 @@ export async function createCounterpart(work: Work): Promise<Handled> {
   const fence = intents.find((intent) => mayBeResultOf(engine, intent, origin));
   if (fence) {
     const likeness = await likenessOf(engine, fence, origin, call);
-    if (likeness === 'all' || likeness === 'key') await noteAlike(engine, fence, origin.id);
+    if (likeness === 'all' || likeness === 'key') await noteAlike(engine, fence, origin.id, likeness);
     const cause = fenced(engine, fence);
     if (cause.shows !== undefined) await setRecordState(engine, origin, 'ambiguous', cause.shows);
     return { did: 'parked', cause };
@@ -354,7 +354,7 @@ async function resume(work: Work, origin: Snapshot, intent: Intent): Promise<Han
   const found = await lookUp(engine, intent, call);
   if (found.found === 'ambiguous') return suspectsOf(work, intent, found);
   if (found.found === 'one') {
-    const known = await knownRows(engine, intent, origin, found.snapshot, call);
+    const known = found.isOurs ? await knownRows(engine, intent, origin, found.snapshot, call) : undefined;
     return linkUp(work, origin, found.snapshot, known, { ...intent, lookedUpAt: now });
   }
   if (!lookedTwice(engine, intent, now)) return notedLook(work, intent, now);
@@ -406,18 +406,20 @@ async function linkMatch(work: Work, origin: Snapshot, counterpart: Snapshot): P
   return afterLink(work, link, origin, counterpart);
 }
 
-/** Links what was created, or found again, and drops the intent: one transaction. */
+/** Links what was created, or found again, and drops the intent: one transaction. Nothing is known of the rows of a record that is perhaps not ours. */
 async function linkUp(
   work: Work,
   origin: Snapshot,
   made: Snapshot,
-  known: KnownRows,
+  known: KnownRows | undefined,
   intent: Intent,
 ): Promise<Handled> {
   const { engine, call } = work;
-  const bare = newLink(engine, origin, made, 'created');
+  const bare = newLink(engine, origin, made, known ? 'created' : 'matched');
   const both = bothOf(origin, made);
-  const agreed = agreedAfterCreate(await picture(engine, bare, both, call), origin.system, known);
+  const agreed = known
+    ? agreedAfterCreate(await picture(engine, bare, both, call), origin.system, known)
+    : nothingAgreed;
   const link = {
     ...bare,
     agreed,

@@ -180,13 +180,23 @@ const alikeKey = (intent: Intent) => `alike#${refKey(intent.origin)}`;
 /** Look-alikes that one create may have; more are ambiguous anyway. */
 const alikeLimit = 20;
 
-/** Remembers that a fenced record looked like the result when it was first seen: its user may edit it before the look-up. */
-export async function noteAlike({ table, clock }: Engine, intent: Intent, id: string): Promise<void> {
+/** Remembers that a fenced record looked like the result when it was seen: its user may edit it before the look-up. */
+export async function noteAlike(
+  { table, clock }: Engine,
+  intent: Intent,
+  id: string,
+  likeness: Alike,
+): Promise<void> {
   const expiresAt = Math.ceil((clock.now() + lockKeptMs) / 1000);
-  await table.write([{ put: { pk: alikeKey(intent), sk: id, opId: intent.opId, expiresAt } }]);
+  await table.write([{ put: { pk: alikeKey(intent), sk: id, opId: intent.opId, likeness, expiresAt } }]);
 }
 
-export async function alikesOf({ table }: Engine, intent: Intent): Promise<ReadonlySet<string>> {
+/** The records that once held everything that was sent, or a match key of it. */
+export async function alikesOf({ table }: Engine, intent: Intent): Promise<ReadonlyMap<string, Alike>> {
   const items = await table.query(alikeKey(intent), { limit: alikeLimit });
-  return new Set(items.filter(({ opId }) => opId === intent.opId).map(({ sk }) => sk));
+  return new Map(
+    items.filter(({ opId }) => opId === intent.opId).map(({ sk, likeness }) => [sk, likeness as Alike]),
+  );
 }
+
+type Alike = 'all' | 'key';

@@ -14,9 +14,10 @@ import type { Call } from './ports.ts';
 /** A look-up reads at most this many pages; more changes than that since one create began is not to be expected. */
 const pageLimit = 50;
 
+/** `isOurs`: it holds, or held, all that was sent; otherwise it only shares a match key, and may be somebody's own record. */
 export type Found =
   | { readonly found: 'none' }
-  | { readonly found: 'one'; readonly snapshot: Snapshot }
+  | { readonly found: 'one'; readonly snapshot: Snapshot; readonly isOurs: boolean }
   | { readonly found: 'ambiguous'; readonly reason: string; readonly suspects: readonly string[] };
 
 /**
@@ -40,8 +41,9 @@ export async function lookUp(engine: Engine, intent: Intent, call: Call): Promis
     for (const change of changes) {
       if (change.state !== 'living' || change.snapshot.createdAt < since) continue;
       const { snapshot } = change;
-      const isKnown = snapshot.body.ExternalId === marker || alikes.has(snapshot.id);
-      const likeness = isKnown ? 'all' : await likenessOf(engine, intent, snapshot, call);
+      const isMarked = snapshot.body.ExternalId === marker || alikes.get(snapshot.id) === 'all';
+      const now = isMarked ? 'all' : await likenessOf(engine, intent, snapshot, call);
+      const likeness = now === 'all' ? now : (alikes.get(snapshot.id) ?? now);
       const isSuspect = likeness !== 'little' || intent.suspects?.includes(snapshot.id);
       if (isSuspect && (await isFree(engine, snapshot))) found.push({ snapshot, likeness });
     }
@@ -59,7 +61,7 @@ export async function lookUp(engine: Engine, intent: Intent, call: Call): Promis
   const keyed = found.filter(({ likeness }) => likeness === 'key');
   const [only, ...others] = [...certain, ...keyed];
   const isClear = others.length === 0 && (certain.length === 1 || found.length === 1);
-  if (only && isClear) return { found: 'one', snapshot: only.snapshot };
+  if (only && isClear) return { found: 'one', snapshot: only.snapshot, isOurs: only.likeness === 'all' };
   return {
     found: 'ambiguous',
     reason:

@@ -61,7 +61,8 @@ export async function createCounterpart(work: Work): Promise<Handled> {
   const origin = reading.snapshot;
   throwIfLagging(engine, doorbell, origin);
   await indexKeys(engine, origin);
-  const fence = intents.find((intent) => mayBeResultOf(engine, intent, origin));
+  // What has an open create of its own was there, unfenced, before any other that is open now began.
+  const fence = open ? undefined : intents.find((intent) => mayBeResultOf(engine, intent, origin));
   if (fence) {
     const likeness = await likenessOf(engine, fence, origin, call);
     if (likeness === 'all' || likeness === 'key') await noteAlike(engine, fence, origin.id, likeness);
@@ -240,12 +241,21 @@ async function linkParents(work: Work, origin: Snapshot): Promise<Handled | unde
   const { engine } = work;
   for (const parent of mappings[origin.pair].parents(origin.system, origin.body, engine.settings.mapping)) {
     if ((await counterpartOf(engine.table, parent)) !== undefined) continue;
-    const linked = await work.linkParent(parent);
-    if (linked.did !== 'parked') continue;
-    if (linked.cause.shows !== undefined) await setRecordState(engine, origin, 'blocked', linked.cause.shows);
-    return linked;
+    const waits = await linkParent(work, parent);
+    if (waits) return waits;
   }
   return undefined;
+}
+
+/** What the record waits for, and shows when a person must do something about its parent; undefined once the parent is linked. */
+async function linkParent(
+  { engine, doorbell, linkParent }: Work,
+  parent: RecordRef,
+): Promise<Handled | undefined> {
+  const linked = await linkParent(parent);
+  if (linked.did !== 'parked') return undefined;
+  if (linked.cause.shows !== undefined) await setRecordState(engine, doorbell, 'blocked', linked.cause.shows);
+  return linked;
 }
 
 async function matchOrCreate(work: Work, origin: Snapshot): Promise<Handled> {
@@ -266,7 +276,7 @@ async function matchOrCreate(work: Work, origin: Snapshot): Promise<Handled> {
   const facts = await gatherFacts(engine, origin.pair, { [origin.system]: origin.body }, call);
   const creation = composeCreate(mappings[origin.pair], origin.system, origin.body, facts);
   if ('blocked' in creation) return show(work, 'blocked', creation.blocked);
-  if ('waitFor' in creation) return work.linkParent(creation.waitFor);
+  if ('waitFor' in creation) return (await linkParent(work, creation.waitFor)) ?? busy(engine);
   const now = engine.clock.now();
   const intent: Intent = {
     origin: { system: origin.system, pair: origin.pair, id: origin.id },
@@ -372,7 +382,7 @@ async function repeat(work: Work, origin: Snapshot, intent: Intent): Promise<Han
     await wake(engine, fenceKey(intent.origin));
     return 'blocked' in creation
       ? show(work, 'blocked', creation.blocked)
-      : work.linkParent(creation.waitFor);
+      : ((await linkParent(work, creation.waitFor)) ?? busy(engine));
   }
   const { lookedUpAt: _lookedUpAt, suspects: _suspects, lookAgainAt: _lookAgainAt, ...rest } = intent;
   const again: Intent = {

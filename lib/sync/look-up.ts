@@ -6,7 +6,7 @@ import { mappings } from '../mappings/pairs.ts';
 import type { Engine } from './engine.ts';
 import { exclusionOf } from './exclusions.ts';
 import { gatherFacts } from './facts.ts';
-import { alikesOf, type Intent } from './intents.ts';
+import { alikesOf, findIntent, type Intent } from './intents.ts';
 import { hashOf, keysOf } from './key-index.ts';
 import { counterpartOf } from './links.ts';
 import type { Call } from './ports.ts';
@@ -116,6 +116,8 @@ export async function knownRows(
 export const printsOfIntent = (engine: Engine, origin: Intent['origin']) =>
   fingerprints(engine.settings.keys, refKey(origin));
 
-/** Neither linked, nor kept without a counterpart by a person. */
-const isFree = async ({ table }: Engine, snapshot: Snapshot): Promise<boolean> =>
-  (await counterpartOf(table, snapshot)) === undefined && (await exclusionOf(table, snapshot)) === undefined;
+/** Neither linked, nor about to get a counterpart of its own, nor kept without one by a person. */
+const isFree = async (engine: Engine, snapshot: Snapshot): Promise<boolean> =>
+  (await counterpartOf(engine.table, snapshot)) === undefined &&
+  (await findIntent(engine, snapshot)) === undefined &&
+  (await exclusionOf(engine.table, snapshot)) === undefined;

@@ -3,6 +3,7 @@ import type { Link } from '../domain/link.ts';
 import { type RecordRef, refKey, type Snapshot, type System } from '../domain/record.ts';
 import { type Cell, type Facts, type Row, readCell } from '../mappings/mapping.ts';
 import { mappings } from '../mappings/pairs.ts';
+import { asksAbout } from './agree.ts';
 import type { Engine } from './engine.ts';
 import { findLink } from './links.ts';
 import type { Tax } from './ports.ts';
@@ -44,11 +45,12 @@ type Cells = readonly (readonly [Row, Cell | undefined])[];
 
 function changedRows({ settings }: Engine, link: Link, system: System, cells: Cells): readonly string[] {
   const prints = fingerprints(settings.keys, link.id);
-  return cells
-    .filter(
-      ([row, cell]) => cell && prints.compare(link.agreed[system][row.id], row.id, cell.form) === 'changed',
-    )
-    .map(([row]) => row.id);
+  const isChanged = (row: Row, cell: Cell) => {
+    const change = prints.compare(link.agreed[system][row.id], row.id, cell.form);
+    // On a row that waits for a person nothing is agreed: what its user does to it may settle it.
+    return change === 'changed' || (change === 'none' && asksAbout(link, row.id));
+  };
+  return cells.flatMap(([row, cell]) => (cell && isChanged(row, cell) ? [row.id] : []));
 }
 
 const sightingKey = (ref: RecordRef) => ({ pk: refKey(ref), sk: 'sighting' });

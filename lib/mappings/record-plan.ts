@@ -89,15 +89,16 @@ function rowState(row: Row, pictured: Pictured, cells: Cells): RowState {
   const owner = row.rules.waveCellOf ?? row.id;
   const waveCellIsOurs =
     cell.wave !== undefined && prints.compare(agreed.wave[owner], owner, cell.wave.form) === 'same';
+  const equal =
+    cell.customcrm !== undefined &&
+    cell.wave !== undefined &&
+    sameCells(row, cell.customcrm, cell.wave, facts);
   return {
     id: row.id,
     direction: row.direction,
-    customcrm: sideOf(row, 'customcrm', cell.customcrm, pictured),
-    wave: sideOf(row, 'wave', cell.wave, pictured),
-    equal:
-      cell.customcrm !== undefined &&
-      cell.wave !== undefined &&
-      sameCells(row, cell.customcrm, cell.wave, facts),
+    customcrm: sideOf(row, 'customcrm', cell, equal, pictured),
+    wave: sideOf(row, 'wave', cell, equal, pictured),
+    equal,
     applies:
       row.rules.applies?.({ customcrm: pictured.customcrm, wave: pictured.wave, facts, waveCellIsOurs }) ??
       true,
@@ -116,15 +117,31 @@ function rowState(row: Row, pictured: Pictured, cells: Cells): RowState {
   };
 }
 
-function sideOf(row: Row, system: System, cell: Cell | undefined, { agreed, ahead, prints }: Pictured): Side {
+function sideOf(
+  row: Row,
+  system: System,
+  cells: Readonly<Record<System, Cell | undefined>>,
+  equal: boolean,
+  pictured: Pictured,
+): Side {
+  const cell = cells[system];
   if (!cell) return { known: false };
-  const ours = prints.compare(ahead?.[system][row.id], row.id, cell.form) === 'same';
-  const empty = isBlank(cell);
-  return {
-    known: true,
-    empty,
-    change: ours ? 'same' : prints.compare(agreed[system][row.id], row.id, cell.form),
-  };
+  const own = changeOf(row, system, cell, pictured);
+  const opposite = cells[otherSystem(system)];
+  // The other side shows what we sent it without an answer, and this side is not like that any more: its user was there since.
+  const movedOn =
+    opposite !== undefined &&
+    !equal &&
+    changeOf(row, otherSystem(system), opposite, pictured) === 'ours' &&
+    own === 'same';
+  return { known: true, empty: isBlank(cell), change: movedOn ? 'changed' : own === 'ours' ? 'same' : own };
+}
+
+/** Against what was agreed. `ours`: changed by what we sent without an answer. */
+function changeOf(row: Row, system: System, { form }: Cell, { agreed, ahead, prints }: Pictured) {
+  const change = prints.compare(agreed[system][row.id], row.id, form);
+  if (change === 'same') return change;
+  return prints.compare(ahead?.[system][row.id], row.id, form) === 'same' ? 'ours' : change;
 }
 
 function compose(pictured: Pictured, rows: readonly Row[], cells: Cells, verdicts: Plan): RecordPlan {

@@ -134,7 +134,8 @@ async function judgeLiving(
   const sighting = await sight(engine, snapshot, taxes);
   const { news, differs, link, print } = sighting;
   await indexKeys(engine, snapshot);
-  const changed = link !== undefined && differs;
+  // What a person was asked about has not changed "at once with all the others".
+  const changed = link !== undefined && sighting.changed.some((row) => !asksAbout(link, row));
   if (!differs || (!news && (await isExplained(engine, snapshot, sighting)))) return { link, changed };
   const repair = await isMissed(engine, snapshot, link, news);
   const { system, id } = snapshot;

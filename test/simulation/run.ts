@@ -1,4 +1,6 @@
 import { fuseNames, mendFuse } from '../../lib/sync/fuses.ts';
+import { startSweep } from '../../lib/sync/sweep.ts';
+import { sweepProgress } from '../../lib/sync/sweep-progress.ts';
 import { waitingForNobody } from './check-rest.ts';
 import { judge, type Verdict } from './checks.ts';
 import { endingOf } from './ending.ts';
@@ -85,6 +87,10 @@ function schedule({ wires: { scheduler } }: World, functions: Lambda, peaceAt: n
   every(25 * minute, () => functions.sweep(scheduler.now() < peaceAt));
   every(10 * minute, () => {
     for (const name of fuseNames) functions.run(`mend ${name}`, (engine) => mendFuse(engine, name, true));
+    functions.run('confirm the sweep', async (engine) => {
+      const progress = await sweepProgress(engine);
+      if (progress?.stopped !== undefined) await startSweep(engine, { confirmed: true });
+    });
   });
 }
 

@@ -9,6 +9,7 @@ import {
   putCell,
   type Row,
   readCell,
+  sameCells,
   setPath,
 } from './mapping.ts';
 import { cellsOf, isBlank, type Pictured, recordCells } from './record-plan.ts';
@@ -77,6 +78,19 @@ export function agreedAfterCreate(pictured: Pictured, from: System, known: Known
     } else if (isBlank(origin)) {
       recordCells(agreed, row, both, prints, isBlank(made) ? undefined : to);
     }
+  }
+  return agreed;
+}
+
+/** What is agreed when two records are linked that were found: the rows that are equal. A first link decides about the others. */
+export function agreedAtLink(pictured: Pictured): Agreed {
+  const rows = pictured.mapping.rows(pictured.facts.settings);
+  const cells = cellsOf(pictured, rows);
+  const agreed = { customcrm: {}, wave: {}, reverted: {} };
+  for (const row of rows) {
+    const { customcrm, wave } = cells.get(row.id) ?? {};
+    if (customcrm && wave && sameCells(row, customcrm, wave, pictured.facts))
+      recordCells(agreed, row, { customcrm, wave }, pictured.prints, undefined);
   }
   return agreed;
 }

@@ -2,7 +2,13 @@ import { createHash } from 'node:crypto';
 import { type Link, nothingAgreed, type RowPrints } from '../domain/link.ts';
 import { otherSystem, type RecordRef, refKey, type Snapshot, type System } from '../domain/record.ts';
 import { RemoteOutcomeUnknownError, RemoteRejectedError } from '../errors.ts';
-import { agreedAfterCreate, composeCreate, type KnownRows, printsSent } from '../mappings/creation.ts';
+import {
+  agreedAfterCreate,
+  agreedAtLink,
+  composeCreate,
+  type KnownRows,
+  printsSent,
+} from '../mappings/creation.ts';
 import type { Facts } from '../mappings/mapping.ts';
 import { markerPrefix } from '../mappings/match-keys.ts';
 import { mappings } from '../mappings/pairs.ts';
@@ -401,9 +407,11 @@ async function repeat(work: Work, origin: Snapshot, intent: Intent): Promise<Han
 const sameOperation = (engine: Engine, intent: Intent, body: unknown) =>
   bodyHash(body) === intent.bodyHash ? {} : { opId: engine.newId(), bodyHash: bodyHash(body) };
 
-/** Links a record that was found, without a create. Nothing is agreed yet: the first plan says what flows. */
+/** Links a record that was found, without a create. Only what is equal is agreed: the first plan says what flows. */
 async function linkMatch(work: Work, origin: Snapshot, counterpart: Snapshot): Promise<Handled> {
-  const link = newLink(work.engine, origin, counterpart, 'matched');
+  const bare = newLink(work.engine, origin, counterpart, 'matched');
+  const pictured = await picture(work.engine, bare, bothOf(origin, counterpart), work.call);
+  const link = { ...bare, agreed: agreedAtLink(pictured) };
   const written = await work.engine.table.write([
     ...newLinkWrites(link),
     stillHeld(work.lease),
@@ -427,9 +435,8 @@ async function linkUp(
   const { engine, call } = work;
   const bare = newLink(engine, origin, made, known ? 'created' : 'matched');
   const both = bothOf(origin, made);
-  const agreed = known
-    ? agreedAfterCreate(await picture(engine, bare, both, call), origin.system, known)
-    : nothingAgreed;
+  const pictured = await picture(engine, bare, both, call);
+  const agreed = known ? agreedAfterCreate(pictured, origin.system, known) : agreedAtLink(pictured);
   const link = {
     ...bare,
     agreed,

@@ -8,7 +8,7 @@ import type { Engine } from './engine.ts';
 import { forgetKeys, indexKeys } from './key-index.ts';
 import { BrokenLinkError, findLink } from './links.ts';
 import type { Call, Change, Tax } from './ports.ts';
-import { recordStateOf } from './record-state.ts';
+import { type RecordState, recordStateOf } from './record-state.ts';
 import { type Sighting, sight } from './sighting.ts';
 import { startedAt } from './started-pairs.ts';
 import { type FoundRecord, type Seen, type Step, type SweepRun, seenOf } from './sweep-run.ts';
@@ -136,17 +136,27 @@ async function judgeLiving(
   await indexKeys(engine, snapshot);
   // What a person was asked about has not changed "at once with all the others".
   const changed = link !== undefined && sighting.changed.some((row) => !asksAbout(link, row));
-  if (!differs || (!news && (await isExplained(engine, snapshot, sighting)))) return { link, changed };
-  const repair = await isMissed(engine, snapshot, link, news);
+  const shown = link ? undefined : await recordStateOf(engine, snapshot);
+  const mayHaveEnded = shown !== undefined && mayEnd.has(shown.state);
+  if (!differs || (!news && !mayHaveEnded && (await isExplained(engine, snapshot, sighting, shown))))
+    return { link, changed };
+  const repair = shown === undefined && (await isMissed(engine, snapshot, link, news));
   const { system, id } = snapshot;
   return { link, changed, found: { system, id, revision: link?.revision ?? 0, print, repair } };
 }
 
+/** What such a record shows may have ended without a word: its rival was renamed, a tax was added. It is looked at again by each run. */
+const mayEnd: ReadonlySet<RecordState> = new Set(['ambiguous', 'blocked']);
+
 /** It was rung for this very picture already: something must show why it is not settled. */
-async function isExplained(engine: Engine, ref: RecordRef, { link, changed }: Sighting): Promise<boolean> {
-  if (link?.refused !== undefined) return true;
+async function isExplained(
+  engine: Engine,
+  ref: RecordRef,
+  { link, changed }: Sighting,
+  shown: object | undefined,
+): Promise<boolean> {
+  if (link?.refused !== undefined || shown !== undefined) return true;
   if (link && changed.length > 0 && changed.every((row) => asksAbout(link, row))) return true;
-  if (!link && (await recordStateOf(engine, ref))) return true;
   return waits(engine, ref, link);
 }
 

@@ -5,7 +5,7 @@ import type { Ending } from './ending.ts';
 import { describe, type Happening } from './truth.ts';
 
 /** Each record gets at most one counterpart, after its parents, and never because of what we made ourselves. */
-export function checkCreations(ending: Ending, { look }: Notebook): void {
+export function checkCreations(ending: Ending, { look, except }: Notebook): void {
   const { world } = ending;
   const made = new Map<string, Happening[]>();
   for (const happening of world.truth.all()) {
@@ -20,7 +20,9 @@ export function checkCreations(ending: Ending, { look }: Notebook): void {
     made.set(refKey(origin), all);
     look(
       'zero duplicates',
-      isSecond(ending, origin, all) ? `${refKey(origin)} got ${all.map(describe).join(' and ')}` : undefined,
+      isSecond(ending, origin, all, except)
+        ? `${refKey(origin)} got ${all.map(describe).join(' and ')}`
+        : undefined,
     );
     look(
       'zero duplicates',
@@ -44,14 +46,23 @@ export function checkCreations(ending: Ending, { look }: Notebook): void {
 }
 
 /** An earlier counterpart was still there, or nobody had brought the record itself back to life since it went. */
-function isSecond(ending: Ending, origin: RecordRef, made: readonly Happening[]): boolean {
+function isSecond(
+  ending: Ending,
+  origin: RecordRef,
+  made: readonly Happening[],
+  except: Notebook['except'],
+): boolean {
   const { world } = ending;
   const latest = made.at(-1);
   return made.slice(0, -1).some((earlier) => {
     const gone = world.truth
       .of(earlier)
       .find(({ did, order }) => did === 'deleted' && order < (latest?.order ?? 0));
-    return !gone || !revivedSince(ending, origin, gone.order);
+    if (!gone) return true;
+    // The answer of its create was lost, and its user deleted it before the look-up could see it.
+    const wasUnseen = gone.by.who === 'user' && world.store.everLinkedWith(refKey(earlier)).length === 0;
+    if (wasUnseen) except('deletedUnseen');
+    return !wasUnseen && !revivedSince(ending, origin, gone.order);
   });
 }
 

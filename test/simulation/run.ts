@@ -54,7 +54,11 @@ export async function run({ seed, keepTrace = false, faults, plant }: RunOptions
   world.trace.note('faults stop');
   // Wave tells nobody of deletions: one more comparison of everything finds them.
   scheduler.after(minute, () => functions.sweep(true));
-  const restedAt = await untilRest(world, functions, begun + activeMs + restWithinMs);
+  const calmAt = await untilRest(world, functions, begun + activeMs + restWithinMs);
+  // What it found may have ended an ambiguity; those are looked at again by the comparison of the next day.
+  functions.sweep(true);
+  const restedAt =
+    calmAt && (await untilRest(world, functions, begun + activeMs + restWithinMs + sweptMs + calmMs));
   const writesAtRest = world.truth.engineWrites();
   if (restedAt !== undefined) await fullPass(world, functions);
   const verdict = judge(await endingOf(world, functions, { restedAt, writesAtRest }));

@@ -1,6 +1,6 @@
 import type { Fingerprints } from '../domain/fingerprint.ts';
 import type { Agreed, RowPrints } from '../domain/link.ts';
-import { type Body, otherSystem, type RecordRef, type System } from '../domain/record.ts';
+import { type Body, otherSystem, type RecordRef, type System, systems } from '../domain/record.ts';
 import {
   type Cell,
   type Facts,
@@ -73,8 +73,10 @@ export function agreedAfterCreate(pictured: Pictured, from: System, known: Known
       recordCells(agreed, row, { customcrm: made, wave: made }, prints, undefined);
     } else if (known.rows.includes(row.id)) {
       recordCells(agreed, row, both, prints, row.conversion.partial?.(origin.value) ? to : undefined);
-    } else if (known.edited?.includes(row.id)) {
-      recordCells(agreed, row, { ...both, [from]: neverHeld }, prints, undefined);
+    } else if (known.edited?.[from].includes(row.id) || known.edited?.[to].includes(row.id)) {
+      const edited = systems.filter((system) => known.edited?.[system].includes(row.id));
+      const changed = Object.fromEntries(edited.map((system) => [system, neverHeld]));
+      recordCells(agreed, row, { ...both, ...changed }, prints, undefined);
     } else if (isBlank(origin)) {
       recordCells(agreed, row, both, prints, isBlank(made) ? undefined : to);
     }
@@ -102,8 +104,8 @@ const neverHeld = { value: null, form: '\u0000' } as const;
 export interface KnownRows {
   /** Both sides hold what was sent. */
   readonly rows: readonly string[];
-  /** The counterpart holds what was sent; the user of the origin has changed it since. */
-  readonly edited?: readonly string[];
+  /** Sent, and changed by the user of this system since. */
+  readonly edited?: Readonly<Record<System, readonly string[]>>;
 }
 
 /** A keyed hash of each value that a create sends: by these its result is known again, whatever its origin holds by then. */
@@ -128,7 +130,7 @@ function formSent(row: Row, cell: Cell, facts: Facts): string {
   return partial?.(cell.value) && withoutFilled ? formOf(row, withoutFilled(cell.value), facts) : cell.form;
 }
 
-/** The rows of a record that hold what was sent, apart from what the system filled in by itself (a line's taxes). */
+/** The rows that hold what was sent, apart from what the system filled in by itself (a line's taxes), or that do not show. */
 export function rowsHeld(
   mapping: PairMapping,
   to: System,
@@ -141,7 +143,7 @@ export function rowsHeld(
     .rows(facts.settings)
     .filter((row) => {
       const cell = readCell(row, to, body, facts);
-      if (!cell) return false;
+      if (sent[row.id] === undefined || !cell) return sent[row.id] !== undefined;
       const bare = row.conversion.withoutFilled?.(cell.value);
       const forms = [cell.form, ...(bare === undefined ? [] : [formOf(row, bare, facts)])];
       return forms.some((form) => prints.compare(sent[row.id], row.id, form) === 'same');
@@ -149,26 +151,40 @@ export function rowsHeld(
     .map(({ id }) => id);
 }
 
-/** Of the rows that a record was sent: those that its origin still holds as they were sent, and those it does not any more. */
+/** What was sent, and what its result holds of it. */
+export interface Result {
+  readonly sent: RowPrints;
+  readonly held: readonly string[];
+  /** It held all of it when it was first seen: what it does not hold any more was changed by its user. */
+  readonly wasWhole: boolean;
+}
+
+/** Of the rows that were sent: those that both sides still hold, and those that a user changed since, in either system. */
 export function knownOf(
   mapping: PairMapping,
   from: System,
   origin: Body,
-  held: readonly string[],
-  sent: RowPrints,
+  { sent, held, wasWhole }: Result,
   facts: Facts,
   prints: Fingerprints,
-): Required<KnownRows> {
+): KnownRows {
   const to = otherSystem(from);
   const rows: string[] = [];
-  const edited: string[] = [];
-  for (const row of mapping.rows(facts.settings).filter(({ id }) => held.includes(id))) {
+  const here: string[] = [];
+  const there: string[] = [];
+  for (const row of mapping.rows(facts.settings)) {
+    const isHeld = held.includes(row.id);
     const put = composeRow(row, from, origin, {}, facts);
-    if (put && !('cell' in put)) continue;
+    if (sent[row.id] === undefined || (!isHeld && !wasWhole) || (put && !('cell' in put))) continue;
     const now = put && readCell(row, to, setPath({}, row[to], put.cell), facts);
     const isAsSent =
       now !== undefined && prints.compare(sent[row.id], row.id, formSent(row, now, facts)) === 'same';
-    (isAsSent ? rows : edited).push(row.id);
+    if (isAsSent && isHeld) rows.push(row.id);
+    if (!isAsSent) here.push(row.id);
+    if (!isHeld) there.push(row.id);
   }
-  return { rows, edited };
+  return {
+    rows,
+    edited: from === 'wave' ? { wave: here, customcrm: there } : { wave: there, customcrm: here },
+  };
 }

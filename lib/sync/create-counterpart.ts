@@ -41,7 +41,7 @@ import { type Found, knownRows, likenessOf, lookUp, printsOfIntent } from './loo
 import { parkedSince, wake } from './parking.ts';
 import { pollKey } from './poll-progress.ts';
 import { type RecordState, setRecordState } from './record-state.ts';
-import { forgetSighting } from './sighting.ts';
+import { isNotedGone, noteGone } from './sighting.ts';
 import { removeTombstone, type Tombstone, tombstoneOf } from './tombstones.ts';
 
 /** Said of a record that is gone and has no counterpart; who needs it as a parent is blocked by that. */
@@ -105,6 +105,7 @@ async function show({ engine, doorbell }: Work, state: RecordState, reason: stri
 /** "Not found" proves nothing at first: a lagging replica, or no rights. In the end there is nothing to make a counterpart for. */
 async function missing(work: Work): Promise<Handled> {
   const { engine, doorbell, call } = work;
+  if (await isNotedGone(engine, doorbell)) return neverLinked(work);
   const key = `not-found#${doorbell.system}`;
   const now = engine.clock.now();
   const since = (await parkedSince(engine, doorbell, key)) ?? now;
@@ -113,7 +114,8 @@ async function missing(work: Work): Promise<Handled> {
       ? (await absenceInWave(engine, doorbell, call)) === true
       : now > since + hourMs;
   if (proven && now >= since + secondLookMs) {
-    await forgetSighting(engine, doorbell);
+    await noteGone(engine, doorbell);
+    await wake(engine, `parent#${refKey(doorbell)}`);
     return neverLinked(work);
   }
   return { did: 'parked', cause: { name: 'not-found', key, due: now + secondLookMs } };
@@ -370,7 +372,7 @@ async function resume(work: Work, origin: Snapshot, intent: Intent): Promise<Han
   const found = await lookUp(engine, intent, call);
   if (found.found === 'ambiguous') return suspectsOf(work, intent, found);
   if (found.found === 'one') {
-    const known = found.isOurs ? await knownRows(engine, intent, origin, found.snapshot, call) : undefined;
+    const known = found.isOurs ? await knownRows(engine, intent, origin, found, call) : undefined;
     return linkUp(work, origin, found.snapshot, known, { ...intent, lookedUpAt: now });
   }
   if (!lookedTwice(engine, intent, now)) return notedLook(work, intent, now);

@@ -180,15 +180,13 @@ const alikeKey = (intent: Intent) => `alike#${refKey(intent.origin)}`;
 /** Look-alikes that one create may have; more are ambiguous anyway. */
 const alikeLimit = 20;
 
-/** Remembers that a fenced record looked like the result when it was seen: its user may edit it before the look-up. */
-export async function noteAlike(
-  { table, clock }: Engine,
-  intent: Intent,
-  id: string,
-  likeness: Alike,
-): Promise<void> {
-  const expiresAt = Math.ceil((clock.now() + lockKeptMs) / 1000);
-  await table.write([{ put: { pk: alikeKey(intent), sk: id, opId: intent.opId, likeness, expiresAt } }]);
+/** Remembers how a fenced record looked when it was seen: its user may edit it before the look-up. */
+export async function noteAlike(engine: Engine, intent: Intent, id: string, likeness: Alike): Promise<void> {
+  if ((await alikesOf(engine, intent)).get(id) === 'all') return;
+  const expiresAt = Math.ceil((engine.clock.now() + lockKeptMs) / 1000);
+  await engine.table.write([
+    { put: { pk: alikeKey(intent), sk: id, opId: intent.opId, likeness, expiresAt } },
+  ]);
 }
 
 /** The records that once held everything that was sent, or a match key of it. */

@@ -14,10 +14,18 @@ import type { Call } from './ports.ts';
 /** A look-up reads at most this many pages; more changes than that since one create began is not to be expected. */
 const pageLimit = 50;
 
-/** `isOurs`: it holds, or held, all that was sent; otherwise it only shares a match key, and may be somebody's own record. */
+/**
+ * `isOurs`: it holds, or held, all that was sent; otherwise it only shares a match key, and may be somebody's own record.
+ * `wasWhole`: it was seen with all that was sent.
+ */
 export type Found =
   | { readonly found: 'none' }
-  | { readonly found: 'one'; readonly snapshot: Snapshot; readonly isOurs: boolean }
+  | {
+      readonly found: 'one';
+      readonly snapshot: Snapshot;
+      readonly isOurs: boolean;
+      readonly wasWhole: boolean;
+    }
   | { readonly found: 'ambiguous'; readonly reason: string; readonly suspects: readonly string[] };
 
 /**
@@ -61,7 +69,15 @@ export async function lookUp(engine: Engine, intent: Intent, call: Call): Promis
   const keyed = found.filter(({ likeness }) => likeness === 'key');
   const [only, ...others] = [...certain, ...keyed];
   const isClear = others.length === 0 && (certain.length === 1 || found.length === 1);
-  if (only && isClear) return { found: 'one', snapshot: only.snapshot, isOurs: only.likeness === 'all' };
+  if (only && isClear) {
+    const { snapshot, likeness } = only;
+    return {
+      found: 'one',
+      snapshot,
+      isOurs: likeness === 'all',
+      wasWhole: alikes.get(snapshot.id) === 'all',
+    };
+  }
   return {
     found: 'ambiguous',
     reason:
@@ -103,14 +119,14 @@ export async function knownRows(
   engine: Engine,
   { sent }: Intent,
   origin: Snapshot,
-  made: Snapshot,
+  { snapshot: made, wasWhole }: Extract<Found, { found: 'one' }>,
   call: Call,
 ): Promise<KnownRows> {
   const { system, pair, body } = origin;
   const facts = await gatherFacts(engine, pair, { [system]: body, [made.system]: made.body }, call);
   const prints = printsOfIntent(engine, origin);
   const held = rowsHeld(mappings[pair], made.system, made.body, sent, facts, prints);
-  return knownOf(mappings[pair], system, body, held, sent, facts, prints);
+  return knownOf(mappings[pair], system, body, { sent, held, wasWhole }, facts, prints);
 }
 
 export const printsOfIntent = (engine: Engine, origin: Intent['origin']) =>

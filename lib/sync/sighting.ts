@@ -64,7 +64,15 @@ export async function noteSighting({ table }: Engine, ref: RecordRef, print: str
   await table.write([{ put: { ...sightingKey(ref), print } }]);
 }
 
-/** When the record shows again, that is news. */
-export async function forgetSighting({ table }: Engine, ref: RecordRef): Promise<void> {
-  await table.write([{ delete: sightingKey(ref) }]);
+/** What is remembered of a record that is proven to be gone: no picture has this print, so it is news when it shows again. */
+const gonePrint = 'gone';
+/** Gone is remembered for so long, for who still names the record as a parent, ms. */
+const goneKeptMs = 30 * 24 * 3600_000;
+
+export async function noteGone({ table, clock }: Engine, ref: RecordRef): Promise<void> {
+  const expiresAt = Math.ceil((clock.now() + goneKeptMs) / 1000);
+  await table.write([{ put: { ...sightingKey(ref), print: gonePrint, expiresAt } }]);
 }
+
+export const isNotedGone = async (engine: Engine, ref: RecordRef): Promise<boolean> =>
+  (await lastPrint(engine, ref)) === gonePrint;

@@ -13,16 +13,20 @@ interface Line {
 const lineDecimals = 8;
 const linesOf = ({ value }: Cell): readonly Line[] => value as unknown as readonly Line[];
 
-/** The same lines in any order, in Wave's precision; a line that leaves its taxes open agrees with any. */
-export function sameLines(store: Store, a: Cell, b: Cell): boolean {
-  const left = linesOf(b).map((line) => ({ form: formOf(store, line), taxes: line.taxes }));
+/** The same lines in any order, in Wave's precision; a line that leaves its taxes open agrees with any. `ever`: by links that have ended, too. */
+export function sameLines(store: Store, a: Cell, b: Cell, links: 'last' | 'ever' = 'last'): boolean {
+  const left = linesOf(b).map((line) => ({ line, taxes: line.taxes }));
   const wanted = [...linesOf(a)].sort(
     (x, y) => Number(x.taxes === undefined) - Number(y.taxes === undefined),
   );
   if (left.length !== wanted.length) return false;
   return wanted.every((line) => {
-    const form = formOf(store, line);
-    const at = left.findIndex((other) => other.form === form && sameTaxes(line.taxes, other.taxes));
+    const at = left.findIndex(
+      (other) =>
+        formOf(line) === formOf(other.line) &&
+        sameProduct(store, line.product, other.line.product, links) &&
+        sameTaxes(line.taxes, other.taxes),
+    );
     if (at >= 0) left.splice(at, 1);
     return at >= 0;
   });
@@ -31,20 +35,26 @@ export function sameLines(store: Store, a: Cell, b: Cell): boolean {
 const sameTaxes = (a: readonly string[] | undefined, b: readonly string[] | undefined): boolean =>
   a === undefined || b === undefined || a.join() === b.join();
 
-function formOf(store: Store, { product, description, quantity, unitPrice }: Line): string {
+function formOf({ description, quantity, unitPrice }: Line): string {
   const rounded = (typed: string) => new Big(typed).round(lineDecimals, Big.roundHalfUp).toFixed();
   return canonical({
-    product: product && waveProductOf(store, product),
     description: description?.normalize('NFC').replaceAll('\r\n', '\n').trim() ?? null,
     quantity: rounded(quantity),
     unitPrice: rounded(unitPrice),
   });
 }
 
-/** `customcrm#pro_1` by the product that it is, or was, linked with. */
-function waveProductOf(store: Store, product: string): string {
+function sameProduct(store: Store, a: string | null, b: string | null, links: 'last' | 'ever'): boolean {
+  if (a === b || a === null || b === null) return a === b;
+  const [mine, theirs] = [productsOf(store, a, links), productsOf(store, b, links)];
+  return mine.some((product) => theirs.includes(product));
+}
+
+/** `customcrm#pro_1` by the Wave products that it is, or was, linked with. */
+function productsOf(store: Store, product: string, links: 'last' | 'ever'): readonly string[] {
   const [system, id] = product.split('#');
-  if (system === 'wave') return product;
-  const other = store.everLinkedWith(`customcrm#product#${id}`).at(-1);
-  return other === undefined ? product : `wave#${other}`;
+  if (system === 'wave') return [product];
+  const others = store.everLinkedWith(`customcrm#product#${id}`);
+  const shown = links === 'last' ? others.slice(-1) : others;
+  return shown.length === 0 ? [product] : shown.map((other) => `wave#${other}`);
 }

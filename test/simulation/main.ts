@@ -85,7 +85,8 @@ function report(sums: Sums): void {
     print(`  ${String(looked).padStart(9)}  ${String(sums.violated[name] ?? 0).padStart(5)}  ${name}`);
   for (const { seed, violations } of sums.failing.slice(0, 20)) {
     print(`\nseed ${seed}`);
-    for (const { check, what } of violations.slice(0, 5)) print(`  ${check}: ${what.slice(0, 400)}`);
+    for (const { check, what } of violations.slice(0, 5))
+      print(`  ${check}: ${options.seed === undefined ? what.slice(0, 400) : what}`);
   }
   print(
     sums.failing.length === 0

@@ -104,21 +104,25 @@ async function show({ engine, doorbell }: Work, state: RecordState, reason: stri
 
 /** "Not found" proves nothing at first: a lagging replica, or no rights. In the end there is nothing to make a counterpart for. */
 async function missing(work: Work): Promise<Handled> {
-  const { engine, doorbell, call } = work;
+  const { engine, doorbell } = work;
   if (await isNotedGone(engine, doorbell)) return neverLinked(work);
-  const key = `not-found#${doorbell.system}`;
+  const unproven = await awaitProof(work, doorbell);
+  if (unproven) return unproven;
+  await noteGone(engine, doorbell);
+  await wake(engine, `parent#${refKey(doorbell)}`);
+  return neverLinked(work);
+}
+
+/** "Not found" must be said twice, beside a record that shows, or by Customcrm for an hour. Undefined when that is so. */
+async function awaitProof({ engine, doorbell, call }: Work, gone: RecordRef): Promise<Handled | undefined> {
+  const key = `not-found#${refKey(gone)}`;
   const now = engine.clock.now();
   const since = (await parkedSince(engine, doorbell, key)) ?? now;
   const proven =
-    doorbell.system === 'wave'
-      ? (await absenceInWave(engine, doorbell, call)) === true
-      : now > since + hourMs;
-  if (proven && now >= since + secondLookMs) {
-    await noteGone(engine, doorbell);
-    await wake(engine, `parent#${refKey(doorbell)}`);
-    return neverLinked(work);
-  }
-  return { did: 'parked', cause: { name: 'not-found', key, due: now + secondLookMs } };
+    gone.system === 'wave' ? (await absenceInWave(engine, gone, call)) === true : now > since + hourMs;
+  return proven && now >= since + secondLookMs
+    ? undefined
+    : { did: 'parked', cause: { name: 'not-found', key, due: now + secondLookMs } };
 }
 
 /** A suspect of a create that ended ambiguous waits for the person who decides about that. */
@@ -155,6 +159,8 @@ async function revive(
   const waiting = await tombstoneOf(engine.table, other);
   const reading = await engine.systems[other.system].read(other.pair, other.id, call);
   const mayRevive = waiting?.kind === 'survivor' && refKey(waiting.other) === refKey(origin);
+  const unproven = mayRevive && reading.state === 'not-found' && (await awaitProof(work, other));
+  if (unproven) return unproven;
   if (!mayRevive || reading.state !== 'living') {
     await engine.table.write([removeTombstone(origin)]);
     return undefined;

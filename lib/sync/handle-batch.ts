@@ -11,7 +11,7 @@ export interface Message {
   readonly receiveCount: number;
 }
 
-/** A message seen more often than this may be the one that kills workers: handled first and alone. */
+/** A message seen more often than this may be the one that kills workers: handled alone, when the others are done. */
 const suspectAfter = 2;
 
 /**
@@ -23,13 +23,18 @@ export async function handleBatch(
   messages: readonly Message[],
   call: Call,
 ): Promise<readonly string[]> {
-  const failed: string[] = [];
   const works = [...byRecord(messages).values()];
-  const suspects = works.filter(isSuspect);
-  for (const work of suspects) failed.push(...(await handleOne(engine, work, call)));
   const others = works.filter((work) => !isSuspect(work));
-  const outcomes = await Promise.all(others.map((work) => handleOne(engine, work, call)));
-  return [...failed, ...outcomes.flat()];
+  const failed = (await Promise.all(others.map((work) => handleOne(engine, work, call)))).flat();
+  for (const work of rotated(works.filter(isSuspect))) failed.push(...(await handleOne(engine, work, call)));
+  return failed;
+}
+
+/** Each delivery begins with another one: what comes back with the one that kills has its turn before it sooner or later. */
+function rotated(suspects: readonly (readonly Message[])[]): readonly (readonly Message[])[] {
+  const deliveries = Math.max(0, ...suspects.flat().map(({ receiveCount }) => receiveCount));
+  const first = suspects.length > 0 ? deliveries % suspects.length : 0;
+  return [...suspects.slice(first), ...suspects.slice(0, first)];
 }
 
 const isSuspect = (work: readonly Message[]): boolean =>

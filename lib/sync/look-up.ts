@@ -31,7 +31,7 @@ export type Found =
 /**
  * Looks for the result of a create that never told its outcome: any unlinked record made since it began whose marker, match key, or
  * all sent values agree, or agreed when it was first seen. Exactly one is ours; anything less certain is for a person to say, such as
- * one that holds most of what was sent: its user may have edited it before anybody saw it.
+ * one that holds a part of what was sent: its user may have edited it before anybody saw it.
  */
 export async function lookUp(engine: Engine, intent: Intent, call: Call): Promise<Found> {
   const since = intent.startedAt - engine.settings.fenceMarginMs;
@@ -83,13 +83,16 @@ export async function lookUp(engine: Engine, intent: Intent, call: Call): Promis
     reason:
       found.length > 1
         ? 'more than one record may be the result of the create'
-        : 'a new record holds most of what was sent',
+        : 'a new record holds a part of what was sent',
     suspects: [...new Set(found.map(({ snapshot }) => snapshot.id))].sort(),
   };
 }
 
-/** How much a record is like what a create sent: it holds all of it, shares a match key with it, holds more than half of it, or less. */
-export type Likeness = 'all' | 'key' | 'most' | 'little';
+/**
+ * How much a record is like what a create sent: it holds all of it, shares a match key with it, holds more than half of it (or any of
+ * it, when it was edited since it was made), or less.
+ */
+export type Likeness = 'all' | 'key' | 'some' | 'little';
 
 export async function likenessOf(
   engine: Engine,
@@ -101,7 +104,8 @@ export async function likenessOf(
   const held = (await heldIn(engine, intent, snapshot, call)).length;
   if (rows > 0 && held === rows) return 'all';
   if (keysOf(engine, snapshot).some((key) => intent.keys.includes(hashOf(engine, key)))) return 'key';
-  return held * 2 > rows ? 'most' : 'little';
+  const wasEdited = snapshot.modifiedAt > snapshot.createdAt;
+  return held * 2 > rows || (wasEdited && held > 0) ? 'some' : 'little';
 }
 
 async function heldIn(

@@ -26,7 +26,9 @@ export function checkCreations(ending: Ending, { look, except }: Notebook): void
     );
     look(
       'zero duplicates',
-      isEcho(ending, origin) ? `${refKey(origin)} is our own, and got ${describe(happening)}` : undefined,
+      isEcho(ending, origin, happening, except)
+        ? `${refKey(origin)} is our own, and got ${describe(happening)}`
+        : undefined,
     );
     const gone =
       world.truth.lastAt(origin, happening.at - 120_000)?.did === 'deleted' &&
@@ -62,8 +64,21 @@ function isSecond(
     // The answer of its create was lost, and its user deleted it before the look-up could see it.
     const wasUnseen = gone.by.who === 'user' && world.store.everLinkedWith(refKey(earlier)).length === 0;
     if (wasUnseen) except('deletedUnseen');
-    return !wasUnseen && !revivedSince(ending, origin, gone.order);
+    if (wasUnseen || isForgotten(ending, earlier, gone, except)) return false;
+    return !revivedSince(ending, origin, gone.order);
   });
+}
+
+/** Made and deleted in the time that a restored table has forgotten: what is left of the link looks new. */
+function isForgotten(
+  { world: { restored } }: Ending,
+  made: Happening,
+  gone: Happening,
+  except: Notebook['except'],
+): boolean {
+  const forgotten = restored !== undefined && made.at > restored.from && gone.at < restored.at;
+  if (forgotten) except('forgottenByRestore');
+  return forgotten;
 }
 
 /** Its own user brought the record back to life: took the delete back, or the cancellation of an order. */
@@ -78,9 +93,14 @@ const revivedSince = ({ world }: Ending, origin: RecordRef, order: number): bool
     );
 
 /** A record of ours is nobody's new record, unless its user brought it back to life. */
-function isEcho(ending: Ending, origin: RecordRef): boolean {
+function isEcho(ending: Ending, origin: RecordRef, made: Happening, except: Notebook['except']): boolean {
   const [first] = ending.world.truth.of(origin);
-  return first?.by.who === 'engine' && !revivedSince(ending, origin, first.order);
+  if (first?.by.who !== 'engine' || revivedSince(ending, origin, first.order)) return false;
+  const madeFor = first.by.attempt?.origin;
+  const gone =
+    madeFor &&
+    ending.world.truth.of(madeFor).findLast(({ did, order }) => did === 'deleted' && order < made.order);
+  return !gone || !isForgotten(ending, first, gone, except);
 }
 
 const parentsOf = ({ world }: Ending, { system, pair, after }: Happening): readonly RecordRef[] =>
@@ -88,5 +108,4 @@ const parentsOf = ({ world }: Ending, { system, pair, after }: Happening): reado
 
 /** Linked now, or by a link that has ended since. */
 const parentWasLinked = ({ world }: Ending, parent: RecordRef): boolean =>
-  world.counterpartOf(parent) !== undefined ||
-  world.store.item({ pk: refKey(parent), sk: 'tombstone' }) !== undefined;
+  world.store.everLinkedWith(refKey(parent)).length > 0;

@@ -139,11 +139,26 @@ function checkTyped(ending: Ending, standing: Standing, notebook: Notebook): voi
     for (const row of rows) {
       if (row.direction !== 'both' || row.rules.ratchet || !happening.rows.includes(row.id)) continue;
       const cell = ending.cell(row, system, happening.after);
-      if (cell && !(happening.did === 'created' && isEmpty(cell)))
-        notebook.look('no silent loss', faultOf(ending, standing, happening, row, cell, notebook));
+      if (!cell || (happening.did === 'created' && isEmpty(cell))) continue;
+      const fault = faultOf(ending, standing, happening, row, cell, notebook);
+      notebook.look('no silent loss', fault);
+      if (isDisjoint(ending, happening)) notebook.look('disjoint edits both live', fault);
     }
   }
 }
+
+/** Edits of two people within this time, of one linked record in both systems, are at once, ms. */
+const atOnceMs = 45_000;
+
+/** Was somebody in the other system at other rows of the same record, at the same time? */
+const isDisjoint = (ending: Ending, happening: Happening): boolean =>
+  everOpposite(ending, happening).some(
+    ({ at, by, did, rows }) =>
+      by.who === 'user' &&
+      did === 'edited' &&
+      Math.abs(at - happening.at) < atOnceMs &&
+      !rows.some((row) => happening.rows.includes(row)),
+  );
 
 /** What is wrong with how a typed value ended, or undefined. */
 function faultOf(
@@ -197,6 +212,7 @@ function accountFor(
     );
   if (lost) return '';
   if (namesRow(linked, row.id)) return '';
+  if (row.id === 'Active' && wentWithIts(ending, happening)) return 'archivedAfterDeletion';
   if (isEmpty(typed) && row.rules.emptyInWave === 'restore') return 'restoredEmpty';
   if (isEmpty(typed) && row.rules.required) return 'restoredEmpty';
   if (isEmpty(typed) && neverAgreed(ending, happening, row)) return 'filledAtFirstLink';
@@ -235,6 +251,10 @@ function replacedKnowingly(ending: Ending, happening: Happening, row: Row, typed
   }
   return false;
 }
+
+/** The product was taken out of use because its counterpart was deleted, before it was linked with the one it has now. */
+const wentWithIts = (ending: Ending, happening: Happening): boolean =>
+  everOpposite(ending, happening).some(({ did, order }) => did === 'deleted' && order > happening.order);
 
 /** Both sides never held the same before it was emptied: a first link fills what is empty, and erases nothing. */
 function neverAgreed(ending: Ending, happening: Happening, row: Row): boolean {

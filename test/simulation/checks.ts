@@ -1,4 +1,5 @@
 import { checkCreations } from './check-creations.ts';
+import { checkLag } from './check-lag.ts';
 import { checkLinks } from './check-links.ts';
 import { checkRest } from './check-rest.ts';
 import { checkValues } from './check-values.ts';
@@ -44,7 +45,7 @@ export function judge(ending: Ending): Verdict {
       exceptions[name] = (exceptions[name] ?? 0) + 1;
     },
   };
-  for (const invariant of [checkRest, checkLinks, checkCreations, checkWrites, checkValues])
+  for (const invariant of [checkRest, checkLinks, checkCreations, checkWrites, checkValues, checkLag])
     invariant(ending, notebook);
   return { checks: [...looked].map(([name, times]) => ({ name, looked: times })), violations, exceptions };
 }

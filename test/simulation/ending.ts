@@ -145,7 +145,7 @@ async function everyLoser(
   const found = new Map<string, readonly Loser[]>();
   const table = {
     query: (pk: string, { prefix = '' }: { readonly prefix?: string }) =>
-      Promise.resolve(world.store.all().filter((item) => item.pk === pk && item.sk.startsWith(prefix))),
+      Promise.resolve(world.store.everLoser().filter((item) => item.pk === pk && item.sk.startsWith(prefix))),
   };
   for (const { link, customcrm } of links)
     found.set(link.id, await losersOf(table as never, world.settings.keys, customcrm.ref, beginning, 1_000));

@@ -31,6 +31,9 @@ export const faultNames = [
   'waveReformats',
   'absentKeys',
   'pollFails',
+  'poisoned',
+  'poisonKills',
+  'tableRestored',
 ] as const;
 export type FaultName = (typeof faultNames)[number];
 
@@ -65,12 +68,17 @@ const rates: Readonly<Record<FaultName, number>> = {
   waveReformats: 1,
   absentKeys: 1,
   pollFails: 0.1,
+  poisoned: 1,
+  poisonKills: 1,
+  tableRestored: 1,
 };
 
 export interface Faults {
   readonly on: ReadonlySet<FaultName>;
   /** Does it strike now? Counts when it does. */
   readonly strikes: (name: FaultName) => boolean;
+  /** Something happened that {@link strikes} does not decide about. */
+  readonly note: (name: FaultName) => void;
   /** A quality of this world, for good. */
   readonly has: (name: FaultName) => boolean;
   readonly dice: Dice;
@@ -79,18 +87,22 @@ export interface Faults {
   readonly stop: () => void;
 }
 
+/** Those that happen at times of their own, in few worlds. */
+const events: ReadonlySet<FaultName> = new Set(['poisoned', 'poisonKills', 'tableRestored']);
+
 /** How many of all faults a seed switches on. */
 const share = 0.4;
+const rareShare = 0.08;
 
 /** @param given exactly these faults; unless said, chance decides. */
 export function faultsOf(dice: Dice, given: readonly FaultName[] | undefined): Faults {
-  const on = new Set(given ?? faultNames.filter(() => dice.chance(share)));
+  const on = new Set(given ?? faultNames.filter((name) => dice.chance(events.has(name) ? rareShare : share)));
   const counts: Partial<Record<FaultName, number>> = {};
   let stopped = false;
   const count = (name: FaultName) => {
     counts[name] = (counts[name] ?? 0) + 1;
   };
-  for (const name of on) if (rates[name] === 1) count(name);
+  for (const name of on) if (rates[name] === 1 && !events.has(name)) count(name);
   return {
     on,
     strikes(name) {
@@ -98,6 +110,7 @@ export function faultsOf(dice: Dice, given: readonly FaultName[] | undefined): F
       count(name);
       return true;
     },
+    note: count,
     has: (name) => on.has(name),
     dice,
     struck: () => ({ ...counts }),

@@ -45,10 +45,11 @@ export function lambda(world: World): Lambda {
     body: (engine: Engine, call: Call) => Promise<T>,
     ended: (answer: T | undefined) => void,
   ): void {
-    const reused =
+    const chosen =
       idle.length > 0 && latency.chance(0.8)
         ? idle.splice(latency.between(0, idle.length - 1), 1)[0]
         : undefined;
+    const reused = chosen?.container.alive ? chosen : undefined;
     const sandbox = reused ?? world.makeSandbox();
     const { container, engine } = sandbox;
     container.busy = true;

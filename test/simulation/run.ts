@@ -48,9 +48,11 @@ export async function run({ seed, keepTrace = false, faults, plant }: RunOptions
   const begun = scheduler.now();
   schedule(world, functions, begun + activeMs);
   people(world, begun + activeMs);
+  accidents(world, functions);
   await scheduler.runUntil(begun + activeMs);
   world.wires.faults.stop();
   world.waveDoor.noRightsUntil = 0;
+  world.waveDoor.poisoned = undefined;
   world.trace.note('faults stop');
   // Wave tells nobody of deletions: one more comparison of everything finds them.
   scheduler.after(minute, () => functions.sweep(true));
@@ -122,6 +124,35 @@ function people(world: World, until: number): void {
     scheduler.after(dice.next() * 2 * meanMs, next);
   };
   scheduler.after(1_000, next);
+}
+
+/** What happens at times of its own: a record that nobody can read for a while, a table that is restored to what it was. */
+function accidents(world: World, functions: Lambda): void {
+  const { dice, wires, waveDoor, wave, poisoned, store, killAll } = world;
+  const { scheduler, faults, trace } = wires;
+  const own = dice.fork('accidents');
+  if (faults.has('poisoned'))
+    scheduler.after(own.between(5, 25) * minute, () => {
+      const orders = wave.living('order');
+      if (orders.length === 0) return;
+      waveDoor.poisoned = String(own.pick(orders).id);
+      poisoned.add(waveDoor.poisoned);
+      trace.note(`nobody can read ${waveDoor.poisoned} any more`);
+    });
+  if (!faults.has('tableRestored')) return;
+  const backupAt = own.between(5, 35) * minute;
+  scheduler.after(backupAt, () => {
+    const backup = store.snapshot();
+    const from = scheduler.now();
+    scheduler.after(own.between(2, 20) * minute, () => {
+      faults.note('tableRestored');
+      trace.note('the table is restored to an earlier time');
+      killAll();
+      world.restored = { from, at: scheduler.now() };
+      store.restore(backup);
+      scheduler.after(minute, () => functions.sweep(true));
+    });
+  });
 }
 
 /** Lets time pass until nothing moves any more. Answers when, or undefined. */

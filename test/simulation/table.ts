@@ -10,6 +10,8 @@ export interface Store {
   readonly everLinkedWith: (pk: string) => readonly string[];
   readonly snapshot: () => ReadonlyMap<string, Item>;
   readonly restore: (snapshot: ReadonlyMap<string, Item>) => void;
+  /** Every value that ever lost a conflict, also when a restored table does not hold it any more. */
+  readonly everLoser: () => readonly Item[];
 }
 
 /** What the port allows in one transaction. */
@@ -23,8 +25,10 @@ export function store(wires: Wires, broken: (what: string) => void): Store {
   const index = lagging(wires);
   const find = ({ pk, sk }: Key) => partitions.get(pk)?.get(sk);
   const everLinked = new Map<string, string[]>();
+  const losers: Item[] = [];
   const set = (key: Key, item: Item | undefined) => {
     if (key.sk === 'link' && item) noteLink(everLinked, item);
+    if (key.sk.startsWith('loser#') && item) losers.push(item);
     const partition = partitions.get(key.pk) ?? new Map<string, Item>();
     partitions.set(key.pk, partition);
     if (item) partition.set(key.sk, item);
@@ -36,6 +40,7 @@ export function store(wires: Wires, broken: (what: string) => void): Store {
     tableOf: (container) => portOf(wires, container, { find, set, partitions, underWay, index, broken }),
     item: find,
     all,
+    everLoser: () => losers,
     everLinkedWith: (pk) => everLinked.get(pk) ?? [],
     snapshot: () => new Map(all().map((item) => [nameOf(item), item])),
     restore(snapshot) {

@@ -2,7 +2,7 @@ import type { DocumentNode, FieldNode, SelectionNode } from 'graphql';
 import type { Body, Pair } from '../../lib/domain/record.ts';
 import type { WaveAnswer, WaveClient, WaveError } from '../../lib/wave/client.ts';
 import * as documents from '../../lib/wave/documents.ts';
-import { type Container, exchange, type Wires } from './container.ts';
+import { type Container, exchange, kill, type Wires } from './container.ts';
 import type { Desk } from './desk.ts';
 import type { Author, Truth } from './truth.ts';
 import { taxes, type Wave, WaveRefusal } from './wave.ts';
@@ -15,7 +15,7 @@ export interface WaveDoor {
   readonly now: () => number;
   /** Until then the token shows nothing, ms by the true clock. */
   noRightsUntil: number;
-  /** A record of which no read ever succeeds. */
+  /** A record of which no read succeeds; with `poisonKills` one that kills whoever reads it. */
   poisoned: string | undefined;
 }
 
@@ -46,7 +46,7 @@ export function waveClientOf(
       const answer =
         writes.length > 0
           ? together(writes.map((each) => mutate(wires, door, each)))
-          : query(wires, door, document as unknown as DocumentNode, sent);
+          : query(wires, container, door, document as unknown as DocumentNode, sent);
       return { ...answer, date: Math.floor(door.now() / 1000) * 1000 } as unknown as WaveAnswer<never>;
     });
   };
@@ -145,11 +145,17 @@ const together = (answers: readonly Answer[]): Answer => ({
   errors: answers.flatMap(({ errors }) => errors),
 });
 
-function query(wires: Wires, door: WaveDoor, document: DocumentNode, variables: Variables): Answer {
+function query(
+  wires: Wires,
+  container: Container,
+  door: WaveDoor,
+  document: DocumentNode,
+  variables: Variables,
+): Answer {
   if (document === asDocument(documents.changes)) return lists(wires, door, variables);
   if (document === asDocument(documents.list)) return everything(wires, door, variables);
   if (document === asDocument(documents.salesTaxes)) return salesTaxes(door);
-  return readings(wires, door, document, variables);
+  return readings(wires, container, door, document, variables);
 }
 const asDocument = (document: unknown): DocumentNode => document as DocumentNode;
 
@@ -262,7 +268,13 @@ const salesTaxes = ({ businessId }: WaveDoor): Answer => ({
 });
 
 /** Several records in one document, an alias each: one may fail while the others are fine. */
-function readings(wires: Wires, door: WaveDoor, document: DocumentNode, variables: Variables): Answer {
+function readings(
+  wires: Wires,
+  container: Container,
+  door: WaveDoor,
+  document: DocumentNode,
+  variables: Variables,
+): Answer {
   const { faults } = wires;
   const business: Record<string, unknown> = { id: door.businessId };
   const errors: WaveError[] = [];
@@ -271,7 +283,10 @@ function readings(wires: Wires, door: WaveDoor, document: DocumentNode, variable
     const pair = pairsOfFields[field.name.value] ?? 'customer';
     const id = String(variableOf(field, variables));
     const body = shownById(wires, door, pair, id);
-    const fails = door.poisoned === id || faults.strikes('aliasFails');
+    const isPoison = door.poisoned === id;
+    if (isPoison) faults.note('poisoned');
+    if (isPoison && faults.has('poisonKills')) kill(wires, container, `by ${id}`);
+    const fails = isPoison || faults.strikes('aliasFails');
     business[alias] = fails ? null : (body ?? null);
     if (fails) errors.push(errorAt(['business', alias], 'INTERNAL_SERVER_ERROR'));
     else if (!body) errors.push(errorAt(['business', alias], 'NOT_FOUND'));

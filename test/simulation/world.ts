@@ -38,6 +38,12 @@ export interface World {
   /** Called when a queue may have something to deliver, so much later. */
   readonly onWork: (listener: (system: System, delayMs: number) => void) => void;
   readonly outcomes: OutcomeLine[];
+  /** Records that were poisoned for a while. */
+  readonly poisoned: Set<string>;
+  /** The table was set back: what it learnt between these times is forgotten, ms. */
+  restored: { readonly from: number; readonly at: number } | undefined;
+  /** Everything that runs is gone at once. */
+  readonly killAll: () => void;
   /** Contracts of ports that the engine broke. */
   readonly broken: string[];
   readonly counterpartOf: (ref: RecordRef) => string | undefined;
@@ -118,6 +124,7 @@ export function makeWorld({ seed, keepTrace, faults: allowed, plant }: WorldOpti
   const newId = () => `id${++ids}`;
   let containers = 0;
   const outcomes: OutcomeLine[] = [];
+  const everyContainer: Container[] = [];
 
   const makeSandbox = (): Sandbox => {
     const container: Container = {
@@ -128,6 +135,7 @@ export function makeWorld({ seed, keepTrace, faults: allowed, plant }: WorldOpti
       frozenUntil: 0,
       fate: undefined,
     };
+    everyContainer.push(container);
     const now = () => clockOf(wires, container);
     const own = desk(container, tableStore, now, (what) => broken.push(what));
     const crmClient = customcrmClientOf(wires, container, {
@@ -174,6 +182,11 @@ export function makeWorld({ seed, keepTrace, faults: allowed, plant }: WorldOpti
     hidden,
     makeSandbox,
     outcomes,
+    poisoned: new Set(),
+    restored: undefined,
+    killAll() {
+      for (const container of everyContainer) container.alive = false;
+    },
     broken,
     onWork: (listener) => listeners.push(listener),
     counterpartOf(ref) {

@@ -199,20 +199,22 @@ describe('a sweep', () => {
     forgetAll(world);
     await fullSweep(world);
     assert.deepEqual(named(world.takeRung()), named([lost]));
-    forgetAll(world);
-    await world.engine.table.write([
-      {
-        put: {
-          pk: `customcrm#customer#${lost.id}`,
-          sk: 'state',
-          state: 'blocked',
-          due: 1,
-          reason: 'refused',
-        },
-      },
-    ]);
-    await fullSweep(world);
-    assert.deepEqual(world.takeRung(), []);
+    const show = (state: string) =>
+      world.engine.table.write([
+        { put: { pk: `customcrm#customer#${lost.id}`, sk: 'state', state, due: 1, reason: 'because' } },
+      ]);
+    for (const mayHaveEnded of ['blocked', 'ambiguous']) {
+      forgetAll(world);
+      await show(mayHaveEnded);
+      await fullSweep(world);
+      assert.deepEqual(named(world.takeRung()), named([lost]), mayHaveEnded);
+    }
+    for (const decided of ['excluded', 'unlinked', 'failed']) {
+      forgetAll(world);
+      await show(decided);
+      await fullSweep(world);
+      assert.deepEqual(world.takeRung(), [], decided);
+    }
   });
 
   test('goes on where the last invocation stopped, however short each of them is', async (t) => {

@@ -1,0 +1,48 @@
+import { refKey } from '../../lib/domain/record.ts';
+import type { OutcomeLine } from '../../lib/sync/engine.ts';
+import type { Notebook } from './checks.ts';
+import type { Ending } from './ending.ts';
+import type { FaultName } from './faults.ts';
+
+/** With nothing but one poisoned record in the world, every other change arrives within this time, ms. */
+const isolatedMs = 20 * 60_000;
+const poison: ReadonlySet<FaultName> = new Set(['poisoned', 'poisonKills']);
+/** Faults after which webhook and poll may rightly have missed something, or seen it late. */
+const lossy: readonly FaultName[] = [
+  'webhookDropped',
+  'pollFails',
+  'noRights',
+  'listLag',
+  'readLag',
+  'tableRestored',
+  'queueFailsBefore',
+  'absentKeys',
+  ...poison,
+];
+
+/** What a record waits for by its own rules, or for a person. */
+const holdsBack = ({ message, because = '' }: OutcomeLine): boolean =>
+  message === 'record waits' ? ['parent', 'fence', 'fuse'].includes(because) : shown.has(message);
+const shown = new Set(['record blocked', 'record ambiguous', 'record unlinked', 'record excluded']);
+const arrived = new Set(['change applied', 'counterpart created', 'records linked']);
+
+/** One record that fails, or kills whoever reads it, delays no other; and while nothing is lost, no sweep is needed. */
+export function checkLag({ world }: Ending, { look }: Notebook): void {
+  const { faults } = world.wires;
+  const isAlone = faults.on.size > 0 && [...faults.on].every((name) => poison.has(name));
+  const isLossless = lossy.every((name) => !faults.has(name));
+  const held = new Set(
+    world.outcomes
+      .filter((line) => holdsBack(line))
+      .map(({ system, pair, id }) => refKey({ system, pair, id })),
+  );
+  for (const { message, system, pair, id, counterpart, lagMs = 0 } of world.outcomes) {
+    const line = `${refKey({ system, pair, id })} after ${Math.round(lagMs / 1000)} s`;
+    const isPoisoned = world.poisoned.has(id) || world.poisoned.has(counterpart ?? '');
+    const waited = held.has(refKey({ system, pair, id }));
+    if (isAlone && arrived.has(message) && !isPoisoned && !waited)
+      look('isolation', lagMs > isolatedMs ? line : undefined);
+    if (isLossless && message === 'missed change found') look('nothing is missed', line);
+  }
+  if (isLossless) look('nothing is missed');
+}

@@ -124,7 +124,10 @@ async function carryOut(
   return write(work, link, both, pictured, planned, readAt);
 }
 
-/** Links the records that a row names and that are not linked yet. A row that names a deleted one is blocked; the other rows flow. */
+/**
+ * Links the records that a row names and that are not linked yet. A row whose parent is deleted, or waits for a person, is blocked
+ * and the other rows flow; should that parent be linked one day, it wakes this record.
+ */
 async function linkParents(
   work: Work,
   { waitsFor }: RecordPlan,
@@ -135,8 +138,11 @@ async function linkParents(
   for (const { row, ref } of waitsFor) {
     const linked = await work.linkParent(ref);
     if (linked.did !== 'parked') isLinked = true;
-    else if (linked.cause.shows === undefined) waits ??= linked;
-    else gone.push({ row, reason: linked.cause.shows });
+    else {
+      const { shows } = linked.cause;
+      if (shows !== undefined) gone.push({ row, reason: shows });
+      if (shows === undefined || !waits) waits = linked;
+    }
   }
   return isLinked ? 'linked' : { gone, ...(waits && { waits }) };
 }

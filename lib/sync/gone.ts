@@ -18,6 +18,7 @@ import { fuseCause, passFuse } from './fuses.ts';
 import { forgetKeys } from './key-index.ts';
 import { renewed, stillHeld } from './leases.ts';
 import { endLinkWrites, saveLink, withOutcome } from './links.ts';
+import { unpark } from './parking.ts';
 import type { Reading } from './ports.ts';
 import { stateWrite } from './record-state.ts';
 import { tombstoneWrite } from './tombstones.ts';
@@ -224,6 +225,9 @@ async function bury(
     ]),
   ]);
   if (!ended.done) return again(work);
-  for (const system of gone) await forgetKeys(engine, refOf(link, system));
+  for (const system of gone) {
+    await forgetKeys(engine, refOf(link, system));
+    await unpark(engine, refOf(link, system));
+  }
   return { did: 'finished', message: 'record unlinked', because: reason, rows: [] };
 }

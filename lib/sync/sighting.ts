@@ -12,9 +12,9 @@ import { isStarted } from './started-pairs.ts';
 /** A row of a list as a poll or a sweep saw it: is it news, or what we know already? */
 export interface Sighting {
   readonly news: boolean;
-  /** News, or what was rung for already and is not settled. */
+  /** By what this record alone shows, it is not settled, whether it was rung for already or not. */
   readonly differs: boolean;
-  /** The rows of a linked record that are not what was agreed. */
+  /** The rows of a linked record that are not what was agreed, apart from those that one side alone cannot judge. */
   readonly changed: readonly string[];
   readonly link: Link | undefined;
   /** What this doorbell would be recognised by: the picture, and the link's revision at the time. */
@@ -34,23 +34,28 @@ export async function sight(engine: Engine, snapshot: Snapshot, taxes: readonly 
   const picture = JSON.stringify(cells.map(([row, cell]) => [row.id, cell?.form ?? null]));
   const link = await findLink(engine.table, snapshot);
   const print = `${link?.revision ?? 0}.${fingerprints(engine.settings.keys, refKey(snapshot)).of('sighting', picture)}`;
-  const changed = link ? changedRows(engine, link, snapshot.system, cells) : [];
-  const differs = link
-    ? changed.length > 0 || link.state === 'deletion-suspected' || link.ahead !== undefined
+  const rowsChanged = link ? changedRows(engine, link, snapshot.system, cells) : [];
+  const changed = rowsChanged.filter(({ rules }) => !rules.applies);
+  const isOpen = link
+    ? link.state === 'deletion-suspected' || link.ahead !== undefined
     : await isStarted(engine, snapshot.pair);
-  return { news: differs && (await lastPrint(engine, snapshot)) !== print, differs, changed, link, print };
+  const news = (isOpen || rowsChanged.length > 0) && (await lastPrint(engine, snapshot)) !== print;
+  return { news, differs: isOpen || changed.length > 0, changed: changed.map(({ id }) => id), link, print };
 }
 
 type Cells = readonly (readonly [Row, Cell | undefined])[];
 
-function changedRows({ settings }: Engine, link: Link, system: System, cells: Cells): readonly string[] {
+function changedRows({ settings }: Engine, link: Link, system: System, cells: Cells): readonly Row[] {
   const prints = fingerprints(settings.keys, link.id);
+  const compare = (row: string, cell: Cell) => prints.compare(link.agreed[system][row], row, cell.form);
   const isChanged = (row: Row, cell: Cell) => {
-    const change = prints.compare(link.agreed[system][row.id], row.id, cell.form);
+    const owner = row.rules.waveCellOf;
+    if (system === 'wave' && owner !== undefined && compare(owner, cell) === 'same') return false;
+    const change = compare(row.id, cell);
     // On a row that waits for a person nothing is agreed: what its user does to it may settle it.
     return change === 'changed' || (change === 'none' && asksAbout(link, row.id));
   };
-  return cells.flatMap(([row, cell]) => (cell && isChanged(row, cell) ? [row.id] : []));
+  return cells.flatMap(([row, cell]) => (cell && isChanged(row, cell) ? [row] : []));
 }
 
 const sightingKey = (ref: RecordRef) => ({ pk: refKey(ref), sk: 'sighting' });

@@ -138,9 +138,10 @@ async function judgeLiving(
   const changed = link !== undefined && sighting.changed.some((row) => !asksAbout(link, row));
   const shown = link ? undefined : await recordStateOf(engine, snapshot);
   const mayHaveEnded = shown !== undefined && mayEnd.has(shown.state);
-  if (!differs || (!news && !mayHaveEnded && (await isExplained(engine, snapshot, sighting, shown))))
-    return { link, changed };
-  const repair = shown === undefined && (await isMissed(engine, snapshot, link, news));
+  const isSettled = !differs || (!mayHaveEnded && (await isExplained(engine, snapshot, sighting, shown)));
+  if (!news && isSettled) return { link, changed };
+  const isUnasked = link ? changed : differs && shown === undefined;
+  const repair = isUnasked && (await isMissed(engine, snapshot, link, news));
   const { system, id } = snapshot;
   return { link, changed, found: { system, id, revision: link?.revision ?? 0, print, repair } };
 }

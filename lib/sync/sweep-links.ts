@@ -113,7 +113,8 @@ async function suspects(
       engine.table.get({ pk: refKey({ system, pair, id: idIn(entry, system) }), sk: 'parked' }),
     ),
   );
-  if (parked.some((pointer) => pointer !== undefined)) return [];
+  // What waits for a parent may wait for a day; everything else is looked at soon anyway.
+  if (parked.some((pointer) => pointer !== undefined && pointer.name !== 'parent')) return [];
   return refs.map(({ system, id }) => ({ system, id, revision: link.revision, repair: false }));
 }
 

@@ -1,3 +1,4 @@
+import type { Link } from '../../lib/domain/link.ts';
 import type { Item } from '../../lib/sync/ports.ts';
 import type { Notebook } from './checks.ts';
 import type { Ending } from './ending.ts';
@@ -49,7 +50,15 @@ const forAPerson = new Set(['ambiguous', 'blocked']);
 /** What waits although no person is asked for anything: open creates, and parked records whose cause shows nothing. */
 export const waitingForNobody = ({ store }: Pick<World, 'store'>): readonly Item[] =>
   store.all().filter((item) => {
-    const shows = (key: string) => String(store.item({ pk: key, sk: 'state' })?.state);
+    const linkOf = (key: string): Link | undefined => {
+      const half = store.item({ pk: key, sk: 'link' });
+      const whole =
+        half?.customcrmId === undefined
+          ? half
+          : store.item({ pk: `customcrm#${key.split('#')[1]}#${half.customcrmId}`, sk: 'link' });
+      return whole?.link as Link | undefined;
+    };
+    const shows = (key: string) => String(store.item({ pk: key, sk: 'state' })?.state ?? linkOf(key)?.state);
     if (item.state === 'intent') return true;
     if (item.state === 'held-intent') return shows(item.sk) !== 'ambiguous';
     const isForAPerson = (item.name === 'parent' || item.name === 'fence') && forAPerson.has(shows(item.sk));

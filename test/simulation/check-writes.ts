@@ -78,11 +78,16 @@ function checkLocks(ending: Ending, happening: Happening, { look, except }: Note
 /** A row is written at most once for each thing that people did to it (twice where they may leave a part to Wave), and once for what a system filled in at the beginning. */
 function checkAlternation(ending: Ending, { look }: Notebook): void {
   for (const linked of ending.links) {
-    const all = [...linked.customcrm.happenings, ...linked.wave.happenings];
+    const both = [linked.customcrm, linked.wave];
+    const all = both.flatMap(({ happenings }) => happenings);
+    const former = both.flatMap(({ ref }) => everOpposite(ending, ref));
     for (const row of ending.world.truth.rowsOf(linked.link.pair)) {
       if (row.direction !== 'both') continue;
       const touched = all.filter(({ rows }) => rows.includes(row.id));
-      const people = touched.filter(({ by }) => by.who === 'user').length;
+      const byPeople = [...touched, ...former].filter(
+        ({ by, rows }) => by.who === 'user' && rows.includes(row.id),
+      );
+      const people = new Set(byPeople.map(({ order }) => order)).size;
       const ours = touched.filter(({ by, did }) => by.who === 'engine' && did === 'edited').length;
       const most = (row.conversion.partial ? 2 : 1) * people + 1;
       const wrong =

@@ -12,7 +12,7 @@ import {
   sameCells,
   setPath,
 } from './mapping.ts';
-import { cellsOf, isBlank, type Pictured, recordCells } from './record-plan.ts';
+import { cellsFor, cellsOf, isBlank, type Pictured, recordCells } from './record-plan.ts';
 
 /** The body of a new counterpart, or why there can be none yet. */
 export type Creation =
@@ -66,7 +66,7 @@ export function agreedAfterCreate(pictured: Pictured, from: System, known: Known
     reverted: {},
   };
   for (const row of rows) {
-    const { [from]: origin, [to]: made } = cells.get(row.id) ?? {};
+    const { [from]: origin, [to]: made } = cellsFor(cells, row);
     if (!origin || !made) continue;
     const both = { [from]: origin, [to]: made } as Record<System, typeof origin>;
     if (row.rules.afterCreate && to === 'wave') {
@@ -90,7 +90,7 @@ export function agreedAtLink(pictured: Pictured): Agreed {
   const cells = cellsOf(pictured, rows);
   const agreed = { customcrm: {}, wave: {}, reverted: {} };
   for (const row of rows) {
-    const { customcrm, wave } = cells.get(row.id) ?? {};
+    const { customcrm, wave } = cellsFor(cells, row);
     if (customcrm && wave && sameCells(row, customcrm, wave, pictured.facts))
       recordCells(agreed, row, { customcrm, wave }, pictured.prints, undefined);
   }

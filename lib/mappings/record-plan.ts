@@ -221,7 +221,8 @@ const finished = (system: System, drafts: Record<System, DraftWrite>) =>
   drafts[system].rows.length > 0 ? { [system]: drafts[system] as RemoteWrite } : {};
 
 /** Every row of the table has its cells: both maps are made from the same rows. */
-const cellsFor = (cells: Cells, row: Row) => cells.get(row.id) as Readonly<Record<System, Cell | undefined>>;
+export const cellsFor = (cells: Cells, row: Row) =>
+  cells.get(row.id) as Readonly<Record<System, Cell | undefined>>;
 
 /** Did this side's user change something since both sides agreed? A survivor's edit beats a deletion. */
 export function editedSinceAgreement(

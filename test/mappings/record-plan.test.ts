@@ -136,6 +136,12 @@ describe('planning a record', () => {
       to: 'customcrm',
       because: 'conflict',
     });
+    const undoneSince = editedCustomer({}, { fax: '1' }, { ahead });
+    assert.deepEqual(planRecord(undoneSince, waveLater).verdicts.get('Fax'), {
+      do: 'write',
+      to: 'wave',
+      because: 'changed',
+    });
     const wrongSide = editedCustomer({ Fax: '1' }, {}, { ahead });
     assert.deepEqual(planRecord(wrongSide, policiesOf()).verdicts.get('Fax'), {
       do: 'write',

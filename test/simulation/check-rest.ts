@@ -24,6 +24,7 @@ export function checkRest({ world, functions, restedAt, writesAtRest }: Ending, 
   );
   look('nothing waits at rest');
   for (const { pk, sk, name } of waiting) look('nothing waits at rest', `${sk} waits: ${name ?? ''} ${pk}`);
+  for (const wrong of world.store.parkings()) look('liveness', wrong);
   const more = world.truth.engineWrites() - writesAtRest;
   const late = world.truth
     .all()

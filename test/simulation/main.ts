@@ -95,6 +95,13 @@ function report(sums: Sums): void {
   );
 }
 
+/** One line that is written over on a terminal; in a log, one line for every fifty seeds. */
+function progress(done: number, of: number, failing: number): void {
+  const line = `${done} of ${of} seeds, ${failing} failing`;
+  if (process.stderr.isTTY) process.stderr.write(`\r${line}`);
+  else if (done % 50 === 0) process.stderr.write(`${line}\n`);
+}
+
 /** A planted bug is found by the first seed that fails with it; seeds before it say nothing. */
 async function main(): Promise<number> {
   if (options.help) {
@@ -135,10 +142,7 @@ async function main(): Promise<number> {
     count(sums, result);
     const pattern = new RegExp(options.grep ?? '');
     for (const line of result.trace) if (pattern.test(line)) print(line);
-    if (process.stdout.isTTY)
-      process.stdout.write(
-        `\r${seed - from + 1} of ${last - from + 1} seeds, ${sums.failing.length} failing`,
-      );
+    progress(seed - from + 1, last - from + 1, sums.failing.length);
     if (canary && sums.failing.length > 0) break;
   }
   report(sums);

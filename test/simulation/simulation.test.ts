@@ -5,16 +5,8 @@ import { type Result, run } from './run.ts';
 import { scenarios } from './scenarios.ts';
 
 /** A fixed batch: quiet worlds first, then everything that can go wrong. */
-const quietSeeds = [1, 2, 4, 5, 6];
-const faultySeeds = [1001, 1002, 1003, 1004, 1006, 1007, 1008, 1009, 1010, 1011, 1012];
-/** Seeds that fail, and why: open work, shown with every run of the tests. */
-const openSeeds: readonly { readonly seed: number; readonly faults?: readonly []; readonly why: string }[] = [
-  { seed: 3, faults: [], why: 'an ambiguity that ends by itself is only noticed by the next sweep' },
-  {
-    seed: 1005,
-    why: 'a product archived by the deletion policy, and linked again by its name, counts as a lost value',
-  },
-];
+const quietSeeds = [1, 2, 3, 4, 5, 6, 9, 10, 23, 34];
+const faultySeeds = [1001, 1002, 1003, 1004, 1005, 1006, 1007, 1008, 1009, 1010, 1011, 1012];
 /** A planted bug is found within so many seeds. */
 const canarySeeds = Array.from({ length: 40 }, (_, index) => 101 + index);
 
@@ -36,14 +28,6 @@ describe('with everything that can go wrong', () => {
   for (const seed of faultySeeds)
     test(`every invariant holds, seed ${seed}`, async () => {
       const result = await run({ seed });
-      assert.equal(result.violations.length, 0, firstFaults(result));
-    });
-});
-
-describe('open', () => {
-  for (const { seed, faults, why } of openSeeds)
-    test(`seed ${seed}: ${why}`, { todo: why }, async () => {
-      const result = await run({ seed, ...(faults && { faults }) });
       assert.equal(result.violations.length, 0, firstFaults(result));
     });
 });

@@ -12,6 +12,8 @@ export interface Store {
   readonly restore: (snapshot: ReadonlyMap<string, Item>) => void;
   /** Every value that ever lost a conflict, also when a restored table does not hold it any more. */
   readonly everLoser: () => readonly Item[];
+  /** For each time that a record was put aside: what was wrong with that, if anything. */
+  readonly parkings: () => readonly (string | undefined)[];
 }
 
 /** What the port allows in one transaction. */
@@ -26,9 +28,14 @@ export function store(wires: Wires, broken: (what: string) => void): Store {
   const find = ({ pk, sk }: Key) => partitions.get(pk)?.get(sk);
   const everLinked = new Map<string, string[]>();
   const losers: Item[] = [];
-  const set = (key: Key, item: Item | undefined) => {
+  const parkings: (string | undefined)[] = [];
+  const write = (key: Key, item: Item | undefined) => {
+    if (key.sk === 'parked' && item) parkings.push(sleepsForNothing(find, item));
     if (key.sk === 'link' && item) noteLink(everLinked, item);
     if (key.sk.startsWith('loser#') && item) losers.push(item);
+    set(key, item);
+  };
+  const set = (key: Key, item: Item | undefined) => {
     const partition = partitions.get(key.pk) ?? new Map<string, Item>();
     partitions.set(key.pk, partition);
     if (item) partition.set(key.sk, item);
@@ -37,10 +44,12 @@ export function store(wires: Wires, broken: (what: string) => void): Store {
   };
   const all = () => [...partitions.values()].flatMap((partition) => [...partition.values()]);
   return {
-    tableOf: (container) => portOf(wires, container, { find, set, partitions, underWay, index, broken }),
+    tableOf: (container) =>
+      portOf(wires, container, { find, set: write, partitions, underWay, index, broken }),
     item: find,
     all,
     everLoser: () => losers,
+    parkings: () => parkings,
     everLinkedWith: (pk) => everLinked.get(pk) ?? [],
     snapshot: () => new Map(all().map((item) => [nameOf(item), item])),
     restore(snapshot) {
@@ -48,6 +57,15 @@ export function store(wires: Wires, broken: (what: string) => void): Store {
       for (const item of snapshot.values()) set(item, item);
     },
   };
+}
+
+/** Whoever gives a lease back, or links a parent, wakes who waits for it then; who comes later must not begin to wait. */
+function sleepsForNothing(find: (key: Key) => Item | undefined, { pk, cause }: Item): string | undefined {
+  const [name, ...parts] = String(cause).split('#');
+  const item = (sk: string) => parts.length === 3 && find({ pk: parts.join('#'), sk });
+  const isGone =
+    (name === 'lease' && item('lease') === undefined) || (name === 'parent' && Boolean(item('link')));
+  return isGone ? `${pk} waits for ${cause}, which is gone already` : undefined;
 }
 
 function noteLink(everLinked: Map<string, string[]>, { pk, waveId, customcrmId }: Item): void {

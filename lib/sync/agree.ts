@@ -52,7 +52,7 @@ export async function agree(
     ...(unanswered && ahead && { ahead }),
     ...(rejected.length > 0 && { refused: planned.picture }),
     answered: answeredAfter(link, Object.values(sent.answers)),
-    marked: link.marked || planned.writes.customcrm?.paths.includes('ExternalId') === true,
+    marked: link.marked || (!unanswered && planned.writes.customcrm?.paths.includes('ExternalId') === true),
     agreed: settled.agreed,
     state: complete || rejected.length > 0 ? state : link.state,
     reasons: complete || rejected.length > 0 ? reasons : link.reasons,

@@ -72,9 +72,7 @@ export async function createCounterpart(work: Work): Promise<Handled> {
   if (fence) {
     const likeness = await likenessOf(engine, fence, origin, call);
     if (likeness === 'all' || likeness === 'key') await noteAlike(engine, fence, origin.id, likeness);
-    const cause = fenced(engine, fence);
-    if (cause.shows !== undefined) await setRecordState(engine, origin, 'ambiguous', cause.shows);
-    return { did: 'parked', cause };
+    return waitBehind(work, fence);
   }
   const excluded =
     (await exclusionOf(engine.table, origin)) ??
@@ -123,6 +121,13 @@ async function awaitProof({ engine, doorbell, call }: Work, gone: RecordRef): Pr
   return proven && now >= since + secondLookMs
     ? undefined
     : { did: 'parked', cause: { name: 'not-found', key, due: now + secondLookMs } };
+}
+
+/** Waits until an open create of somebody else is closed; what a person must decide first is shown. */
+async function waitBehind({ engine, doorbell }: Work, intent: Intent): Promise<Handled> {
+  const cause = fenced(engine, intent);
+  if (cause.shows !== undefined) await setRecordState(engine, doorbell, 'ambiguous', cause.shows);
+  return { did: 'parked', cause };
 }
 
 /** A suspect of a create that ended ambiguous waits for the person who decides about that. */
@@ -282,7 +287,7 @@ async function matchOrCreate(work: Work, origin: Snapshot): Promise<Handled> {
   if (match.found === 'one' && !(await caughtUp(engine, origin.system, doorbell.at, call)))
     return { did: 'parked', cause: polled(engine, origin.system) };
   if (match.found === 'ambiguous') return show(work, 'ambiguous', match.reason);
-  if (match.found === 'fenced') return { did: 'parked', cause: fenced(engine, match.by) };
+  if (match.found === 'fenced') return waitBehind(work, match.by);
   if (match.found === 'one') return linkUniqueMatch(work, origin);
   const tombstone = await tombstoneOf(engine.table, origin);
   if (tombstone?.kind === 'survivor' && !beginsNewLife(tombstone, origin))
@@ -304,11 +309,8 @@ async function matchOrCreate(work: Work, origin: Snapshot): Promise<Handled> {
   };
   const opened = await openIntent(engine, intent, work.lease);
   if (opened.opened) return create(work, origin, intent, creation);
-  const key = opened.blockedBy ? fenceKey(opened.blockedBy) : 'busy';
-  return {
-    did: 'parked',
-    cause: { name: opened.blockedBy ? 'fence' : 'busy', key, due: engine.clock.now() + 30_000 },
-  };
+  const rival = opened.blockedBy && (await findIntent(engine, opened.blockedBy));
+  return rival ? waitBehind(work, rival) : busy(engine);
 }
 
 /** Cancelled orders come back by being edited; an older picture than the cancelled one is a lagging one. */

@@ -1,5 +1,5 @@
 import { type Link, refOf } from '../domain/link.ts';
-import { type RecordRef, refKey } from '../domain/record.ts';
+import { otherSystem, type RecordRef, refKey } from '../domain/record.ts';
 import { applyChange, pauseFor, type Work } from './apply-change.ts';
 import { createCounterpart, deletedUnlinked, survivorAlone } from './create-counterpart.ts';
 import type { Engine, Handled } from './engine.ts';
@@ -11,6 +11,7 @@ import type { Call, Doorbell } from './ports.ts';
 import { recordStateOf } from './record-state.ts';
 import { isStarted, noteEarly } from './started-pairs.ts';
 
+const ownEcho = 'echo';
 /** Tries of one doorbell within one invocation, before the record is parked. */
 const tries = 3;
 const firstPauseMs = 200;
@@ -45,7 +46,8 @@ const withoutDid = ({ did: _did, ...rest }: Handled & { readonly did: 'finished'
 
 async function putAway(engine: Engine, doorbell: Doorbell, handled: Handled): Promise<Handled> {
   if (handled.did === 'finished') {
-    await unpark(engine, doorbell);
+    // Our own echo says nothing about what the record waits for.
+    if (handled.because !== ownEcho) await unparkBoth(engine, doorbell, handled.counterpart);
     return handled;
   }
   const parked = await park(engine, doorbell, handled.cause);
@@ -53,6 +55,13 @@ async function putAway(engine: Engine, doorbell: Doorbell, handled: Handled): Pr
   if (!parked)
     await engine.queues[doorbell.system].ring([{ ...doorbell, eventId: `again:${engine.newId()}` }]);
   return handled;
+}
+
+/** Either half of a link may have been put aside; both were looked at now. */
+async function unparkBoth(engine: Engine, ref: RecordRef, counterpart: string | undefined): Promise<void> {
+  await unpark(engine, ref);
+  if (counterpart !== undefined)
+    await unpark(engine, { system: otherSystem(ref.system), pair: ref.pair, id: counterpart });
 }
 
 async function tryThreeTimes(engine: Engine, doorbell: Doorbell, call: Call): Promise<Handled> {
@@ -100,7 +109,7 @@ async function handleOnce(engine: Engine, doorbell: Doorbell, call: Call): Promi
     };
   const link = await findLink(engine.table, doorbell);
   if (link && isOwnEcho(link, doorbell))
-    return { did: 'finished', message: 'nothing to do', because: 'echo' };
+    return { did: 'finished', message: 'nothing to do', because: ownEcho };
   if (link) return handleLinked(engine, doorbell, link, call);
   if (!(await isStarted(engine, doorbell.pair))) {
     await noteEarly(engine, doorbell);

@@ -1,6 +1,6 @@
 import { parseRef, type RecordRef, refKey } from '../domain/record.ts';
 import type { Cause, Engine } from './engine.ts';
-import type { Doorbell, Item, Key, Write } from './ports.ts';
+import type { Condition, Doorbell, Item, Key, Write, WriteResult } from './ports.ts';
 
 const pointerKey = (ref: RecordRef): Key => ({ pk: refKey(ref), sk: 'parked' });
 const parkedKey = (cause: string, ref: RecordRef): Key => ({ pk: `parked#${cause}`, sk: refKey(ref) });
@@ -8,23 +8,44 @@ const parkedKey = (cause: string, ref: RecordRef): Key => ({ pk: `parked#${cause
 /** How many records one wake-up or one run of the janitor rings for. The rest follows at the next one. */
 const ringLimit = 200;
 
+/** Two workers may put one record aside at once: as its parent, and by its own doorbell. */
+const tries = 3;
+
 /**
  * Puts a record aside until whoever removes the cause rings, or the janitor does. Answers false when the cause is gone
  * already (a parent was linked, a lease given back): then go on at once.
  */
-export async function park({ table, clock }: Engine, ref: RecordRef, cause: Cause): Promise<boolean> {
+export async function park(engine: Engine, ref: RecordRef, cause: Cause): Promise<boolean> {
+  for (let attempt = 1; attempt <= tries; attempt++) {
+    const result = await parkOnce(engine, ref, cause);
+    if (result.done) return true;
+    if (!result.failed.has(pointerPosition)) return false;
+  }
+  return false;
+}
+
+const pointerPosition = 0;
+
+/** Pointer and item change together, and only from what was read: no item is left behind that no pointer knows. */
+async function parkOnce({ table, clock }: Engine, ref: RecordRef, cause: Cause): Promise<WriteResult> {
   const before = await table.get(pointerKey(ref));
   const same = before?.cause === cause.key;
   const since = same ? Number(before?.since) : clock.now();
   const times = same ? Number(before?.times) + 1 : 1;
   const writes: Write[] = [
-    { put: { ...pointerKey(ref), cause: cause.key, name: cause.name, since, times } },
+    {
+      put: { ...pointerKey(ref), cause: cause.key, name: cause.name, since, times },
+      when: asRead(before),
+    },
     { put: { ...parkedKey(cause.key, ref), name: cause.name, since, state: 'parked', due: cause.due } },
   ];
   if (before && !same) writes.push({ delete: parkedKey(String(before.cause), ref) });
   if (cause.while) writes.push(cause.while);
-  return (await table.write(writes)).done;
+  return table.write(writes);
 }
+
+const asRead = (pointer: Item | undefined): Condition =>
+  pointer ? { equals: { cause: String(pointer.cause) } } : 'absent';
 
 /** How often in a row a record was parked under this cause, for a growing pause. */
 export async function timesParked({ table }: Engine, ref: RecordRef, causeKey: string): Promise<number> {
@@ -45,8 +66,12 @@ export async function parkedSince(
 /** The record is not waiting any more. */
 export async function unpark({ table }: Engine, ref: RecordRef): Promise<void> {
   const pointer = await table.get(pointerKey(ref));
-  if (pointer)
-    await table.write([{ delete: pointerKey(ref) }, { delete: parkedKey(String(pointer.cause), ref) }]);
+  if (!pointer) return;
+  const cause = String(pointer.cause);
+  await table.write([
+    { delete: pointerKey(ref), when: { equals: { cause } } },
+    { delete: parkedKey(cause, ref) },
+  ]);
 }
 
 /** Rings for everything that waits for this cause. */

@@ -200,6 +200,7 @@ const pairsOfFields: Readonly<Record<string, Pair>> = {
 
 /** Oldest change first, from a bound on; what changes while pages are read moves. */
 function lists(wires: Wires, door: WaveDoor, variables: Variables): Answer {
+  if (door.noRightsUntil > wires.scheduler.now()) return noLists(door, variables);
   const business: Record<string, unknown> = { id: door.businessId };
   const pageSize = Number(variables.pageSize);
   for (const [pair, name] of Object.entries(listNames) as [Pair, string][]) {
@@ -220,6 +221,7 @@ function lists(wires: Wires, door: WaveDoor, variables: Variables): Answer {
 
 /** All rows of the lists that are asked for, in the order in which they were made. */
 function everything(wires: Wires, door: WaveDoor, variables: Variables): Answer {
+  if (door.noRightsUntil > wires.scheduler.now()) return noLists(door, variables);
   const business: Record<string, unknown> = { id: door.businessId };
   const page = Number(variables.page);
   const pageSize = Number(variables.pageSize);
@@ -237,13 +239,17 @@ function everything(wires: Wires, door: WaveDoor, variables: Variables): Answer 
   return { data: { business }, errors: [] };
 }
 
-function shownNow(
-  { faults, scheduler }: Wires,
-  { wave, truth, noRightsUntil }: WaveDoor,
-  pair: Pair,
-): Body[] {
+/** Without access each list is null, under an error. */
+function noLists({ businessId }: WaveDoor, variables: Variables): Answer {
+  const asked = Object.values(listNames).filter((name) => variables[name] === true);
+  return {
+    data: { business: { id: businessId, ...Object.fromEntries(asked.map((name) => [name, null])) } },
+    errors: asked.map((name) => errorAt(['business', name], 'NOT_FOUND')),
+  };
+}
+
+function shownNow({ faults, scheduler }: Wires, { wave, truth }: WaveDoor, pair: Pair): Body[] {
   const now = scheduler.now();
-  if (noRightsUntil > now) return [];
   if (!faults.strikes('listLag')) return [...wave.living(pair)];
   const at = now - faults.dice.between(1, lagMs);
   return wave.living(pair).flatMap((body) => {

@@ -1,5 +1,5 @@
 import { fingerprints } from '../../lib/domain/fingerprint.ts';
-import { otherSystem, refKey, type System } from '../../lib/domain/record.ts';
+import { otherSystem, type System } from '../../lib/domain/record.ts';
 import { type Cell, canonical, formOf, type Row, type Value } from '../../lib/mappings/mapping.ts';
 import type { Notebook } from './checks.ts';
 import {
@@ -9,6 +9,7 @@ import {
   type Linked,
   namesRow,
   type Standing,
+  sameOnce,
   sideOf,
 } from './ending.ts';
 import { sameLines } from './lines-compare.ts';
@@ -33,7 +34,7 @@ function checkConvergence(ending: Ending, linked: Linked, { look, except }: Note
     else if (isLeftAlone(linked, row)) {
       except('one-way row left alone after it was put back once');
       look(check);
-    } else if (hasMoved(ending, row, customcrm, wave)) {
+    } else if (sameOnce(ending, row, customcrm, wave)) {
       except('referenceMoved');
       look(check);
     } else if (namesRow(linked, row.id)) {
@@ -48,17 +49,6 @@ function checkConvergence(ending: Ending, linked: Linked, { look, except }: Note
         `${row.id} of ${linked.customcrm.key} and ${linked.wave.key}: ${shown(customcrm)} and ${shown(wave)}; ${linked.link.state} ${linked.link.reasons.join('; ')}`,
       );
   }
-}
-
-/** Both sides still name the same two records, but those are linked with others now: nobody has changed the reference. */
-function hasMoved({ world }: Ending, row: Row, customcrm: Cell, wave: Cell): boolean {
-  if (row.id === 'Lines') return sameLines(world.store, customcrm, wave, 'ever');
-  if (row.id !== 'CustomerId') return false;
-  const [, here = ''] = String(customcrm.value).split('#');
-  const [, there = ''] = String(wave.value).split('#');
-  return world.store
-    .everLinkedWith(refKey({ system: 'customcrm', pair: 'customer', id: here }))
-    .includes(there);
 }
 
 /** The receiving side was put back once and changed again: shown as a recorded difference. */
@@ -244,7 +234,8 @@ function replacedKnowingly(ending: Ending, happening: Happening, row: Row, typed
   for (const { order, by, rows, after } of everOpposite(ending, happening)) {
     const cell = ending.cell(row, other, after);
     if (!cell) continue;
-    const isThere = agree(ending, row, ...bothCells(happening.system, typed, cell));
+    const cells = bothCells(happening.system, typed, cell);
+    const isThere = agree(ending, row, ...cells) || sameOnce(ending, row, ...cells);
     if (order < happening.order) arrived = isThere;
     else if (arrived && by.who === 'user' && rows.includes(row.id)) return true;
     else if (isThere) arrived = true;

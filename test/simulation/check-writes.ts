@@ -1,7 +1,7 @@
 import { otherSystem, refKey, type System } from '../../lib/domain/record.ts';
 import type { Row } from '../../lib/mappings/mapping.ts';
 import type { Notebook } from './checks.ts';
-import { bothCells, type Ending, everOpposite } from './ending.ts';
+import { bothCells, type Ending, everOpposite, sameOnce } from './ending.ts';
 import { describe, type Happening } from './truth.ts';
 
 /** Everything that the engine wrote was somebody's value, was allowed, and was written on what had been read. */
@@ -38,7 +38,9 @@ function checkJustified(ending: Ending, happening: Happening, { look, except }: 
     if (!cell) continue;
     const wasThere = others.some(({ after }) => {
       const other = ending.cell(row, otherSystem(system), after);
-      return other && ending.same(row, ...bothCells(system, cell, other));
+      if (!other) return false;
+      const cells = bothCells(system, cell, other);
+      return ending.same(row, ...cells) || sameOnce(ending, row, ...cells);
     });
     const wasRead = basis && ending.cell(row, system, basis)?.form === cell.form;
     if (!wasThere && wasRead) except('editInGap: a neighbour was put back');

@@ -169,3 +169,14 @@ export const everOpposite = ({ world }: Ending, { system, pair, id }: RecordRef)
     .everLinkedWith(refKey({ system, pair, id }))
     .flatMap((other) => world.truth.of({ system: otherSystem(system), pair, id: other }))
     .sort((a, b) => a.order - b.order);
+
+/** Named the same two records, by links that there are or once were: when those link with others, nobody changed the reference. */
+export function sameOnce({ world }: Ending, row: Row, customcrm: Cell, wave: Cell): boolean {
+  if (row.id === 'Lines') return sameLines(world.store, customcrm, wave, 'ever');
+  if (row.id !== 'CustomerId') return false;
+  const [, here = ''] = String(customcrm.value).split('#');
+  const [, there = ''] = String(wave.value).split('#');
+  return world.store
+    .everLinkedWith(refKey({ system: 'customcrm', pair: 'customer', id: here }))
+    .includes(there);
+}

@@ -76,6 +76,15 @@ export const canaries: readonly Canary[] = [
     plant: (engine) =>
       withWrites(engine, (write) => ('put' in write && write.put.sk.startsWith('loser#') ? [] : [write])),
   },
+  {
+    name: 'acknowledge before commit',
+    plant: (engine, world) => {
+      world.acknowledgesEarly = true;
+      return engine;
+    },
+    faults: ['killed'],
+  },
+  { name: 'fuse that never blows', plant: noFuse, faults: ['massDeletion'] },
   { name: 'parked without a check of the cause', plant: parkedBlindly },
 ];
 
@@ -228,4 +237,13 @@ function parkedBlindly(engine: Engine): Engine {
     return engine.table.write(parks ? writes.filter((each) => !('check' in each)) : writes);
   };
   return { ...engine, table: { ...engine.table, write } };
+}
+
+/** What goes out of use is never counted. */
+function noFuse(engine: Engine): Engine {
+  return withWrites(engine, (write) =>
+    'put' in write && write.put.pk.startsWith('fuse#')
+      ? [{ check: write.put, when: write.when ?? 'absent' }]
+      : [write],
+  );
 }

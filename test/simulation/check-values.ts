@@ -208,6 +208,7 @@ function accountFor(
   if (isEmpty(typed) && neverAgreed(ending, happening, row)) return 'filledAtFirstLink';
   if (own && filledIn(ending, row, typed, own)) return 'defaultWrittenBack';
   if (typedBack(ending, linked, happening, row, typed)) return 'typedBackToAgreed';
+  if (undoneUnseen(ending, happening, row, typed)) return 'undoneUnseen';
   return lostInGap(ending, happening, row, typed) ? 'editInGap' : undefined;
 }
 
@@ -273,6 +274,29 @@ function typedBack(ending: Ending, linked: Linked, happening: Happening, row: Ro
     sideOf(linked, otherSystem(system)).happenings.some(
       (other) => other.order > earlier.order && other.by.who === 'user' && other.rows.includes(row.id),
     )
+  );
+}
+
+const unanswered = [
+  'lostAnswer',
+  'lateExecution',
+  'slowAnswer',
+  'killed',
+  'frozen',
+  'tableFailsAfter',
+] as const;
+
+/** A write arrived whose answer did not, and before anybody saw that, a user put back what had stood there: the picture of a write that never arrived. */
+function undoneUnseen({ world, cell }: Ending, happening: Happening, row: Row, typed: Cell): boolean {
+  const touching = world.truth.of(happening).filter(({ rows }) => rows.includes(row.id));
+  const at = touching.findIndex(({ order }) => order === happening.order);
+  const [before, after] = [touching[at - 1], touching[at + 1]];
+  if (before?.by.who !== 'engine' || after?.by.who !== 'engine' || !before.before) return false;
+  const form = (body: Happening['after']) => cell(row, happening.system, body)?.form;
+  return (
+    unanswered.some((name) => world.wires.faults.has(name)) &&
+    form(before.before) === typed.form &&
+    form(before.after) === form(after.after)
   );
 }
 

@@ -1,6 +1,8 @@
 import { checkCreations } from './check-creations.ts';
+import { checkFuses } from './check-fuses.ts';
 import { checkLag } from './check-lag.ts';
 import { checkLinks } from './check-links.ts';
+import { checkOrder } from './check-order.ts';
 import { checkRest } from './check-rest.ts';
 import { checkValues } from './check-values.ts';
 import { checkWrites } from './check-writes.ts';
@@ -45,7 +47,16 @@ export function judge(ending: Ending): Verdict {
       exceptions[name] = (exceptions[name] ?? 0) + 1;
     },
   };
-  for (const invariant of [checkRest, checkLinks, checkCreations, checkWrites, checkValues, checkLag])
+  for (const invariant of [
+    checkRest,
+    checkLinks,
+    checkCreations,
+    checkWrites,
+    checkValues,
+    checkLag,
+    checkFuses,
+    checkOrder,
+  ])
     invariant(ending, notebook);
   return { checks: [...looked].map(([name, times]) => ({ name, looked: times })), violations, exceptions };
 }

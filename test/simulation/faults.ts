@@ -34,6 +34,7 @@ export const faultNames = [
   'poisoned',
   'poisonKills',
   'tableRestored',
+  'massDeletion',
 ] as const;
 export type FaultName = (typeof faultNames)[number];
 
@@ -71,6 +72,7 @@ const rates: Readonly<Record<FaultName, number>> = {
   poisoned: 1,
   poisonKills: 1,
   tableRestored: 1,
+  massDeletion: 1,
 };
 
 export interface Faults {
@@ -88,7 +90,7 @@ export interface Faults {
 }
 
 /** Those that happen at times of their own, in few worlds. */
-const events: ReadonlySet<FaultName> = new Set(['poisoned', 'poisonKills', 'tableRestored']);
+const events: ReadonlySet<FaultName> = new Set(['poisoned', 'poisonKills', 'tableRestored', 'massDeletion']);
 
 /** How many of all faults a seed switches on. */
 const share = 0.4;

@@ -107,6 +107,7 @@ export function lambda(world: World): Lambda {
     dead(system);
     if (messages.length === 0) return;
     workers[system] += 1;
+    if (world.acknowledgesEarly) from.remove(messages.map(({ messageId }) => messageId));
     invoke(
       `apply ${system}`,
       (engine, call) => handleBatch(engine, messages, call),

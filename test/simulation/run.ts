@@ -1,11 +1,13 @@
-import { fuseNames, mendFuse } from '../../lib/sync/fuses.ts';
+import { blownSince, fuseNames, mendFuse } from '../../lib/sync/fuses.ts';
 import { startSweep } from '../../lib/sync/sweep.ts';
 import { sweepProgress } from '../../lib/sync/sweep-progress.ts';
 import { waitingForNobody } from './check-rest.ts';
 import { judge, type Verdict } from './checks.ts';
+import type { Dice } from './dice.ts';
 import { endingOf } from './ending.ts';
 import type { FaultName } from './faults.ts';
 import { type Lambda, lambda } from './lambda.ts';
+import { user } from './truth.ts';
 import { users } from './users.ts';
 import { makeWorld, type Plant, type World } from './world.ts';
 
@@ -79,7 +81,8 @@ export async function run({ seed, keepTrace = false, faults, plant }: RunOptions
   };
 }
 
-function schedule({ wires: { scheduler } }: World, functions: Lambda, peaceAt: number): void {
+function schedule(world: World, functions: Lambda, peaceAt: number): void {
+  const { scheduler } = world.wires;
   const every = (ms: number, run: () => void): void => {
     scheduler.after(ms, () => {
       run();
@@ -92,7 +95,12 @@ function schedule({ wires: { scheduler } }: World, functions: Lambda, peaceAt: n
   every(2 * minute, () => functions.sweep(false));
   every(25 * minute, () => functions.sweep(scheduler.now() < peaceAt));
   every(10 * minute, () => {
-    for (const name of fuseNames) functions.run(`mend ${name}`, (engine) => mendFuse(engine, name, true));
+    for (const name of fuseNames)
+      functions.run(`mend ${name}`, async (engine) => {
+        if ((await blownSince(engine, name)) === undefined) return;
+        world.mended.push(scheduler.now());
+        await mendFuse(engine, name, true);
+      });
     functions.run('confirm the sweep', async (engine) => {
       const progress = await sweepProgress(engine);
       if (progress?.stopped !== undefined) await startSweep(engine, { confirmed: true });
@@ -139,6 +147,8 @@ function accidents(world: World, functions: Lambda): void {
       poisoned.add(waveDoor.poisoned);
       trace.note(`nobody can read ${waveDoor.poisoned} any more`);
     });
+  if (faults.has('massDeletion'))
+    scheduler.after(own.between(15, 50) * minute, () => massDeletion(world, own));
   if (!faults.has('tableRestored')) return;
   const backupAt = own.between(5, 35) * minute;
   scheduler.after(backupAt, () => {
@@ -153,6 +163,22 @@ function accidents(world: World, functions: Lambda): void {
       scheduler.after(minute, () => functions.sweep(true));
     });
   });
+}
+
+/** Somebody deletes most of what one system has of one kind. */
+function massDeletion({ customcrm, wave, wires: { faults, trace } }: World, dice: Dice): void {
+  const pair = dice.pick(['product', 'order'] as const);
+  faults.note('massDeletion');
+  trace.note(`somebody deletes most of one kind: ${pair}`);
+  const inCustomcrm = dice.chance(0.5);
+  const ids = inCustomcrm
+    ? customcrm.living(pair).map(({ Id }) => String(Id))
+    : wave.living(pair).map(({ id }) => String(id));
+  for (const id of ids.filter(() => dice.chance(0.7))) {
+    if (inCustomcrm) customcrm.remove(pair, id, user);
+    else if (pair === 'product') wave.archive(id, user);
+    else if (wave.find(pair, id)?.status === 'DRAFT') wave.remove(pair, id, user);
+  }
 }
 
 /** Lets time pass until nothing moves any more. Answers when, or undefined. */

@@ -12,7 +12,7 @@ import { type Customcrm, customcrm } from './customcrm.ts';
 import { customcrmClientOf } from './customcrm-client.ts';
 import { desk } from './desk.ts';
 import { type Dice, diceOf } from './dice.ts';
-import { type FaultName, faultsOf } from './faults.ts';
+import { type FaultName, type Faults, faultsOf } from './faults.ts';
 import { type Queue, queue } from './queue.ts';
 import { scheduler } from './scheduler.ts';
 import { type Store, store } from './table.ts';
@@ -42,6 +42,10 @@ export interface World {
   readonly poisoned: Set<string>;
   /** The table was set back: what it learnt between these times is forgotten, ms. */
   restored: { readonly from: number; readonly at: number } | undefined;
+  /** When a person replaced a blown fuse, ms. */
+  readonly mended: number[];
+  /** Messages are deleted before they are dealt with: a planted bug. */
+  acknowledgesEarly: boolean;
   /** Everything that runs is gone at once. */
   readonly killAll: () => void;
   /** Contracts of ports that the engine broke. */
@@ -119,7 +123,7 @@ export function makeWorld({ seed, keepTrace, faults: allowed, plant }: WorldOpti
   };
   const remembered = new Map<string, { readonly sent: unknown; readonly answer: Body }>();
   const tableStore = store(wires, (what) => broken.push(what));
-  const settings = engineSettings(qualities, mapping);
+  const settings = engineSettings(qualities, mapping, faults);
   let ids = 0;
   const newId = () => `id${++ids}`;
   let containers = 0;
@@ -188,6 +192,8 @@ export function makeWorld({ seed, keepTrace, faults: allowed, plant }: WorldOpti
       for (const container of everyContainer) container.alive = false;
     },
     broken,
+    mended: [],
+    acknowledgesEarly: false,
     onWork: (listener) => listeners.push(listener),
     counterpartOf(ref) {
       const item = tableStore.item({ pk: `${ref.system}#${ref.pair}#${ref.id}`, sk: 'link' });
@@ -216,7 +222,7 @@ function mappingSettings(dice: Dice): MappingSettings {
   };
 }
 
-function engineSettings(dice: Dice, mapping: MappingSettings): EngineSettings {
+function engineSettings(dice: Dice, mapping: MappingSettings, faults: Faults): EngineSettings {
   const policy = (): ConflictPolicy =>
     dice.chance(0.6) ? 'latest' : dice.pick(['customcrm', 'wave', 'hold']);
   const conflict: Record<Pair, ConflictPolicy> = { customer: policy(), product: policy(), order: policy() };
@@ -231,7 +237,7 @@ function engineSettings(dice: Dice, mapping: MappingSettings): EngineSettings {
     fenceMarginMs: 300_000,
     leaseReserveMs: 50_000,
     maxReadToWriteMs: 2_000,
-    fuseLimit: dice.chance(0.2) ? 2 : 20,
+    fuseLimit: dice.chance(0.2) || faults.has('massDeletion') ? 2 : 20,
     startedPairs: () => true,
   };
 }

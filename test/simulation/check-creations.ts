@@ -69,14 +69,14 @@ function isSecond(
   });
 }
 
-/** Made and deleted in the time that a restored table has forgotten: what is left of the link looks new. */
+/** Made and deleted in the time that a restored table has forgotten, or while it stood still: what is left of the link looks new. */
 function isForgotten(
   { world: { restored } }: Ending,
   made: Happening,
   gone: Happening,
   except: Notebook['except'],
 ): boolean {
-  const forgotten = restored !== undefined && made.at > restored.from && gone.at < restored.at;
+  const forgotten = restored !== undefined && made.at > restored.from && gone.at < restored.until;
   if (forgotten) except('forgottenByRestore');
   return forgotten;
 }

@@ -99,13 +99,41 @@ function checkLosers(ending: Ending, linked: Linked, { look, except }: Notebook)
     const isOurs = typedIn(ending, row, otherSystem(system), system === 'customcrm' ? there : here, (typed) =>
       agree(ending, row, ...bothCells(system, lost, typed)),
     );
+    const isForgotten = wasWrittenWhileForgotten(
+      ending,
+      row,
+      system,
+      system === 'customcrm' ? here : there,
+      lost,
+    );
     if (!wasTyped && isOurs) except('derivedWrite');
+    else if (!wasTyped && isForgotten) except('forgottenByRestore');
     look(
       'losers were typed',
-      wasTyped || isOurs ? undefined : `${id} of ${sideOf(linked, system).key}: ${canonical(value as Value)}`,
+      wasTyped || isOurs || isForgotten
+        ? undefined
+        : `${id} of ${sideOf(linked, system).key}: ${canonical(value as Value)}`,
     );
   }
 }
+
+/** We wrote it ourselves, in the time that a restored table does not know of: to it, this is a change by somebody. */
+const wasWrittenWhileForgotten = (
+  { world: { restored }, cell }: Ending,
+  row: Row,
+  system: System,
+  happenings: readonly Happening[],
+  lost: Cell,
+): boolean =>
+  restored !== undefined &&
+  happenings.some(
+    ({ by, at, rows, after }) =>
+      by.who === 'engine' &&
+      at > restored.from &&
+      at < restored.at &&
+      rows.includes(row.id) &&
+      cell(row, system, after)?.form === lost.form,
+  );
 
 /** Did a user type such a value into this row? */
 const typedIn = (
@@ -208,6 +236,7 @@ function accountFor(
   if (isEmpty(typed) && neverAgreed(ending, happening, row)) return 'filledAtFirstLink';
   if (own && filledIn(ending, row, typed, own)) return 'defaultWrittenBack';
   if (typedBack(ending, linked, happening, row, typed)) return 'typedBackToAgreed';
+  if (typedBackToBackup(ending, happening, row, typed)) return 'forgottenByRestore';
   if (undoneUnseen(ending, happening, row, typed)) return 'undoneUnseen';
   return lostInGap(ending, happening, row, typed) ? 'editInGap' : undefined;
 }
@@ -275,6 +304,13 @@ function typedBack(ending: Ending, linked: Linked, happening: Happening, row: Ro
       (other) => other.order > earlier.order && other.by.who === 'user' && other.rows.includes(row.id),
     )
   );
+}
+
+/** What a restored table takes for agreed was typed again: to it, nothing was changed. */
+function typedBackToBackup({ world, cell }: Ending, happening: Happening, row: Row, typed: Cell): boolean {
+  if (!world.restored || happening.at < world.restored.from) return false;
+  const then = world.truth.lastAt(happening, world.restored.from);
+  return then !== undefined && cell(row, happening.system, then.after)?.form === typed.form;
 }
 
 const unanswered = [

@@ -1,4 +1,5 @@
 import { blownSince, fuseNames, mendFuse } from '../../lib/sync/fuses.ts';
+import { resume } from '../../lib/sync/pause.ts';
 import { startSweep } from '../../lib/sync/sweep.ts';
 import { sweepProgress } from '../../lib/sync/sweep-progress.ts';
 import { waitingForNobody } from './check-rest.ts';
@@ -37,6 +38,8 @@ const minute = 60_000;
 const activeMs = 60 * minute;
 /** Until then everything must have come to rest: several settle times, the longest pause, two looks at a deletion. */
 const restWithinMs = 150 * minute;
+/** A restored table starts paused, as lib/sync/identity.ts has it, until a person has compared everything and says that it may go on. */
+const lookedAfterMs = 10 * minute;
 /** At rest: nothing was written for so long, and nothing waits. */
 const calmMs = 7 * minute;
 /** The last comparison of everything has ended by then. */
@@ -158,9 +161,11 @@ function accidents(world: World, functions: Lambda): void {
       faults.note('tableRestored');
       trace.note('the table is restored to an earlier time');
       killAll();
-      world.restored = { from, at: scheduler.now() };
+      world.restored = { from, at: scheduler.now(), until: scheduler.now() + lookedAfterMs };
       store.restore(backup);
+      store.put({ pk: 'paused', sk: 'all', reason: 'the table was restored', since: scheduler.now() });
       scheduler.after(minute, () => functions.sweep(true));
+      scheduler.after(lookedAfterMs, () => functions.run('resume', (engine) => resume(engine, 'all')));
     });
   });
 }

@@ -10,6 +10,8 @@ export interface Store {
   readonly everLinkedWith: (pk: string) => readonly string[];
   readonly snapshot: () => ReadonlyMap<string, Item>;
   readonly restore: (snapshot: ReadonlyMap<string, Item>) => void;
+  /** What somebody else than a container writes. */
+  readonly put: (item: Item) => void;
   /** Every value that ever lost a conflict, also when a restored table does not hold it any more. */
   readonly everLoser: () => readonly Item[];
   /** For each time that a record was put aside: what was wrong with that, if anything. */
@@ -52,6 +54,7 @@ export function store(wires: Wires, broken: (what: string) => void): Store {
     parkings: () => parkings,
     everLinkedWith: (pk) => everLinked.get(pk) ?? [],
     snapshot: () => new Map(all().map((item) => [nameOf(item), item])),
+    put: (item) => set(item, item),
     restore(snapshot) {
       for (const item of all()) if (!snapshot.has(nameOf(item))) set(item, undefined);
       for (const item of snapshot.values()) set(item, item);

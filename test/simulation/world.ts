@@ -40,8 +40,8 @@ export interface World {
   readonly outcomes: OutcomeLine[];
   /** Records that were poisoned for a while. */
   readonly poisoned: Set<string>;
-  /** The table was set back: what it learnt between these times is forgotten, ms. */
-  restored: { readonly from: number; readonly at: number } | undefined;
+  /** The table was set back: what it learnt between these times is forgotten, and all stood still until a person said otherwise, ms. */
+  restored: { readonly from: number; readonly at: number; readonly until: number } | undefined;
   /** When a person replaced a blown fuse, ms. */
   readonly mended: number[];
   /** Messages are deleted before they are dealt with: a planted bug. */

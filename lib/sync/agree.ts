@@ -1,4 +1,5 @@
 import type { Link, LinkState } from '../domain/link.ts';
+import type { ObservedAt } from '../domain/policy.ts';
 import type { Snapshot, System } from '../domain/record.ts';
 import { RemoteRejectedError } from '../errors.ts';
 import { type Pictured, type RecordPlan, settle } from '../mappings/record-plan.ts';
@@ -133,14 +134,16 @@ export function stampOf(
     : {};
 }
 
-/** While something stays open, the time at which each side's change was first seen is kept. */
-export function observedAfter({ engine, doorbell }: Work, link: Link, planned: RecordPlan): Link['observed'] {
-  if (planned.blocked.length === 0 && planned.held.length === 0) return {};
-  return {
-    [doorbell.system]: doorbell.at,
-    ...link.observed,
-    ...(link.observed[doorbell.system] === undefined && {
-      [doorbell.system]: Math.min(doorbell.at, engine.clock.now()),
-    }),
-  };
+/** While something stays open, the times at which each side's change was first seen are kept: the same conflict is decided the same way. */
+export function observedAfter(work: Work, link: Link, planned: RecordPlan): Link['observed'] {
+  const isOpen = planned.blocked.length > 0 || planned.held.length > 0 || planned.waitsFor.length > 0;
+  return isOpen ? firstSeen(work, link) : {};
+}
+
+/** When a change of each side was first heard of, ms; of a side that no doorbell named, now. */
+export function firstSeen({ engine, doorbell }: Work, { observed }: Link): Required<ObservedAt> {
+  const now = engine.clock.now();
+  const seen = (system: System) =>
+    observed[system] ?? (doorbell.system === system ? Math.min(doorbell.at, now) : now);
+  return { customcrm: seen('customcrm'), wave: seen('wave') };
 }

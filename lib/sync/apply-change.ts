@@ -12,7 +12,7 @@ import {
 import { externalIdOf } from '../mappings/match-keys.ts';
 import { mappings } from '../mappings/pairs.ts';
 import { type Pictured, planRecord, type RecordPlan, settle } from '../mappings/record-plan.ts';
-import { agree, observedAfter, reasonsOf, rowsOf, type Sent, stampOf, stateOf } from './agree.ts';
+import { agree, firstSeen, observedAfter, reasonsOf, rowsOf, type Sent, stampOf, stateOf } from './agree.ts';
 import { keepLosers } from './conflict-log.ts';
 import type { Engine, Handled } from './engine.ts';
 import { gatherFacts } from './facts.ts';
@@ -159,13 +159,12 @@ export async function picture(engine: Engine, link: Link, both: Both, call: Call
   };
 }
 
-function policiesOf({ engine, doorbell }: Work, link: Link) {
-  const firstSeen = (system: System) =>
-    link.observed[system] ?? (doorbell.system === system ? doorbell.at : engine.clock.now());
+function policiesOf(work: Work, link: Link) {
+  const { settings } = work.engine;
   return {
-    conflict: (row: string) => engine.settings.conflict(link.pair, row),
-    firstLink: (row: string) => engine.settings.firstLink(link.pair, row),
-    observed: { customcrm: firstSeen('customcrm'), wave: firstSeen('wave') },
+    conflict: (row: string) => settings.conflict(link.pair, row),
+    firstLink: (row: string) => settings.firstLink(link.pair, row),
+    observed: firstSeen(work, link),
   };
 }
 
@@ -200,12 +199,14 @@ async function rest(
       ? 'equal'
       : state;
   const stamp = stampOf(state, both.customcrm);
+  const observed = observedAfter(work, link, planned);
   const unchanged =
     state === link.state &&
     !link.ahead &&
     !link.missing &&
     stamp.agreedVersion === link.agreedVersion &&
     JSON.stringify(settled.agreed) === JSON.stringify(link.agreed) &&
+    Object.keys(observed).length === Object.keys(link.observed).length &&
     JSON.stringify(reasons) === JSON.stringify(link.reasons);
   if (unchanged)
     return { did: 'finished', message: 'nothing to do', because, counterpart: otherId(link, work.doorbell) };
@@ -226,7 +227,7 @@ async function rest(
       agreed: settled.agreed,
       state,
       reasons,
-      observed: observedAfter(work, link, planned),
+      observed,
       ...(refused && link.refused ? { refused: link.refused } : {}),
     },
     stillHeld(work.lease),

@@ -137,7 +137,10 @@ async function update(
     : updateInvoice(mutate, id, next, changed, call);
 }
 
-/** Archiving is a mutation of its own, and comes last: an archived product may refuse the others. */
+/**
+ * Archiving is a mutation of its own, and comes last: an archived product may refuse the others. Each property is answered by the
+ * mutation that wrote it: what the second shows otherwise, somebody edited in between.
+ */
 async function updateProduct(
   mutate: Mutate,
   id: string,
@@ -146,15 +149,19 @@ async function updateProduct(
   call: Call,
 ): Promise<Snapshot> {
   const archives = changed.has('isArchived') && next.isArchived === true;
-  let snapshot: Snapshot | undefined;
+  let patched: Snapshot | undefined;
   if (!archives || changed.size > 1) {
     const input = { id, ...productInput(next, changed) };
     const answer = await mutate(documents.productPatch, input, id, call);
-    snapshot = made('product', succeeded(answer, 'productPatch', input).product);
+    patched = made('product', succeeded(answer, 'productPatch', input).product);
   }
-  if (!archives && snapshot) return snapshot;
+  if (!archives && patched) return patched;
   const answer = await mutate(documents.productArchive, { id }, id, call);
-  return made('product', succeeded(answer, 'productArchive', { id }).product);
+  const archived = made('product', succeeded(answer, 'productArchive', { id }).product);
+  const written = Object.entries(patched?.body ?? {}).filter(
+    ([name]) => name !== 'isArchived' && changed.has(name),
+  );
+  return { ...archived, body: { ...archived.body, ...Object.fromEntries(written) } };
 }
 
 /** Leaving DRAFT is an approval. It only happens alone, when every other row rests. */

@@ -273,9 +273,15 @@ function replacedKnowingly(ending: Ending, happening: Happening, row: Row, typed
   return false;
 }
 
-/** The product was taken out of use because its counterpart was deleted, before it was linked with the one it has now. */
+/**
+ * The product was taken out of use because its counterpart was deleted, before it was linked with the one it has now; or with its own
+ * deletion, which a restored table has forgotten.
+ */
 const wentWithIts = (ending: Ending, happening: Happening): boolean =>
-  everOpposite(ending, happening).some(({ did, order }) => did === 'deleted' && order > happening.order);
+  [
+    ...everOpposite(ending, happening),
+    ...(ending.world.restored ? ending.world.truth.of(happening) : []),
+  ].some(({ did, order }) => did === 'deleted' && order > happening.order);
 
 /** Both sides never held the same before it was emptied: a first link fills what is empty, and erases nothing. */
 function neverAgreed(ending: Ending, happening: Happening, row: Row): boolean {

@@ -243,3 +243,41 @@ describe('a read', () => {
     });
   }
 });
+
+test('a product that is edited between our patch and our archiving shows what each of the two was answered', async () => {
+  const product = (more: object) => ({
+    ...{
+      id: 'P1',
+      name: 'Beam',
+      description: 'Typed in Customcrm',
+      unitPrice: '3',
+      isSold: true,
+      isBought: false,
+    },
+    ...{ isArchived: false, defaultSalesTaxes: [], createdAt: stamp, modifiedAt: stamp },
+    ...more,
+  });
+  const current = {
+    ...snapshot('P1'),
+    pair: 'product' as const,
+    body: product({ description: 'Old' }) as never,
+  };
+  const next = product({ isArchived: true }) as never;
+  const answer = await during(
+    ({ aliases, query }) => {
+      const shownNow = query.includes('productArchive')
+        ? product({ isArchived: true, description: 'Typed in Wave meanwhile', name: 'Log' })
+        : product({});
+      return {
+        body: { data: { [aliases[0] ?? '']: { didSucceed: true, inputErrors: [], product: shownNow } } },
+      };
+    },
+    ({ records }) => records.update('product', current, next, ['description', 'isArchived'], callIn()),
+  );
+  const { description, isArchived, name } = answer.body as unknown as ReturnType<typeof product> & {
+    name: string;
+    description: string;
+    isArchived: boolean;
+  };
+  assert.deepEqual([description, isArchived, name], ['Typed in Customcrm', true, 'Log']);
+});

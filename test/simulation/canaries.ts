@@ -12,6 +12,8 @@ export interface Canary {
   readonly plant: Plant;
   /** The faults under which it shows; none unless said. */
   readonly faults?: readonly FaultName[];
+  /** Shows only where many people are at few records. */
+  readonly busy?: boolean;
 }
 
 const withWave = (engine: Engine, change: (wave: Records) => Partial<Records>): Engine => ({
@@ -38,12 +40,17 @@ const without = <T extends object, K extends keyof T>(value: T, name: K): Omit<T
 };
 
 export const canaries: readonly Canary[] = [
-  { name: 'link read before intents', plant: linkBeforeIntents },
+  {
+    name: 'link read before intents',
+    plant: linkBeforeIntents,
+    faults: ['slowAnswer', 'webhookDelayed'],
+  },
   { name: 'fingerprints from the whole answer', plant: wholeAnswer },
   {
     name: 'no write-ahead',
     plant: (engine) => withLinks(engine, (link) => without(link, 'ahead') as Link),
     faults: ['lostAnswer', 'lateExecution'],
+    busy: true,
   },
   {
     name: 'repeated create without look-up',
@@ -65,10 +72,10 @@ export const canaries: readonly Canary[] = [
   {
     name: 'commit not conditional',
     plant: unconditional,
-    faults: ['frozen', 'killed', 'slowAnswer', 'lateExecution'],
+    faults: ['frozen', 'slowAnswer'],
   },
   { name: 'content-based de-duplication', plant: contentBased },
-  { name: 'version shortcut for Wave', plant: versionShortcut, faults: ['wholeSeconds'] },
+  { name: 'version shortcut for Wave', plant: versionShortcut, faults: ['wholeSeconds'], busy: true },
   { name: 'NOT_FOUND means deleted', plant: notFoundIsDeleted, faults: ['noRights'] },
   { name: 'null under an error means empty', plant: nullIsEmpty, faults: ['aliasFails', 'serverError'] },
   {

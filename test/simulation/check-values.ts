@@ -106,7 +106,9 @@ function checkLosers(ending: Ending, linked: Linked, { look, except }: Notebook)
       system === 'customcrm' ? here : there,
       lost,
     );
-    if (!wasTyped && isOurs) except('derivedWrite');
+    const isDerived =
+      isOurs && wasCreatedWith(ending, row, system, system === 'customcrm' ? here : there, lost);
+    if (!wasTyped && isDerived) except('derivedWrite');
     else if (!wasTyped && isForgotten) except('forgottenByRestore');
     look(
       'losers were typed',
@@ -116,6 +118,19 @@ function checkLosers(ending: Ending, linked: Linked, { look, except }: Notebook)
     );
   }
 }
+
+/** It stood in a record of ours from its beginning. */
+const wasCreatedWith = (
+  { cell }: Ending,
+  row: Row,
+  system: System,
+  happenings: readonly Happening[],
+  lost: Cell,
+): boolean =>
+  happenings.some(
+    ({ by, did, after }) =>
+      by.who === 'engine' && did === 'created' && cell(row, system, after)?.form === lost.form,
+  );
 
 /** We wrote it ourselves, in the time that a restored table does not know of: to it, this is a change by somebody. */
 const wasWrittenWhileForgotten = (

@@ -10,6 +10,7 @@ export function checkWrites(ending: Ending, notebook: Notebook): void {
     if (happening.by.who !== 'engine' || happening.did !== 'edited') continue;
     checkLocks(ending, happening, notebook);
     checkJustified(ending, happening, notebook);
+    checkOwnEcho(ending, happening, notebook);
   }
   checkAlternation(ending, notebook);
 }
@@ -50,6 +51,39 @@ function checkJustified(ending: Ending, happening: Happening, { look, except }: 
       wasThere || wasRead || byDeletion
         ? undefined
         : `${row.id} of ${describe(happening)}: nobody had typed it`,
+    );
+  }
+}
+
+/** What a user replaced in his own system does not come back from the other one, where nobody had typed anything since. */
+function checkOwnEcho(ending: Ending, happening: Happening, { look, except }: Notebook): void {
+  const { world } = ending;
+  if (world.restored) return;
+  const { system, order, by } = happening;
+  const basis = by.who === 'engine' ? by.attempt?.basis : undefined;
+  const before = world.truth.of(happening).filter((other) => other.order < order && other.by.who === 'user');
+  for (const row of sentRows(ending, happening)) {
+    const put = ending.cell(row, system, happening.after);
+    const typed = before.filter(({ rows }) => rows.includes(row.id));
+    const last = typed.at(-1);
+    const earlier = typed.findLast(({ after }) => ending.cell(row, system, after)?.form === put?.form);
+    if (row.direction !== 'both' || row.rules.ratchet || !put || !last || !earlier || earlier === last)
+      continue;
+    const lastCell = ending.cell(row, system, last.after);
+    if (lastCell?.form === '' || lastCell?.form === 'null') continue;
+    const between = everOpposite(ending, happening).some(
+      (other) =>
+        other.order > earlier.order &&
+        other.order < order &&
+        (other.did === 'deleted' || (other.by.who === 'user' && other.rows.includes(row.id))),
+    );
+    const wasRead = basis && ending.cell(row, system, basis)?.form === put.form;
+    if (!between && wasRead) except('editInGap: a neighbour was put back');
+    look(
+      'no own echo',
+      between || wasRead
+        ? undefined
+        : `${row.id} of ${describe(happening)}: replaced what was typed after it`,
     );
   }
 }

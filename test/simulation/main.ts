@@ -137,7 +137,7 @@ async function main(): Promise<number> {
       seed,
       ...(faults && { faults }),
       keepTrace: options.seed !== undefined,
-      ...(canary && { plant: canary.plant }),
+      ...(canary && { plant: canary.plant, busy: canary.busy ?? false }),
     });
     count(sums, result);
     const pattern = new RegExp(options.grep ?? '');

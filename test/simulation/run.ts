@@ -18,6 +18,8 @@ export interface RunOptions {
   /** Exactly these faults; unless said, each seed draws its own part of all of them. */
   readonly faults?: readonly FaultName[];
   readonly plant?: Plant;
+  /** Many people at few records: what needs them at once happens more often. */
+  readonly busy?: boolean;
 }
 
 /** What one seed showed. */
@@ -46,13 +48,19 @@ const calmMs = 7 * minute;
 const sweptMs = 12 * minute;
 
 /** One simulated time, from its seed: work and faults, then peace, then every check. */
-export async function run({ seed, keepTrace = false, faults, plant }: RunOptions): Promise<Result> {
+export async function run({
+  seed,
+  keepTrace = false,
+  faults,
+  plant,
+  busy = false,
+}: RunOptions): Promise<Result> {
   const world = makeWorld({ seed, keepTrace, ...(faults && { faults }), ...(plant && { plant }) });
   const functions = lambda(world);
   const { scheduler } = world.wires;
   const begun = scheduler.now();
   schedule(world, functions, begun + activeMs);
-  people(world, begun + activeMs);
+  people(world, begun + activeMs, busy);
   accidents(world, functions);
   await scheduler.runUntil(begun + activeMs);
   world.wires.faults.stop();
@@ -111,7 +119,7 @@ function schedule(world: World, functions: Lambda, peaceAt: number): void {
   });
 }
 
-function people(world: World, until: number): void {
+function people(world: World, until: number, busy: boolean): void {
   const dice = world.dice.fork('users');
   const { scheduler } = world.wires;
   const fallbackProduct = world.settings.mapping.waveFallbackProductId;
@@ -125,10 +133,10 @@ function people(world: World, until: number): void {
     fallbackProduct,
     deletes: dice.chance(0.4),
     lifeCycle: dice.chance(0.6),
-    crowded: dice.chance(0.3),
+    crowded: dice.chance(0.3) || busy,
     later: (ms, act) => scheduler.after(Math.min(ms, Math.max(0, until - scheduler.now())), act),
   });
-  const meanMs = dice.pick([20_000, 60_000, 120_000]);
+  const meanMs = busy ? 10_000 : dice.pick([20_000, 60_000, 120_000]);
   const next = (): void => {
     if (scheduler.now() > until) return;
     staff.act();

@@ -49,10 +49,10 @@ function countsOf({ violations }: Result): ReadonlyMap<string, number> {
 }
 
 /** The planted bug breaks an invariant more often than the sound engine does in the same world. */
-async function isNoticed({ plant }: Canary, seed: number): Promise<boolean> {
-  const planted = countsOf(await run({ seed, plant }));
+async function isNoticed({ plant, faults = [], busy = false }: Canary, seed: number): Promise<boolean> {
+  const planted = countsOf(await run({ seed, plant, faults, busy }));
   if (planted.size === 0) return false;
-  const sound = countsOf(await run({ seed }));
+  const sound = countsOf(await run({ seed, faults, busy }));
   return [...planted].some(([check, times]) => times > (sound.get(check) ?? 0));
 }
 

@@ -55,6 +55,7 @@ export function users(options: UsersOptions): Users {
     ],
     [34, () => editAny(options, fresh)],
     [14, () => editBoth(options, fresh)],
+    [14, () => editAgain(options, fresh)],
     [4, () => createTwins(options, fresh)],
     [options.lifeCycle ? 8 : 0, () => moveOn(options)],
     [options.deletes ? 5 : 0, () => removeAny(options)],
@@ -184,9 +185,27 @@ function editBoth(options: UsersOptions, fresh: () => number): void {
   const rows = rowsToEdit(options, ref);
   edit(options, fresh, ref, rows);
   const theirs = dice.chance(0.5) ? rows : rowsToEdit(options, other);
-  options.later(dice.pick([0, 500, 3_000, 9_000, 40_000]), () =>
+  options.later(dice.pick([0, 400, 800, 1_200, 3_000, 9_000, 40_000]), () =>
     refusable(() => edit(options, fresh, other, theirs)),
   );
+}
+
+/** What the engine has just written is edited again, there or where it came from. */
+function editAgain(options: UsersOptions, fresh: () => number): void {
+  const { dice, truth } = options;
+  const written = truth
+    .all()
+    .slice(-20)
+    .filter(({ by, did }) => by.who === 'engine' && did === 'edited');
+  if (written.length === 0) return;
+  const { system, pair, id, rows } = dice.pick(written);
+  const there = options.counterpartOf({ system, pair, id });
+  const ref =
+    there !== undefined && dice.chance(0.6)
+      ? { system: otherSystem(system), pair, id: there }
+      : { system, pair, id };
+  const same = typable(options, pair, ref.system).filter((row) => rows.includes(row.id));
+  if (same.length > 0) edit(options, fresh, ref, [dice.pick(same)]);
 }
 
 function edit(options: UsersOptions, fresh: () => number, ref: RecordRef, rows: readonly Row[]): void {

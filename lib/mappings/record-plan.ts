@@ -133,7 +133,7 @@ function sideOf(
     opposite !== undefined &&
     !equal &&
     changeOf(row, otherSystem(system), opposite, pictured) === 'ours' &&
-    own === 'same';
+    (own === 'same' || own === 'none');
   return { known: true, empty: isBlank(cell), change: movedOn ? 'changed' : own === 'ours' ? 'same' : own };
 }
 

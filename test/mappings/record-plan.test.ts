@@ -142,6 +142,21 @@ describe('planning a record', () => {
       to: 'wave',
       because: 'changed',
     });
+    const { Fax: _fax, ...others } = linkedCustomer.agreed.wave;
+    const { Fax: _own, ...bare } = linkedCustomer.agreed.customcrm;
+    const filledAndEmptied = editedCustomer(
+      { Fax: '' },
+      { fax: '1' },
+      {
+        ahead,
+        agreed: { ...linkedCustomer.agreed, customcrm: bare, wave: others },
+      },
+    );
+    assert.deepEqual(planRecord(filledAndEmptied, waveLater).verdicts.get('Fax'), {
+      do: 'write',
+      to: 'wave',
+      because: 'changed',
+    });
     const wrongSide = editedCustomer({ Fax: '1' }, {}, { ahead });
     assert.deepEqual(planRecord(wrongSide, policiesOf()).verdicts.get('Fax'), {
       do: 'write',

@@ -253,6 +253,7 @@ function accountFor(
   if (typedBack(ending, linked, happening, row, typed)) return 'typedBackToAgreed';
   if (typedBackToBackup(ending, happening, row, typed)) return 'forgottenByRestore';
   if (undoneUnseen(ending, happening, row, typed)) return 'undoneUnseen';
+  if (isEmpty(typed) && emptiedUnseen(ending, happening, row)) return 'undoneUnseen';
   return lostInGap(ending, happening, row, typed) ? 'editInGap' : undefined;
 }
 
@@ -354,6 +355,21 @@ function undoneUnseen({ world, cell }: Ending, happening: Happening, row: Row, t
     unanswered.some((name) => world.wires.faults.has(name)) &&
     form(before.before) === typed.form &&
     form(before.after) === form(after.after)
+  );
+}
+
+/** Unanswered writes are settled within this time, twice over, ms. */
+const unseenMs = 10 * 60_000;
+
+/** What a first link had filled into the other system was emptied here before anybody had seen it arrive there. */
+function emptiedUnseen(ending: Ending, happening: Happening, row: Row): boolean {
+  const filled = everOpposite(ending, happening).findLast(
+    ({ order, rows }) => order < happening.order && rows.includes(row.id),
+  );
+  return (
+    unanswered.some((name) => ending.world.wires.faults.has(name)) &&
+    filled?.by.who === 'engine' &&
+    happening.at - filled.at < unseenMs
   );
 }
 

@@ -1,6 +1,7 @@
 import { relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { SettingsError } from '../../lib/errors.ts';
+import { faultsOf } from './fault-option.ts';
 import { guide } from './guide.ts';
 import { readable } from './outcome-lines.ts';
 import { packaged } from './package.ts';
@@ -15,6 +16,7 @@ const help = `Runs the whole synchronisation on this machine: functions, queue, 
   --no-stand-ins    only our part; CUSTOMCRM_API_URL, WAVE_ACCESS_TOKEN and the other settings come from the environment
   --reset           begin with nothing; otherwise the state of the last run goes on
   --state DIR       where the state lives (standard: .local)
+  --faults LIST     what the stand-ins do wrong and how often, such as lostAnswer=0.05,lag=0.1,seed=7 (standard: nothing)
   --json            print the functions' log lines as they are, and everything else to the standard error
   --help            this text
 
@@ -28,6 +30,7 @@ interface Options {
   readonly statePath: string;
   readonly standIns: boolean;
   readonly reset: boolean;
+  readonly faults: ReturnType<typeof faultsOf> | undefined;
   readonly json: boolean;
 }
 
@@ -45,6 +48,7 @@ function optionsOf(): Options | undefined {
     statePath: resolve(values.state),
     standIns: !values['no-stand-ins'],
     reset: values.reset,
+    faults: values.faults === undefined ? undefined : faultsOf(values.faults),
     json: values.json,
   };
 }
@@ -57,6 +61,7 @@ function parsed() {
         'no-stand-ins': { type: 'boolean', default: false },
         reset: { type: 'boolean', default: false },
         state: { type: 'string', default: '.local' },
+        faults: { type: 'string' },
         json: { type: 'boolean', default: false },
         help: { type: 'boolean', default: false },
       },
@@ -81,7 +86,7 @@ async function main(): Promise<void> {
 }
 
 async function startAll(
-  { standIns, ...options }: Omit<Options, 'json'>,
+  { standIns, faults, ...options }: Omit<Options, 'json'>,
   say: (text: string) => void,
   onLine: (line: string) => void,
 ): Promise<Stack> {
@@ -91,7 +96,7 @@ async function startAll(
   if (unused.length > 0)
     say(`Not used, because this run has stand-ins: ${unused.join(', ')}. Real systems need --no-stand-ins.`);
   await packaged(say);
-  return startStack({ ...options, standIns, sample: true, env, say, onLine });
+  return startStack({ ...options, standIns, sample: true, ...(faults && { faults }), env, say, onLine });
 }
 
 /** The first signal stops everything in order, a second one at once. */

@@ -12,6 +12,7 @@ import {
   shownStates,
   waitingRecords,
 } from '../../lib/sync/overview.ts';
+import { recordStateOf } from '../../lib/sync/record-state.ts';
 
 /** Losers of one record that are looked at; a record of a soak has fewer. */
 const loserLimit = 1_000;
@@ -40,13 +41,26 @@ export async function intentsBefore(engine: Engine, time: number): Promise<reado
   return found.flat().filter(({ sentAt }) => sentAt <= time);
 }
 
-/** What is still to come: open creates, and the records that wait, with what they wait for. */
+/** What is still to come: open creates, and the records that wait, with what they wait for. What a person must decide does not count. */
 export async function pending(engine: Engine): Promise<{
   readonly intents: number;
   readonly waiting: readonly (ShownRecord & { readonly cause: string })[];
 }> {
   const { intents } = await overview(engine);
-  return { intents: intents.open, waiting: await waitingRecords(engine) };
+  const waiting = await waitingRecords(engine);
+  const forAPerson = await Promise.all(waiting.map((record) => waitsForAPerson(engine, record)));
+  return { intents: intents.open, waiting: waiting.filter((_, index) => !forAPerson[index]) };
+}
+
+/** Behind a create that ended ambiguous, or below a parent that is gone: shown on the record, or on its link. */
+async function waitsForAPerson(
+  engine: Engine,
+  { ref, cause }: ShownRecord & { readonly cause: string },
+): Promise<boolean> {
+  if (cause !== 'parent' && cause !== 'fence') return false;
+  const shown = await recordStateOf(engine, ref);
+  if (shown?.state === 'ambiguous' || shown?.state === 'blocked') return true;
+  return (await findLink(engine.table, ref))?.state === 'blocked';
 }
 
 export async function readBook(engine: Engine): Promise<Book> {

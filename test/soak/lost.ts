@@ -31,8 +31,11 @@ async function checkEdit(
   // Without a link the other checks speak: the record has gone, or shows why it has none.
   if (!standing || ledger.removed.has(last.tag)) return;
   const row = rowsOf[last.pair].find(({ id }) => id === last.row);
+  // Two people who entered the same thing one after the other made two records of one name.
+  if (standings.some(({ forms }) => forms[last.system].get(last.row) === last.form))
+    return look('no edit lost');
   const own = standing.forms[last.system].get(last.row);
-  if (!row || own === last.form || wasReplaced(last, typed, own)) return look('no edit lost');
+  if (!row || wasReplaced(last, typed, own)) return look('no edit lost');
   const reason = await reasonFor(file, standing, row, last);
   if (reason !== undefined) {
     account(reason);

@@ -147,7 +147,7 @@ async function run(options: {
   const env = { ...shell, SETTLE_SECONDS: '30', FUSE_LIMIT: '10000' };
   const stack = stackProcess({ port, state, log, env });
   const endAtOnce = () => void stack.kill().finally(() => process.exit(1));
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, endAtOnce);
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, endAtOnce);
   const dice = diceOf(options.seed);
   let starts = 0;
   const faultsOption = () => {

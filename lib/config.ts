@@ -22,12 +22,21 @@ const secrets = z
   )
   .refine((list) => list.length > 0, 'at least one secret');
 
+/** Every record is noted under each of them. */
+const keyLimit = 3;
+
 const fingerprintKeys = z.string().transform((text, context): [FingerprintKey, ...FingerprintKey[]] => {
   const keys = text.split(',').map((part) => {
     const [id = '', secret = ''] = part.trim().split(':');
     return { id, secret: new Uint8Array(Buffer.from(secret, 'base64')) };
   });
   const [first, ...others] = keys;
+  if (keys.length > keyLimit) {
+    context.addIssue(
+      `at most ${keyLimit} keys: a sweep moves everything to the first one, then the oldest can go`,
+    );
+    return z.NEVER;
+  }
   if (!first || keys.some(({ id, secret }) => !/^[A-Za-z0-9]{1,16}$/.test(id) || secret.length < 16)) {
     context.addIssue(
       'each key is id:base64, the id up to 16 letters and digits, the secret at least 16 bytes; make one with: openssl rand -base64 32',

@@ -33,7 +33,7 @@ import {
   openIntentsInto,
   updateIntent,
 } from './intents.ts';
-import { forgetKeys, hashOf, indexKeys, keysOf } from './key-index.ts';
+import { forgetKeys, hashesOf, indexKeys, keysOf } from './key-index.ts';
 import { throwIfLagging } from './lagging.ts';
 import { stillHeld } from './leases.ts';
 import { counterpartOf, findLink, newLinkWrites } from './links.ts';
@@ -139,8 +139,8 @@ const fenced = ({ clock, settings }: Engine, { origin, sentAt, lookAgainAt }: In
 });
 
 async function lateCreate(engine: Engine, origin: Snapshot): Promise<RecordRef | undefined> {
-  for (const key of keysOf(engine, origin)) {
-    const late = await lateCreateOf(engine, origin, hashOf(engine, key), origin.createdAt);
+  for (const hash of keysOf(engine, origin).flatMap((key) => hashesOf(engine, key))) {
+    const late = await lateCreateOf(engine, origin, hash, origin.createdAt);
     if (late && (await counterpartOf(engine.table, late)) !== undefined) return late;
   }
   return undefined;
@@ -305,7 +305,7 @@ async function matchOrCreate(work: Work, origin: Snapshot): Promise<Handled> {
     startedAt: now,
     sentAt: now,
     attempts: 1,
-    keys: keysOf(engine, origin).map((key) => hashOf(engine, key)),
+    keys: keysOf(engine, origin).flatMap((key) => hashesOf(engine, key)),
   };
   const opened = await openIntent(engine, intent, work.lease);
   if (opened.opened) return create(work, origin, intent, creation);

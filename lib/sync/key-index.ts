@@ -10,9 +10,12 @@ const holderLimit = 200;
 /** Tries against other workers that note the same record. */
 const tries = 5;
 
-/** The index entry of a match key: a keyed hash, so that no name or address rests in the clear. */
-export const hashOf = ({ settings }: Engine, key: MatchKey): string =>
-  keyedHash(settings.keys[0].secret, `${key.name}\u0000${key.form}`);
+/**
+ * The index entries of a match key: keyed hashes, so that no name or address rests in the clear. One for each key that is known: while
+ * keys rotate, a container that knows only the old one must find what a container with both has noted, and the other way round.
+ */
+export const hashesOf = ({ settings }: Engine, key: MatchKey): readonly string[] =>
+  settings.keys.map(({ secret }) => keyedHash(secret, `${key.name}\u0000${key.form}`));
 
 const entryKey = (system: System, pair: Pair, hash: string) => `key#${system}#${pair}#${hash}`;
 
@@ -24,7 +27,7 @@ export const indexKeys = (engine: Engine, snapshot: Snapshot): Promise<void> =>
   replaceKeys(
     engine,
     snapshot,
-    keysOf(engine, snapshot).map((key) => hashOf(engine, key)),
+    keysOf(engine, snapshot).flatMap((key) => hashesOf(engine, key)),
     snapshot.modifiedAt,
   );
 
@@ -67,6 +70,11 @@ export async function holdersOf(
   pair: Pair,
   key: MatchKey,
 ): Promise<readonly string[] | undefined> {
-  const items = await engine.table.query(entryKey(system, pair, hashOf(engine, key)), { limit: holderLimit });
-  return items.length < holderLimit ? items.map((item) => item.sk) : undefined;
+  const found = await Promise.all(
+    hashesOf(engine, key).map((hash) =>
+      engine.table.query(entryKey(system, pair, hash), { limit: holderLimit }),
+    ),
+  );
+  if (found.some((items) => items.length >= holderLimit)) return undefined;
+  return [...new Set(found.flat().map((item) => item.sk))];
 }

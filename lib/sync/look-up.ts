@@ -7,7 +7,7 @@ import type { Engine } from './engine.ts';
 import { exclusionOf } from './exclusions.ts';
 import { gatherFacts } from './facts.ts';
 import { alikesOf, findIntent, type Intent } from './intents.ts';
-import { hashOf, keysOf } from './key-index.ts';
+import { hashesOf, keysOf } from './key-index.ts';
 import { counterpartOf } from './links.ts';
 import type { Call } from './ports.ts';
 
@@ -103,7 +103,8 @@ export async function likenessOf(
   const rows = Object.keys(intent.sent).length;
   const held = (await heldIn(engine, intent, snapshot, call)).length;
   if (rows > 0 && held === rows) return 'all';
-  if (keysOf(engine, snapshot).some((key) => intent.keys.includes(hashOf(engine, key)))) return 'key';
+  const hashes = keysOf(engine, snapshot).flatMap((key) => hashesOf(engine, key));
+  if (hashes.some((hash) => intent.keys.includes(hash))) return 'key';
   const wasEdited = snapshot.modifiedAt > snapshot.createdAt;
   return held * 2 > rows || (wasEdited && held > 0) ? 'some' : 'little';
 }

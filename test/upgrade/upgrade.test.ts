@@ -1,0 +1,188 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import type { FingerprintKeys } from '../../lib/domain/fingerprint.ts';
+import type { Link } from '../../lib/domain/link.ts';
+import type { RecordRef } from '../../lib/domain/record.ts';
+import { handleDoorbell } from '../../lib/sync/handle-doorbell.ts';
+import { holdersOf, indexKeys, keysOf } from '../../lib/sync/key-index.ts';
+import { findLink, linkKey } from '../../lib/sync/links.ts';
+import { type Database, type SyncWorld, startDatabase, startSyncWorld } from '../support/sync-world.ts';
+
+let database: Database;
+before(async () => {
+  database = await startDatabase();
+});
+after(() => database.close());
+
+const key = (id: string, byte: number) => ({ id, secret: new Uint8Array(32).fill(byte) });
+const [old, next] = [key('k1', 7), key('k2', 9)];
+
+const start = () => startSyncWorld(database, { startedPairs: () => true });
+/** The same table and systems, as a container with other keys sees them. */
+const withKeys = (world: SyncWorld, keys: FingerprintKeys): SyncWorld => ({
+  ...world,
+  engine: { ...world.engine, settings: { ...world.engine.settings, keys } },
+});
+
+const ring = (world: SyncWorld, { system, pair, id }: RecordRef) =>
+  handleDoorbell(
+    world.engine,
+    { system, pair, id, eventId: 'webhook', at: world.engine.clock.now() },
+    world.call(),
+  );
+
+async function linked(world: SyncWorld) {
+  const made = await world.make('customcrm', 'customer', {
+    Name: 'North',
+    Email: 'north@one.example',
+    Fax: '1',
+  });
+  await world.drain();
+  await ring(world, made);
+  const there = await world.counterpart(made);
+  assert.ok(there);
+  return { here: made, there };
+}
+
+async function linkOf(world: SyncWorld, ref: RecordRef): Promise<Link> {
+  const link = await findLink(world.engine.table, ref);
+  assert.ok(link);
+  return link;
+}
+
+/** Rewrites the stored link, as another version of the code would have left it. */
+async function rewrite(world: SyncWorld, ref: RecordRef, change: (item: Record<string, unknown>) => object) {
+  const item = await world.engine.table.get(linkKey(ref));
+  assert.ok(item);
+  await world.engine.table.write([{ put: { ...item, ...change(item) } }]);
+}
+
+const writesOf = async (world: SyncWorld, run: () => Promise<unknown>) => {
+  const before = await world.writes();
+  await run();
+  const now = await world.writes();
+  return { customcrm: now.customcrm - before.customcrm, wave: now.wave - before.wave };
+};
+
+describe('code that is older or newer than the table', () => {
+  test('keeps what it does not know of a link that newer code has written', async (t) => {
+    const world = await start();
+    t.after(world.close);
+    const { here, there } = await linked(world);
+    await rewrite(world, here, ({ link }) => ({
+      link: {
+        ...(link as Link),
+        invented: 'later',
+        agreed: { ...(link as Link).agreed, wave: { ...(link as Link).agreed.wave, NewRow: 'k1.1.abc' } },
+      },
+    }));
+    await world.edit(here, { Phone: '+1 416 555 0100' });
+    await ring(world, here);
+    assert.equal((await world.read(there)).phone, '+1 416 555 0100');
+    const after = (await linkOf(world, here)) as Link & { readonly invented?: string };
+    assert.equal(after.invented, 'later');
+    assert.equal(after.agreed.wave.NewRow, 'k1.1.abc');
+  });
+
+  test('refuses a link of a form that it cannot read, and leaves the message for code that can', async (t) => {
+    const world = await start();
+    t.after(world.close);
+    const { here } = await linked(world);
+    await rewrite(world, here, () => ({ v: 2 }));
+    await world.edit(here, { Phone: '+1 416 555 0100' });
+    const writes = await writesOf(world, () =>
+      assert.rejects(ring(world, here), /has form 2; this version reads form 1/),
+    );
+    assert.deepEqual(writes, { customcrm: 0, wave: 0 });
+  });
+});
+
+describe('a property that is mapped from now on', () => {
+  const forget = (world: SyncWorld, ref: RecordRef) =>
+    rewrite(world, ref, ({ link }) => {
+      const { customcrm, wave, reverted } = (link as Link).agreed;
+      const { Fax: _here, ...ours } = customcrm;
+      const { Fax: _there, ...theirs } = wave;
+      return { link: { ...(link as Link), agreed: { customcrm: ours, wave: theirs, reverted } } };
+    });
+
+  test('writes nothing where both sides are equal', async (t) => {
+    const world = await start();
+    t.after(world.close);
+    const { here } = await linked(world);
+    await forget(world, here);
+    assert.deepEqual(await writesOf(world, () => ring(world, here)), { customcrm: 0, wave: 0 });
+    const { agreed } = await linkOf(world, here);
+    assert.ok(agreed.customcrm.Fax && agreed.wave.Fax, 'agreed from now on');
+  });
+
+  test('holds what differs, overwrites nothing, and lets the other rows flow', async (t) => {
+    const world = await start();
+    t.after(world.close);
+    const { here, there } = await linked(world);
+    await forget(world, here);
+    await world.edit(there, { fax: '2' });
+    await world.edit(here, { Phone: '+1 416 555 0100' });
+    await ring(world, here);
+    assert.deepEqual([(await world.read(here)).Fax, (await world.read(there)).fax], ['1', '2']);
+    assert.equal((await world.read(there)).phone, '+1 416 555 0100');
+    const { state, reasons } = await linkOf(world, here);
+    assert.deepEqual([state, reasons], ['held', ['Fax: first link differs']]);
+  });
+});
+
+describe('fingerprint keys that rotate', () => {
+  test('change nothing by themselves, and move a link to the new key when it is written', async (t) => {
+    const world = await start();
+    t.after(world.close);
+    const { here, there } = await linked(world);
+    const rotated = withKeys(world, [next, old]);
+    assert.deepEqual(await writesOf(world, () => ring(rotated, here)), { customcrm: 0, wave: 0 });
+    await world.edit(here, { Fax: '3' });
+    await ring(rotated, here);
+    assert.equal((await world.read(there)).fax, '3');
+    assert.match(String((await linkOf(rotated, here)).agreed.wave.Fax), /^k2\./);
+  });
+
+  test('let a container with the old key and one with both recognise each other’s writes', async (t) => {
+    const world = await start();
+    t.after(world.close);
+    const { here, there } = await linked(world);
+    const rotated = withKeys(world, [next, old]);
+    await world.edit(here, { Fax: '3' });
+    await ring(rotated, here);
+    assert.deepEqual(await writesOf(world, () => ring(world, here)), { customcrm: 0, wave: 0 });
+    assert.equal((await world.read(there)).fax, '3');
+  });
+
+  for (const [name, first, second] of [
+    ['the old one', [old], [next, old]],
+    ['the new one', [next, old], [old]],
+  ] as [string, FingerprintKeys, FingerprintKeys][])
+    test(`find a record that is not linked yet by a match key that was noted under ${name}`, async (t) => {
+      const world = await start();
+      t.after(world.close);
+      const made = await world.make('customcrm', 'customer', { Name: 'One', Email: 'same@twin.example' });
+      await indexKeys(withKeys(world, first).engine, made);
+      const there = await world.make('wave', 'customer', { name: 'One', email: 'same@twin.example' });
+      const { engine } = withKeys(world, second);
+      for (const matchKey of keysOf(engine, there).filter(({ name }) => name === 'email'))
+        assert.deepEqual(await holdersOf(engine, 'customcrm', 'customer', matchKey), [made.id]);
+      await ring({ ...world, engine }, there);
+      assert.deepEqual(await world.counterpart(there), {
+        system: 'customcrm',
+        pair: 'customer',
+        id: made.id,
+      });
+    });
+
+  test('hold what differs under a key that is gone, and overwrite nothing', async (t) => {
+    const world = await start();
+    t.after(world.close);
+    const { here, there } = await linked(world);
+    await world.edit(here, { Fax: '3' });
+    await ring(withKeys(world, [next]), here);
+    assert.deepEqual([(await world.read(here)).Fax, (await world.read(there)).fax], ['3', '1']);
+    assert.equal((await linkOf(world, here)).state, 'held');
+  });
+});

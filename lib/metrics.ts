@@ -6,6 +6,7 @@ export const metricUnits = {
   ChangesTaken: MetricUnit.Count,
   ChangesApplied: MetricUnit.Count,
   NothingToDo: MetricUnit.Count,
+  Echoes: MetricUnit.Count,
   Created: MetricUnit.Count,
   Linked: MetricUnit.Count,
   Unlinked: MetricUnit.Count,
@@ -64,6 +65,7 @@ const metricOfState: Readonly<Record<string, MetricName>> = {
 export function countOutcome({ message, because = '', lagMs, readToWriteMs }: OutcomeLine): void {
   if (message === 'record waits') countWaiting(because);
   if (because === 'reconnect') count('ReconnectNeeded');
+  if (because === 'echo') count('Echoes');
   const name = metricOf[message];
   if (name) count(name);
   const state = metricOfState[because];

@@ -14,3 +14,9 @@ export async function parametersUnder(path: string): Promise<Readonly<Record<str
   const found = await provider.getMultiple(path, { decrypt: true, maxAge, recursive: false });
   return Object.fromEntries(Object.entries(found ?? {}).map(([name, value]) => [name, String(value)]));
 }
+
+/** Stores a SecureString under this name, in place of what was there. Functions use it within {@link maxAge}. @throws when it is refused. */
+export async function putSecret(name: string, value: string): Promise<void> {
+  provider ??= new SSMProvider();
+  await provider.set(name, { value, parameterType: 'SecureString', overwrite: true });
+}

@@ -155,6 +155,18 @@ onRecord('retry', 'tries again what was refused or failed').action(
   },
 );
 
+program
+  .command('redrive')
+  .description('tries everything again that failed for good, what ended in a dead-letter queue included')
+  .action(async () => {
+    const { engine } = await connected();
+    const failed = await recordsIn(engine, 'failed');
+    if (failed.length === 0) return say({ rung: 0 }, 'Nothing has failed.');
+    if (!(await confirmed(`Try ${failed.length} failed records again?`))) return;
+    for (const { ref } of failed) await retry(engine, ref);
+    say({ rung: failed.length }, `${failed.length} were queued. Watch them with: failed`);
+  });
+
 onRecord('restore', 'puts a value that lost a conflict back; `show` lists them')
   .requiredOption('--row <name>', 'the property')
   .requiredOption('--at <time>', 'when it lost, as `show` prints it', Date.parse)

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { Connections } from '../app.ts';
+import { parametersUnder, putSecret } from '../aws/parameters.ts';
 import { webhooksApi } from '../customcrm/webhooks-api.ts';
 import { columns } from './columns.ts';
 import { callNow } from './connect.ts';
@@ -9,6 +10,21 @@ export interface Terminal {
   readonly connected: () => Promise<Connections>;
   readonly say: (data: unknown, text: string) => void;
   readonly confirmed: (question: string) => Promise<boolean>;
+}
+
+const secretName = 'CUSTOMCRM_WEBHOOK_SECRET';
+/** The new secret and the two before it: deliveries that are under way were signed with the old one. */
+const secretLimit = 3;
+
+/** Puts a new secret before the ones that the stage has. Answers its name, or undefined where the stage keeps none in Parameter Store. */
+async function storeSecret(secret: string): Promise<string | undefined> {
+  const path = process.env.PARAMETERS_PATH;
+  if (!path) return undefined;
+  const { [secretName]: before = '' } = await parametersUnder(path);
+  const secrets = [secret, ...before.split(',').filter(Boolean)].slice(0, secretLimit);
+  const name = `${path.replace(/\/$/, '')}/${secretName}`;
+  await putSecret(name, secrets.join(','));
+  return name;
 }
 
 const waveEvents = [
@@ -50,7 +66,9 @@ export function addWebhookCommands(program: Command, { connected, say, confirmed
   });
   group
     .command('register')
-    .description('subscribes in Customcrm to every event; prints the secret once')
+    .description(
+      'subscribes in Customcrm to every event; a deployed stage stores the secret, the local stack prints it once',
+    )
     .argument('<url>', 'the deployed URL that ends in /webhooks/customcrm')
     .action(async (url: string) => {
       const webhooks = await api();
@@ -60,11 +78,18 @@ export function addWebhookCommands(program: Command, { connected, say, confirmed
         return;
       }
       if (!(await confirmed(`Let Customcrm send every change to ${url}?`))) return;
-      const made = await webhooks.register(url, callNow());
-      say(
-        made,
-        `Registered as ${made.Id}. Set CUSTOMCRM_WEBHOOK_SECRET to:\n${made.Secret ?? '(not shown)'}`,
-      );
+      const { Secret, ...made } = await webhooks.register(url, callNow());
+      const storedAs = Secret === undefined ? undefined : await storeSecret(Secret);
+      if (storedAs !== undefined)
+        say(
+          { ...made, storedAs },
+          `Registered as ${made.Id}. The secret is in Parameter Store as ${storedAs}, in use within five minutes; the ones before it stay valid.`,
+        );
+      else
+        say(
+          { ...made, Secret },
+          `Registered as ${made.Id}. Set CUSTOMCRM_WEBHOOK_SECRET to:\n${Secret ?? '(not shown)'}`,
+        );
     });
   group
     .command('test')

@@ -177,6 +177,11 @@ describe('the deployed service', () => {
     );
     const failed = (await stage.cli('failed')) as unknown;
     assert.ok(JSON.stringify(failed).includes(id));
+    assert.deepEqual(await stage.cli('redrive'), { rung: 1 });
+    await eventually(
+      'nothing has failed',
+      async () => !JSON.stringify(await stage.cli('failed')).includes(id),
+    );
     await eventually('the queue is empty again', async () => {
       const AttributeNames = [
         'ApproximateNumberOfMessages',

@@ -138,6 +138,7 @@ describe('what a person sees and does', { concurrency: 4 }, () => {
     assert.equal(webhooks.length, 1);
     const pairs = (await world.cli('pairs')) as unknown as Json[];
     assert.ok(pairs.every(({ started }) => started === true));
+    assert.deepEqual(await world.cli('redrive'), { rung: 0 });
   });
 
   test('the preview of two systems that agree says that there is nothing to do', async () => {

@@ -3,6 +3,7 @@ import type { Link } from '../domain/link.ts';
 import { type RecordRef, refKey, type Snapshot, type System } from '../domain/record.ts';
 import { type Cell, type Facts, type Row, readCell } from '../mappings/mapping.ts';
 import { mappings } from '../mappings/pairs.ts';
+import { isBlank } from '../mappings/record-plan.ts';
 import { asksAbout } from './agree.ts';
 import type { Engine } from './engine.ts';
 import { findLink } from './links.ts';
@@ -50,7 +51,10 @@ function changedRows({ settings }: Engine, link: Link, system: System, cells: Ce
   const compare = (row: string, cell: Cell) => prints.compare(link.agreed[system][row], row, cell.form);
   const isChanged = (row: Row, cell: Cell) => {
     const owner = row.rules.waveCellOf;
-    if (system === 'wave' && owner !== undefined && compare(owner, cell) === 'same') return false;
+    // An empty cell of Wave's is nobody's number.
+    const isOurs =
+      system === 'wave' && owner !== undefined && !isBlank(cell) && compare(owner, cell) === 'same';
+    if (isOurs) return false;
     const change = compare(row.id, cell);
     // On a row that waits for a person nothing is agreed: what its user does to it may settle it.
     return change === 'changed' || (change === 'none' && asksAbout(link, row.id));

@@ -33,7 +33,8 @@ export function functionsOf(
       const spec = {
         name: String(Properties.FunctionName),
         bundle: join(folder, String(Properties.Handler).replace(/\.handler$/, '.cjs')),
-        env,
+        // The services see who calls them, as they see on AWS by the role.
+        env: { ...env, AWS_SDK_UA_APP_ID: String(Properties.FunctionName) },
         timeoutMs: Number(Properties.Timeout) * 1000,
         memoryMb: Number(Properties.MemorySize),
       };

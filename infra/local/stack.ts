@@ -7,7 +7,7 @@ import type { FaultRates } from './faults.ts';
 import { type Functions, functionsOf, routesOf } from './functions.ts';
 import { startFront } from './http-front.ts';
 import { copyPackage } from './package.ts';
-import { namesIn, provision } from './provision.ts';
+import { type Endpoints, namesIn, provision } from './provision.ts';
 import { localSecrets } from './secrets.ts';
 import { checkSettings, environmentOf } from './settings.ts';
 import { startSqs } from './sqs/server.ts';
@@ -30,6 +30,8 @@ export interface StackOptions {
   /** Settings of the functions; these win over what the stack sets. Anything else is left out. */
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly faults?: { readonly seed: number; readonly rates: FaultRates };
+  /** Puts something between the functions and the services that they use, for who wants to see every call. */
+  readonly between?: (endpoints: Endpoints) => Promise<Endpoints>;
   /** One line that a function wrote: JSON, or plain text of the runtime. */
   readonly onLine: (line: string) => void;
   readonly say?: (text: string) => void;
@@ -81,7 +83,8 @@ async function start(options: StackOptions, closers: Closer[], close: () => Prom
   closers.push(dynamodb.close);
   const sqs = await startSqs({ port: 0, path: state.file('sqs.sqlite') });
   closers.push(sqs.close);
-  const endpoints = { dynamodb: dynamodb.url, sqs: sqs.url };
+  const direct = { dynamodb: dynamodb.url, sqs: sqs.url };
+  const endpoints = (await options.between?.(direct)) ?? direct;
   const known = namesIn(template, endpoints);
   await provision(template, known, endpoints);
 

@@ -4,7 +4,7 @@ import { eventually, type Json, type World } from '../end-to-end/world.ts';
 import { clientSettings, type Stage, serviceName } from './stage.ts';
 
 /** The same hands of the two users as over the local stack, here over a deployed stage. Its outcomes are in {@link outcomesOf}. */
-export function worldOf({ customcrm, wave, webhookUrls, cli, close }: Stage): World {
+export function worldOf({ customcrm, wave, webhookUrls, cli, env, close }: Stage): World {
   return {
     customcrm: (method, path, body) => request(method, `${customcrm.url}${path}`, body),
     async wave(query, variables = {}) {
@@ -16,6 +16,7 @@ export function worldOf({ customcrm, wave, webhookUrls, cli, close }: Stage): Wo
     functionsUrl: new URL(webhookUrls.customcrm).origin,
     cli,
     outcomes: [],
+    env,
     close,
   };
 }

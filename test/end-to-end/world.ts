@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { startStack } from '../../infra/local/stack.ts';
+import { type StackOptions, startStack } from '../../infra/local/stack.ts';
 import { localBankAccountId, localBusinessId, localIncomeAccountId } from '../../infra/local/wave/server.ts';
 
 export type Json = Record<string, unknown>;
@@ -25,10 +25,16 @@ export interface World {
   /** Runs a command of the operator's against this world, and reads its JSON. */
   readonly cli: (...args: string[]) => Promise<Json>;
   readonly outcomes: Json[];
+  /** What its functions see. */
+  readonly env: Readonly<Record<string, string | undefined>>;
   readonly close: () => Promise<void>;
 }
 
-export async function startWorld(env: Record<string, string> = {}): Promise<World> {
+/** `between`: as of the stack. */
+export async function startWorld(
+  env: Record<string, string> = {},
+  between?: StackOptions['between'],
+): Promise<World> {
   const statePath = await mkdtemp(join(tmpdir(), 'sync-world-'));
   const outcomes: Json[] = [];
   const stack = await startStack({
@@ -43,6 +49,7 @@ export async function startWorld(env: Record<string, string> = {}): Promise<Worl
       SETTLE_SECONDS: '30',
       ...env,
     },
+    ...(between && { between }),
     onLine: (line) => {
       if (!line.startsWith('{')) return;
       const outcome = JSON.parse(line) as Json;
@@ -81,6 +88,7 @@ export async function startWorld(env: Record<string, string> = {}): Promise<Worl
       return JSON.parse(stdout) as Json;
     },
     outcomes,
+    env: stack.env,
     async close() {
       await stack.close();
       await rm(statePath, { recursive: true, force: true });

@@ -33,7 +33,9 @@ export function grantedTo(template: Template, known: Known, name: string): Reado
     throw new Error(`The role of ${name} grants in a way that nobody looks at`);
   return new Set(
     statements.flatMap(({ Action, Resource }) =>
-      Action.flatMap((action) => [Resource].flat().map((resource): Right => `${action} ${resource}` as Right)),
+      Action.flatMap((action) =>
+        [Resource].flat().map((resource): Right => `${action} ${resource}` as Right),
+      ),
     ),
   );
 }

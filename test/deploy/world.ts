@@ -16,6 +16,7 @@ export function worldOf({ customcrm, wave, webhookUrls, cli, env, close }: Stage
     functionsUrl: new URL(webhookUrls.customcrm).origin,
     cli,
     outcomes: [],
+    recorder: { calls: new Map(), parameters: () => Promise.reject(new Error('It has a Parameter Store.')) },
     env,
     close,
   };

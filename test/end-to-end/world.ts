@@ -5,8 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { type StackOptions, startStack } from '../../infra/local/stack.ts';
+import { startStack } from '../../infra/local/stack.ts';
 import { localBankAccountId, localBusinessId, localIncomeAccountId } from '../../infra/local/wave/server.ts';
+import { awsRecorder, type Recorder } from '../support/aws-recorder.ts';
+import { refusedByRoles } from '../support/rights.ts';
 
 export type Json = Record<string, unknown>;
 /** How long a check may take to come true. Generous: machines are slow and noisy. */
@@ -25,18 +27,18 @@ export interface World {
   /** Runs a command of the operator's against this world, and reads its JSON. */
   readonly cli: (...args: string[]) => Promise<Json>;
   readonly outcomes: Json[];
+  /** What its functions called at AWS. */
+  readonly recorder: Pick<Recorder, 'calls' | 'parameters'>;
   /** What its functions see. */
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly close: () => Promise<void>;
 }
 
-/** `between`: as of the stack. */
-export async function startWorld(
-  env: Record<string, string> = {},
-  between?: StackOptions['between'],
-): Promise<World> {
+/** Closing it fails when a function called what its role does not grant: AWS would have refused it. */
+export async function startWorld(env: Record<string, string> = {}): Promise<World> {
   const statePath = await mkdtemp(join(tmpdir(), 'sync-world-'));
   const outcomes: Json[] = [];
+  const recorder = awsRecorder();
   const stack = await startStack({
     port: 0,
     statePath,
@@ -49,7 +51,10 @@ export async function startWorld(
       SETTLE_SECONDS: '30',
       ...env,
     },
-    ...(between && { between }),
+    between: async ({ dynamodb, sqs }) => ({
+      dynamodb: await recorder.before(dynamodb),
+      sqs: await recorder.before(sqs),
+    }),
     onLine: (line) => {
       if (!line.startsWith('{')) return;
       const outcome = JSON.parse(line) as Json;
@@ -88,10 +93,13 @@ export async function startWorld(
       return JSON.parse(stdout) as Json;
     },
     outcomes,
+    recorder,
     env: stack.env,
     async close() {
       await stack.close();
+      await recorder.close();
       await rm(statePath, { recursive: true, force: true });
+      assert.deepEqual(await refusedByRoles(recorder.calls), []);
     },
   };
 }

@@ -100,7 +100,9 @@ function rightsIn(target: string, input: Json): readonly Right[] {
         )
       : [onTable(action, input)];
   if (service === 'AmazonSQS') {
-    const name = String(input.QueueUrl ?? '').split('/').at(-1);
+    const name = String(input.QueueUrl ?? '')
+      .split('/')
+      .at(-1);
     return [`sqs:${action.replace(/Batch$/, '')} arn:aws:sqs:${region}:${account}:${name}`];
   }
   if (service === 'AmazonSSM')

@@ -4,49 +4,46 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { DeleteItemCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import {
+  DeleteItemCommand,
+  DynamoDBClient,
+  PutItemCommand,
+  UpdateItemCommand,
+} from '@aws-sdk/client-dynamodb';
+import { marshall } from '@aws-sdk/util-dynamodb';
 import { localFunction } from '../../infra/local/containers.ts';
 import { credentials, region } from '../../infra/local/provision.ts';
 import { localToken } from '../../infra/local/stand-ins.ts';
-import type { Template } from '../../infra/local/template.ts';
-import { functionsByName } from '../../infra/role-actions.ts';
 import { startWorld, type World } from '../end-to-end/world.ts';
-import { awsRecorder, type Calls } from './aws-recorder.ts';
+import { rightsOf } from './rights.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-/** Of the Wave stand-in: each invocation of ours comes when the last token is old, seconds. */
-const accessTokenSeconds = 2;
 /** What one invocation of ours may take, ms. A token is only renewed when much of it is left. */
-const invocationMs = 20_000;
+const invocationMs = 58_000;
 const parametersPath = '/customcrm-wave-sync/dev';
 const redirectUri = 'http://127.0.0.1:9/callback';
 
 export interface RecordedWorld extends World {
-  /** What every function called, by the name in the template. */
-  readonly calls: Calls;
-  /** Runs a function in a container that has just started, with secrets from Parameter Store and an OAuth login to Wave. */
+  /** Runs a function in a container that has just started, with secrets from Parameter Store, and an OAuth login to Wave that has to be renewed. */
   readonly invoke: (name: string, event?: object) => Promise<unknown>;
   /** Lets the table forget whose it is, as it was before the first start. */
   readonly forgetIdentity: () => Promise<void>;
+  /** Puts a record aside since ever, as a worker does: some causes, such as two polls that overtake each other, are too rare to wait for. */
+  readonly leaveWaiting: (cause: string, ref: string) => Promise<void>;
   /** How often the stand-ins do what they should not, as their faults. */
   readonly disturb: (rates: object) => Promise<void>;
 }
 
-/** A world of which every call to AWS is noted. Its schedules are slow: what they would do, {@link RecordedWorld.invoke} does when asked. */
-export async function startRecordedWorld(
-  template: Template,
-  settings: Record<string, string>,
-): Promise<RecordedWorld> {
-  const recorder = awsRecorder();
+/** A world whose schedules are slow: what they would do, {@link RecordedWorld.invoke} does when asked. */
+export async function startRecordedWorld(): Promise<RecordedWorld> {
   const folder = await mkdtemp(join(tmpdir(), 'recorded-'));
-  const world = await startWorld(settings, async ({ dynamodb, sqs }) => ({
-    dynamodb: await recorder.before(dynamodb),
-    sqs: await recorder.before(sqs),
-  }));
+  const world = await startWorld({
+    WAVE_POLL_INTERVAL_SECONDS: '60',
+    CUSTOMCRM_POLL_INTERVAL_SECONDS: '300',
+  });
   const close = async () => {
-    await world.close();
-    await recorder.close();
     await rm(folder, { recursive: true, force: true });
+    await world.close();
   };
   try {
     const env = await connected(world, folder);
@@ -68,13 +65,23 @@ export async function startRecordedWorld(
     const ours = {
       ...open,
       PARAMETERS_PATH: parametersPath,
-      AWS_ENDPOINT_URL_SSM: await recorder.parameters(parametersPath, secrets),
+      AWS_ENDPOINT_URL_SSM: await world.recorder.parameters(parametersPath, secrets),
     };
     return {
       ...world,
-      calls: recorder.calls,
-      invoke: (name, event = {}) => invoke(template, ours, name, event),
-      forgetIdentity: () => forgetIdentity(env),
+      async invoke(name, event = {}) {
+        await inTable(env, letTokenAge);
+        return invoke(ours, name, event);
+      },
+      forgetIdentity: () =>
+        inTable(env, (client, TableName) =>
+          client.send(new DeleteItemCommand({ TableName, Key: marshall({ pk: 'identity', sk: 'stack' }) })),
+        ),
+      leaveWaiting: (cause, ref) =>
+        inTable(env, (client, TableName) => {
+          const Item = { pk: `parked#${cause}`, sk: ref, name: 'poll', since: 1, state: 'parked', due: 1 };
+          return client.send(new PutItemCommand({ TableName, Item: marshall(Item) }));
+        }),
       async disturb(rates) {
         for (const url of [env.CUSTOMCRM_API_URL, env.WAVE_API_URL])
           await control(new URL(String(url)).origin, 'faults', rates);
@@ -89,10 +96,9 @@ export async function startRecordedWorld(
 
 type Variables = Readonly<Record<string, string>>;
 
-/** The settings of a stack whose operator logged in to Wave, and whose tokens are short-lived. */
+/** The settings of a stack whose operator logged in to Wave. */
 async function connected(world: World, folder: string): Promise<Variables> {
   const { origin } = new URL(String(world.env.WAVE_API_URL));
-  await control(origin, 'behaviours', { accessTokenSeconds });
   const env = {
     ...(world.env as Variables),
     WAVE_ACCESS_TOKEN: '',
@@ -112,16 +118,15 @@ async function connected(world: World, folder: string): Promise<Variables> {
   return env;
 }
 
-async function invoke(template: Template, env: Variables, name: string, event: object): Promise<unknown> {
-  const [, found] = functionsByName(template).get(name) ?? [];
-  const FunctionName = String(found?.Properties.FunctionName);
+async function invoke(env: Variables, name: string, event: object): Promise<unknown> {
+  const { functionName } = (await rightsOf()).get(name) ?? { functionName: '' };
   const container = localFunction(
     {
-      name: FunctionName,
+      name: functionName,
       bundle: join(root, '.build', 'functions', `${name}.cjs`),
-      env: { ...env, AWS_SDK_UA_APP_ID: FunctionName },
+      env: { ...env, AWS_SDK_UA_APP_ID: functionName },
       timeoutMs: invocationMs,
-      memoryMb: Number(found?.Properties.MemorySize),
+      memoryMb: 512,
     },
     () => undefined,
   );
@@ -132,14 +137,24 @@ async function invoke(template: Template, env: Variables, name: string, event: o
   }
 }
 
-async function forgetIdentity(env: Variables): Promise<void> {
-  const client = new DynamoDBClient({
-    endpoint: String(env.AWS_ENDPOINT_URL_DYNAMODB),
-    region,
-    credentials,
-  });
-  const Key = { pk: { S: 'identity' }, sk: { S: 'stack' } };
-  await client.send(new DeleteItemCommand({ TableName: String(env.TABLE_NAME), Key }));
+/** As if two hours had passed since the last renewal. */
+const letTokenAge = (client: DynamoDBClient, TableName: string) =>
+  client.send(
+    new UpdateItemCommand({
+      TableName,
+      Key: marshall({ pk: 'oauth#wave', sk: 'tokens' }),
+      ConditionExpression: 'attribute_exists(goodUntil)',
+      UpdateExpression: 'SET goodUntil = :past',
+      ExpressionAttributeValues: marshall({ ':past': 0 }),
+    }),
+  );
+
+async function inTable(
+  env: Variables,
+  work: (client: DynamoDBClient, table: string) => Promise<unknown>,
+): Promise<void> {
+  const client = new DynamoDBClient({ endpoint: String(env.AWS_ENDPOINT_URL_DYNAMODB), region, credentials });
+  await work(client, String(env.TABLE_NAME));
   client.destroy();
 }
 

@@ -1,18 +1,14 @@
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
-import got, { type Response } from 'got';
+import got from 'got';
 import type { TadaDocumentNode } from 'gql.tada';
 import { type DocumentNode, print } from 'graphql';
-import * as z from 'zod';
-import {
-  ReconnectNeededError,
-  RemoteOutcomeUnknownError,
-  RemoteRejectedError,
-  RemoteUnavailableError,
-} from '../errors.ts';
-import { failedStatus, type Intention, noAnswer, scrub } from '../remote-failure.ts';
+import { RemoteUnavailableError } from '../errors.ts';
+import { type Intention, noAnswer } from '../remote-failure.ts';
 import type { Call } from '../sync/ports.ts';
-import type { Ending, Slot, Want } from '../sync/request-budget.ts';
+import type { Slot } from '../sync/request-budget.ts';
+import type { Ending, Want } from '../sync/request-slots.ts';
+import { meaningOf, type Sent, TokenRefusedError, type WaveAnswer } from './answer.ts';
 import { fieldsIn } from './cost.ts';
 import type { AccessToken, AccessTokens } from './tokens.ts';
 
@@ -43,25 +39,6 @@ export interface RequestMeasure {
   readonly slotsLeft: number;
 }
 
-/** A GraphQL answer whose transport went well: data, the errors beside it, and when Wave made it (ms). */
-export interface WaveAnswer<Data> {
-  readonly data: Data | undefined;
-  readonly errors: readonly WaveError[];
-  readonly date: number;
-}
-
-const errorSchema = z.object({
-  message: z.string().default(''),
-  path: z.array(z.union([z.string(), z.number()])).nullish(),
-  extensions: z.object({ code: z.string().nullish(), id: z.string().nullish() }).nullish(),
-});
-export type WaveError = z.infer<typeof errorSchema>;
-
-const answerSchema = z.object({
-  data: z.record(z.string(), z.unknown()).nullish(),
-  errors: z.array(errorSchema).nullish(),
-});
-
 /** One GraphQL request. `slot` was taken for it before; without one, the request waits for its own. */
 export type WaveClient = <Data, Variables>(
   document: TadaDocumentNode<Data, Variables>,
@@ -71,36 +48,8 @@ export type WaveClient = <Data, Variables>(
   slot?: Slot,
 ) => Promise<WaveAnswer<Data>>;
 
-/** Wave refused the document as a whole, and executed nothing of it. */
-export class DocumentRefusedError extends RemoteRejectedError {
-  /** It asks for too much at once: half of it may pass. */
-  readonly isTooMuch: boolean;
-  constructor(reason: string, isTooMuch: boolean) {
-    super('wave', reason);
-    this.isTooMuch = isTooMuch;
-  }
-}
-
-/** Wave did not take the access token: nothing was executed, and another token may help. */
-class TokenRefusedError extends ReconnectNeededError {
-  constructor() {
-    super('wave', 'the access token is refused');
-  }
-}
-
 /** Nothing is sent when less than this remains before the deadline, ms. */
 const leastTimeMs = 200;
-/** The request was understood and not executed. */
-const ourFault: ReadonlySet<string> = new Set([
-  'GRAPHQL_VALIDATION_FAILED',
-  'GRAPHQL_PARSE_FAILED',
-  'VARIABLE_VALUE',
-  'BAD_USER_INPUT',
-]);
-/** Wave's schema has directives `@rateLimit` and `@cost`; what their refusals look like is unconfirmed. */
-const limitCodes = /^(RATE_LIMIT|RATE_LIMITED|RATE_LIMIT_EXCEEDED|TOO_MANY_REQUESTS|THROTTLED)$/;
-const costWords = /maximum (query )?(cost|complexity)|(cost|complexity) (limit|exceed)|too complex/i;
-
 /** POST is never repeated by itself, but for an access token that was refused. @throws SyncError for transport failures and refused requests. */
 export function waveClient(options: WaveClientOptions): WaveClient {
   const { tokens, takeSlot, countsFields, onRequest } = options;
@@ -136,11 +85,6 @@ export function waveClient(options: WaveClientOptions): WaveClient {
 function unwrapped(outcome: WaveAnswer<unknown> | Error): WaveAnswer<never> {
   if (outcome instanceof Error) throw outcome;
   return outcome as WaveAnswer<never>;
-}
-
-interface Sent {
-  readonly outcome: WaveAnswer<unknown> | Error;
-  readonly ending: Ending;
 }
 
 function poster({ url, timeoutMs }: WaveClientOptions) {
@@ -182,78 +126,4 @@ function poster({ url, timeoutMs }: WaveClientOptions) {
       });
     return 'outcome' in answer ? answer : meaningOf(answer, intention, variables);
   };
-}
-
-function meaningOf(answer: Response<string>, intention: Intention, variables: unknown): Sent {
-  const answered = { did: 'answered' } as const;
-  const { statusCode, headers, body } = answer;
-  if (statusCode === 401) return { outcome: new TokenRefusedError(), ending: answered };
-  const failure = failedStatus('wave', intention, answer);
-  if (statusCode === 429 && failure instanceof RemoteUnavailableError)
-    return { outcome: failure, ending: { did: 'refused', retryAfterMs: failure.retryAfterMs } };
-  if (failure) return { outcome: failure, ending: answered };
-  if (statusCode === 413)
-    return { outcome: new DocumentRefusedError('HTTP 413: too large', true), ending: answered };
-  const parsed = answerSchema.safeParse(jsonOf(body));
-  if (!parsed.success) {
-    const reason = `HTTP ${statusCode} without a GraphQL answer`;
-    return { outcome: unreadable(intention, reason), ending: answered };
-  }
-  const data = parsed.data.data ?? undefined;
-  const errors = parsed.data.errors ?? [];
-  const refusal = refusalOf(errors, data, variables);
-  const isLimited = errors.some((error) => isRateLimit(error));
-  return {
-    outcome: refusal ?? { data, errors, date: Date.parse(headers.date ?? '') || Date.now() },
-    ending: isLimited ? { did: 'refused', retryAfterMs: undefined } : answered,
-  };
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
-const isRateLimit = ({ extensions }: WaveError): boolean => limitCodes.test(extensions?.code ?? '');
-
-/** The error that concerns the whole request, when nothing of it was executed; what stands under a path is judged there. */
-function refusalOf(
-  errors: readonly WaveError[],
-  data: Readonly<Record<string, unknown>> | undefined,
-  sent: unknown,
-): Error | undefined {
-  const nothingWasDone = Object.values(data ?? {}).every((value) => value == null);
-  if (!nothingWasDone) return undefined;
-  for (const error of errors) {
-    const code = error.extensions?.code ?? '';
-    if (code === 'UNAUTHENTICATED' && errors.every((other) => other.extensions?.code === code))
-      return new TokenRefusedError();
-    const isWhole = error.path == null || error.path.length === 0;
-    if (isRateLimit(error) && isWhole) return new RemoteUnavailableError('wave', code);
-    if (isWhole && (ourFault.has(code) || costWords.test(error.message)))
-      return new DocumentRefusedError(
-        scrub(`${code}: ${error.message}`, sent),
-        costWords.test(error.message),
-      );
-  }
-  return undefined;
-}
-
-/** An answer that does not say what happened. */
-export const unreadable = (intention: Intention, reason: string): Error =>
-  intention === 'write'
-    ? new RemoteOutcomeUnknownError('wave', reason)
-    : new RemoteUnavailableError('wave', reason);
-
-/** The error of one field that was certainly not executed; undefined when its error does not say so. */
-export function notExecuted(error: WaveError | undefined, sent: unknown): Error | undefined {
-  const code = error?.extensions?.code ?? '';
-  if (!error) return undefined;
-  if (code === 'UNAUTHENTICATED') return new TokenRefusedError();
-  if (isRateLimit(error)) return new RemoteUnavailableError('wave', code);
-  if (ourFault.has(code)) return new RemoteRejectedError('wave', scrub(`${code}: ${error.message}`, sent));
-  return undefined;
 }

@@ -1,6 +1,7 @@
 import type { FingerprintKeys } from '../domain/fingerprint.ts';
 import type { Clock, Table } from '../sync/ports.ts';
-import { requestBudget, type Slot, type Want } from '../sync/request-budget.ts';
+import { requestBudget, type Slot } from '../sync/request-budget.ts';
+import type { Want } from '../sync/request-slots.ts';
 import { type RequestMeasure, type WaveClient, waveClient } from './client.ts';
 import type { OAuthApplication } from './oauth.ts';
 import type { WaveOptions } from './options.ts';

@@ -1,7 +1,8 @@
 import { type Pair, pairs } from '../domain/record.ts';
 import { RemoteUnavailableError } from '../errors.ts';
 import type { Call, ListPage, ListPosition, WaveFeed, WavePage } from '../sync/ports.ts';
-import { DocumentRefusedError, type WaveClient } from './client.ts';
+import { DocumentRefusedError } from './answer.ts';
+import type { WaveClient } from './client.ts';
 import { type Changes, changes, list } from './documents.ts';
 import type { WaveOptions } from './options.ts';
 import { readMany } from './read.ts';

@@ -7,7 +7,8 @@ import {
 } from '../errors.ts';
 import { scrub } from '../remote-failure.ts';
 import type { Call, Records } from '../sync/ports.ts';
-import { notExecuted, unreadable, type WaveClient } from './client.ts';
+import { notExecuted, unreadable } from './answer.ts';
+import type { WaveClient } from './client.ts';
 import * as documents from './documents.ts';
 import { waveFeed } from './feed.ts';
 import {

@@ -2,8 +2,9 @@ import type { TadaDocumentNode } from 'gql.tada';
 import { type DocumentNode, type FieldNode, Kind, type OperationDefinitionNode } from 'graphql';
 import type { Call } from '../sync/ports.ts';
 import type { Slot } from '../sync/request-budget.ts';
+import { DocumentRefusedError, type WaveAnswer, type WaveError } from './answer.ts';
 import { batcher } from './batch.ts';
-import { DocumentRefusedError, type WaveAnswer, type WaveClient, type WaveError } from './client.ts';
+import type { WaveClient } from './client.ts';
 import { documentsKept, gatheringOf, type WaveOptions } from './options.ts';
 
 /** A mutation of one field `name(input: $input)`, as lib/wave/documents.ts writes them. */

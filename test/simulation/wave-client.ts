@@ -1,6 +1,7 @@
 import type { DocumentNode, FieldNode, SelectionNode } from 'graphql';
 import type { Body, Pair } from '../../lib/domain/record.ts';
-import type { WaveAnswer, WaveClient, WaveError } from '../../lib/wave/client.ts';
+import type { WaveAnswer, WaveError } from '../../lib/wave/answer.ts';
+import type { WaveClient } from '../../lib/wave/client.ts';
 import * as documents from '../../lib/wave/documents.ts';
 import { type Container, exchange, kill, type Wires } from './container.ts';
 import type { Desk } from './desk.ts';

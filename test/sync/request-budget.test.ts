@@ -4,12 +4,8 @@ import { describe, test } from 'node:test';
 import { randomOf } from '../../infra/local/faults.ts';
 import { RemoteUnavailableError } from '../../lib/errors.ts';
 import type { Call, Table } from '../../lib/sync/ports.ts';
-import {
-  type BudgetLimits,
-  type RequestBudget,
-  requestBudget,
-  type Want,
-} from '../../lib/sync/request-budget.ts';
+import { type RequestBudget, requestBudget } from '../../lib/sync/request-budget.ts';
+import type { BudgetLimits, Want } from '../../lib/sync/request-slots.ts';
 import { memoryTable } from '../wave/memory-table.ts';
 import { type VirtualTime, virtualTime } from '../wave/virtual-time.ts';
 

@@ -28,6 +28,8 @@ import {
 const everyMs = 24 * 3600_000;
 /** What is kept of an invocation for the last write, ms. */
 const reserveMs = 5_000;
+/** A run is claimed for so long with each write, ms: whoever was killed holds the next invocation up no longer. */
+const claimMs = 30_000;
 /** How long to wait for the workers before looking at the queues again, ms. */
 const lookAgainMs = 1_000;
 const tries = 5;
@@ -81,13 +83,25 @@ const newRun = (engine: Engine, chosen: readonly Pair[], confirmed: boolean): Sw
 /** Works on the run that is under way until the time of this invocation is nearly over; begins one when the last was a day ago. */
 export async function sweep(engine: Engine, call: Call): Promise<SweepProgress | undefined> {
   await startDaily(engine);
-  const before = await storedRun(engine);
-  const now = engine.clock.now();
-  if (before && before.run.finishedAt === undefined && before.busyUntil <= now) {
-    const claimed = await saveRun(engine, before, { busyUntil: call.deadline + reserveMs, run: before.run });
+  const before = await unclaimed(engine, call);
+  if (before && before.run.finishedAt === undefined) {
+    const claimed = await saveRun(engine, before, { busyUntil: claimEnd(engine), run: before.run });
     if (claimed) await workOn(engine, claimed, call);
   }
   return sweepProgress(engine);
+}
+
+const claimEnd = ({ clock }: Engine): number => clock.now() + claimMs;
+
+/** The run, once nobody works on it: what another invocation left behind is not left to the next one. */
+async function unclaimed(engine: Engine, call: Call): Promise<StoredRun | undefined> {
+  const run = await storedRun(engine);
+  const waitMs = (run?.busyUntil ?? 0) - engine.clock.now();
+  if (!run || waitMs <= 0) return run;
+  if (engine.clock.now() + waitMs + reserveMs > call.deadline) return undefined;
+  await engine.clock.sleep(waitMs);
+  const again = await storedRun(engine);
+  return again && again.busyUntil <= engine.clock.now() ? again : undefined;
 }
 
 async function startDaily(engine: Engine): Promise<void> {
@@ -141,7 +155,7 @@ async function keep(
   run: SweepRun,
   beside: Parameters<typeof saveRun>[3] = [],
 ): Promise<Went> {
-  const saved = await saveRun(engine, shift.stored, { busyUntil: shift.stored.busyUntil, run }, beside);
+  const saved = await saveRun(engine, shift.stored, { busyUntil: claimEnd(engine), run }, beside);
   if (!saved) return 'lost';
   shift.stored = saved;
   return 'on';

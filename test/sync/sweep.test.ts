@@ -287,6 +287,25 @@ describe('a sweep', () => {
     assert.equal((await sweepProgress(world.engine))?.phase, 'finished');
   });
 
+  test('is taken over within one invocation from another that was killed at its work', async (t) => {
+    const world = await startSyncWorld(database, allStarted);
+    t.after(world.close);
+    await world.make('customcrm', 'customer', { Name: 'Customer 1' });
+    await startSweep(world.engine, { pairs: ['customer'] });
+    const never = new Promise<never>(() => undefined);
+    const { promise: reached, resolve: reach } = Promise.withResolvers<void>();
+    const listAll = () => {
+      reach();
+      return never;
+    };
+    const { feed } = world.engine;
+    void sweep({ ...world.engine, feed: { ...feed, listAll } }, world.call());
+    await reached;
+    const before = world.engine.clock.now();
+    assert.equal((await sweep(world.engine, world.call()))?.phase, 'finished');
+    assert.ok(world.engine.clock.now() - before >= 25_000, 'the one that may live is waited for');
+  });
+
   test('begins by itself once a day, and not while no pair is started', async (t) => {
     const world = await startSyncWorld(database);
     t.after(world.close);

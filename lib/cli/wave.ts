@@ -2,17 +2,26 @@ import { randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { Command } from 'commander';
 import { waveApplication } from '../app.ts';
+import { pairs } from '../domain/record.ts';
 import { SettingsError } from '../errors.ts';
+import { linkedIds } from '../sync/links.ts';
 import { wake } from '../sync/parking.ts';
+import { waveHealth } from '../wave/health.ts';
 import { authorizeUrl, exchangeCode } from '../wave/oauth.ts';
 import { saveLogin, tokenState } from '../wave/tokens.ts';
+import { callNow } from './connect.ts';
+import { openDesk } from './probe/desk.ts';
+import { probe } from './probe/probe.ts';
+import { probeText, settingsFrom } from './probe/say.ts';
 import type { Terminal } from './webhooks.ts';
 
 /** How long a login may take, ms. Wave's code is good for ten minutes. */
 const patienceMs = 10 * 60_000;
 
-export function addWaveCommands(program: Command, { connected, say }: Terminal): void {
+export function addWaveCommands(program: Command, terminal: Terminal): void {
+  const { connected, say } = terminal;
   const group = program.command('wave').description('the connection to Wave');
+  addProbe(group, terminal);
 
   group
     .command('login')
@@ -45,6 +54,40 @@ export function addWaveCommands(program: Command, { connected, say }: Terminal):
     .action(async () => {
       const state = await tokenState((await connected()).engine.table);
       say(state, JSON.stringify(state));
+    });
+}
+
+function addProbe(group: Command, { connected, say, confirmed }: Terminal): void {
+  group
+    .command('probe')
+    .description('finds out what is unconfirmed about Wave, with records of its own in a business for tests')
+    .requiredOption('--business <id>', 'global id of a business for tests, never one that is in use')
+    .requiredOption('--income-account <id>', 'an income account of it, for the product of the probe')
+    .action(async ({ business, incomeAccount }: { business: string; incomeAccount: string }) => {
+      const { config, engine, wave, waveOptions } = await connected();
+      const links = await Promise.all(pairs.map((pair) => linkedIds(engine.table, pair, { limit: 1 })));
+      if (business === config.WAVE_BUSINESS_ID && links.some((some) => some.length > 0))
+        throw new SettingsError('This business is kept in sync: the probe needs one that nobody uses.');
+      const { business: found } = await waveHealth(wave, { ...waveOptions, businessId: business }, callNow());
+      if (!found)
+        throw new SettingsError('This business was not found: check its id, and what the token may reach.');
+      const warning = `The probe makes customers, products and invoices in "${found.name}", and not all can be removed.`;
+      if (!(await confirmed(`${warning} Is it a business for tests?`))) return;
+      const { desk, clear } = await openDesk({
+        client: wave,
+        business,
+        incomeAccountId: incomeAccount,
+        callNow: () => callNow('live'),
+        sleep: engine.clock.sleep,
+        mark: `Probe ${engine.newId().slice(0, 8)}`,
+      });
+      try {
+        const answers = await probe(desk, (question) => void process.stderr.write(`${question}\n`));
+        say({ answers, settings: settingsFrom(answers) }, probeText(answers));
+      } finally {
+        const left = await clear();
+        if (left.length > 0) process.stderr.write(`Wave keeps what the probe made: ${left.join(', ')}\n`);
+      }
     });
 }
 

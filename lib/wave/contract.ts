@@ -1,6 +1,7 @@
 import { type DocumentNode, Kind, print } from 'graphql';
 import * as documents from './documents.ts';
 import { fallback, health } from './health.ts';
+import * as probeDocuments from './probe-documents.ts';
 import { readDocument } from './read.ts';
 import { composed } from './write.ts';
 
@@ -80,6 +81,24 @@ const variablesOf: Readonly<Record<string, Readonly<Record<string, unknown>>>> =
   invoicePatch: { input: { id: idOf('Invoice'), ...invoice } },
   invoiceApprove: { input: { invoiceId: idOf('Invoice') } },
   invoiceDelete: { input: { invoiceId: idOf('Invoice') } },
+  customerDelete: { input: { id: idOf('Customer') } },
+  paymentCreate: {
+    input: {
+      invoiceId: idOf('Invoice'),
+      paymentAccountId: idOf('Account'),
+      amount: money,
+      paymentDate: day,
+      paymentMethod: 'CASH',
+      exchangeRate: '1',
+    },
+  },
+  paymentDelete: { input: { id: idOf('InvoicePayment') } },
+  bankAccounts: { business: businessId },
+  customerById: { business: businessId, id: idOf('Customer') },
+  invoiceById: { business: businessId, id: idOf('Invoice') },
+  customersByEmail: { business: businessId, email: 'someone@example.com' },
+  customersAfter: { business: businessId, after: stamp },
+  customersPage: page,
 };
 
 const operationIn = (document: DocumentNode) =>
@@ -87,16 +106,20 @@ const operationIn = (document: DocumentNode) =>
 
 /** Every document that this product ever sends: those of lib/wave, and those that are composed of them. */
 export function everyDocument(): readonly ContractDocument[] {
-  const written = Object.entries({ ...documents, health, fallback }).flatMap(([name, value]) => {
-    const document = value as unknown as DocumentNode;
-    return operationIn(document) ? [{ name, document }] : [];
-  });
+  const written = Object.entries({ ...documents, ...probeDocuments, health, fallback }).flatMap(
+    ([name, value]) => {
+      const document = value as unknown as DocumentNode;
+      return operationIn(document) ? [{ name, document }] : [];
+    },
+  );
   const single = written.map(({ name, document }) => {
     const variables = variablesOf[name];
     if (!variables) throw new Error(`The document ${name} has no variables in lib/wave/contract.ts`);
     return { name, document, variables };
   });
-  const mutations = single.filter(({ document }) => operationIn(document)?.operation === 'mutation');
+  const mutations = single.filter(
+    ({ name, document }) => operationIn(document)?.operation === 'mutation' && name in documents,
+  );
   const together = {
     name: 'several writes',
     document: composed(mutations.map(({ document }) => document)),

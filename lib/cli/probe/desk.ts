@@ -1,0 +1,143 @@
+import type { TadaDocumentNode } from 'gql.tada';
+import { RemoteRejectedError } from '../../errors.ts';
+import type { Call } from '../../sync/ports.ts';
+import type { WaveError } from '../../wave/answer.ts';
+import type { WaveClient } from '../../wave/client.ts';
+import {
+  customerCreate,
+  type customerPatch,
+  type invoiceApprove,
+  invoiceCreate,
+  invoiceDelete,
+  productArchive,
+  productCreate,
+} from '../../wave/documents.ts';
+import { customerDelete } from '../../wave/probe-documents.ts';
+
+/** What every probe works with: one connection, one business, and records of its own that it takes away again. */
+export interface Desk {
+  readonly business: string;
+  readonly customerId: string;
+  readonly productId: string;
+  readonly sleep: (ms: number) => Promise<void>;
+  readonly read: <Data, Variables>(
+    document: TadaDocumentNode<Data, Variables>,
+    variables: Variables,
+  ) => Promise<{ readonly data: Data | undefined; readonly errors: readonly WaveError[] }>;
+  /** What Wave made of it, or why it refused. */
+  readonly write: Write;
+  /** A customer of its own. */
+  readonly customer: (fields?: Omit<CustomerInput, 'businessId' | 'name'>) => Promise<Customer>;
+  /** A draft with these lines, for the desk's own customer unless another is named. */
+  readonly draft: (fields: Partial<InvoiceInput>) => Promise<Invoice>;
+}
+
+type DataOf<Document> = Document extends TadaDocumentNode<infer Data, infer _> ? Data : never;
+type InputOf<Document> = Document extends TadaDocumentNode<infer _, { input: infer Input }> ? Input : never;
+type CustomerInput = InputOf<typeof customerCreate>;
+export type CustomerPatch = InputOf<typeof customerPatch>;
+type InvoiceInput = InputOf<typeof invoiceCreate>;
+type Customer = NonNullable<NonNullable<DataOf<typeof customerCreate>['customerCreate']>['customer']>;
+export type Invoice = NonNullable<NonNullable<DataOf<typeof invoiceApprove>['invoiceApprove']>['invoice']>;
+
+interface Said {
+  readonly didSucceed: boolean;
+  readonly inputErrors: readonly { readonly message: string | null }[] | null;
+}
+/** `answer` is absent when Wave refused; `because` then holds its words. */
+export interface Written<Answer> {
+  readonly answer?: Answer;
+  readonly because: string;
+}
+type Write = <Data extends object, Input>(
+  document: TadaDocumentNode<Data, { input: Input }>,
+  input: Input,
+) => Promise<Written<NonNullable<Data[keyof Data]>>>;
+
+/** Something that a probe needs was refused: what it asks stays open. */
+export class NotAskedError extends Error {
+  override readonly name = 'NotAskedError';
+}
+
+export const lineOf = (productId: string, description: string, unitPrice = '100') => ({
+  productId,
+  description,
+  quantity: '1',
+  unitPrice,
+  taxes: [],
+});
+
+/** Makes the desk's own customer and product. `clear` takes everything away that Wave lets go, and answers what stayed. */
+export async function openDesk(options: {
+  readonly client: WaveClient;
+  readonly business: string;
+  readonly incomeAccountId: string;
+  readonly callNow: () => Call;
+  readonly sleep: (ms: number) => Promise<void>;
+  /** Told apart from all other records by this. */
+  readonly mark: string;
+}): Promise<{ readonly desk: Desk; readonly clear: () => Promise<readonly string[]> }> {
+  const { client, business, mark, callNow, sleep } = options;
+  const made = { customers: [] as string[], products: [] as string[], invoices: [] as string[] };
+
+  const write: Write = async (document, input) => {
+    const answer = await client(document, { input }, 'write', callNow()).catch((error: unknown) => {
+      if (error instanceof RemoteRejectedError) return { refusal: error.message };
+      throw error;
+    });
+    if ('refusal' in answer) return { because: answer.refusal };
+    const [said] = Object.values(answer.data ?? {}) as readonly (Said | null)[];
+    const words = [...(said?.inputErrors ?? []), ...answer.errors].map(({ message }) => message);
+    if (!said?.didSucceed) return { because: words.join('; ') || 'no reason' };
+    return { answer: said as never, because: '' };
+  };
+
+  async function customer(fields: Omit<CustomerInput, 'businessId' | 'name'> = {}): Promise<Customer> {
+    const name = `${mark} ${made.customers.length + 1}`;
+    const { answer, because } = await write(customerCreate, { businessId: business, name, ...fields });
+    if (!answer?.customer) throw new NotAskedError(`a customer could not be made: ${because}`);
+    made.customers.push(answer.customer.id);
+    return answer.customer;
+  }
+  const own = await customer();
+  const { answer: madeProduct, because } = await write(productCreate, {
+    businessId: business,
+    name: mark,
+    unitPrice: '100',
+    incomeAccountId: options.incomeAccountId,
+  });
+  if (!madeProduct?.product) throw new NotAskedError(`a product could not be made: ${because}`);
+  made.products.push(madeProduct.product.id);
+
+  async function draft(fields: Partial<InvoiceInput>): Promise<Invoice> {
+    const input = { businessId: business, customerId: own.id, ...fields, status: 'DRAFT' as const };
+    const { answer, because: why } = await write(invoiceCreate, input);
+    if (!answer?.invoice) throw new NotAskedError(`an invoice could not be made: ${why}`);
+    made.invoices.push(answer.invoice.id);
+    return answer.invoice;
+  }
+
+  /** Invoices before their customers and products. */
+  async function clear(): Promise<readonly string[]> {
+    const left: string[] = [];
+    const note = (what: string, { answer }: Written<unknown>) => void (answer || left.push(what));
+    for (const id of made.invoices) note(`invoice ${id}`, await write(invoiceDelete, { invoiceId: id }));
+    for (const id of made.customers) note(`customer ${id}`, await write(customerDelete, { id }));
+    for (const id of made.products) note(`product ${id}`, await write(productArchive, { id }));
+    return left;
+  }
+
+  return {
+    desk: {
+      business,
+      customerId: own.id,
+      productId: madeProduct.product.id,
+      sleep,
+      read: (document, variables) => client(document, variables, 'read', callNow()),
+      write,
+      customer,
+      draft,
+    },
+    clear,
+  };
+}

@@ -1,0 +1,52 @@
+import { SyncError } from '../../errors.ts';
+import { customerQuestions } from './customer-questions.ts';
+import { type Desk, NotAskedError } from './desk.ts';
+import { invoiceQuestions } from './invoice-questions.ts';
+import { statusQuestions } from './status-questions.ts';
+
+/** What a probe found out about one unconfirmed behaviour. */
+export interface Found {
+  readonly answer: string;
+  /** Whether it is what this product assumes; absent where nothing depends on it. */
+  readonly asAssumed?: boolean;
+  /** The settings that follow. */
+  readonly settings?: Readonly<Record<string, string>>;
+}
+
+export interface Question {
+  readonly question: string;
+  readonly ask: (desk: Desk) => Promise<Found>;
+}
+
+export interface Answer extends Partial<Found> {
+  readonly question: string;
+  /** Why it stays open. */
+  readonly open?: string;
+}
+
+const questions: readonly Question[] = [...customerQuestions, ...invoiceQuestions, ...statusQuestions];
+
+/** Nothing that a test business could answer, or that would cost more than the answer is worth. */
+export const notAsked: readonly string[] = [
+  'the real limits of rate and concurrency, the form of a 429: finding out means to offend',
+  'whether aliased fields are charged one by one: the same',
+  'the life of tokens, and what a reused refresh token does: it would end the connection',
+  "retries, order and time-outs of webhooks: they belong to the portal's test page",
+  'whether viewing, sending or a due date that passes moves modifiedAt: a person or a day is needed; nothing is ever sent from here',
+  'whether hidden customers are listed: only the web app hides one',
+];
+
+/** Asks one question after another. A refusal leaves a question open, and the next one is asked. @throws SyncError when Wave does not answer */
+export async function probe(desk: Desk, say: (question: string) => void): Promise<readonly Answer[]> {
+  const answers: Answer[] = [];
+  for (const { question, ask } of questions) {
+    say(question);
+    try {
+      answers.push({ question, ...(await ask(desk)) });
+    } catch (error) {
+      if (!(error instanceof NotAskedError || (error instanceof SyncError && !error.retryable))) throw error;
+      answers.push({ question, open: error.message });
+    }
+  }
+  return answers;
+}

@@ -1,0 +1,93 @@
+import assert from 'node:assert/strict';
+import { after, describe, test } from 'node:test';
+import { localIncomeAccountId, startWave } from '../../infra/local/wave/server.ts';
+import { openDesk } from '../../lib/cli/probe/desk.ts';
+import { type Answer, probe } from '../../lib/cli/probe/probe.ts';
+import { probeText, settingsFrom } from '../../lib/cli/probe/say.ts';
+import { callIn, connected } from './connected.ts';
+
+type Behaviours = NonNullable<Parameters<typeof startWave>[0]['behaviours']>;
+
+/** What a probe of a Wave that behaves so says, and what it leaves behind. */
+async function probed(behaviours: Behaviours) {
+  const wave = await startWave({ port: 0, path: ':memory:', token: 'local', sample: false, behaviours });
+  try {
+    const { client, options } = connected(wave.url);
+    const { desk, clear } = await openDesk({
+      client,
+      business: options.businessId,
+      incomeAccountId: localIncomeAccountId,
+      callNow: () => callIn(),
+      // The stand-in's stamps are fine enough.
+      sleep: () => new Promise((resolve) => setTimeout(resolve, 5)),
+      mark: 'Probe',
+    });
+    const answers = await probe(desk, () => undefined);
+    const left = await clear();
+    const state = await fetch(`${wave.origin}/_control/state`, {
+      headers: { authorization: 'Bearer local' },
+    }).then((answer) => answer.json() as Promise<{ emailsSent: number }>);
+    return { answers, left, emailsSent: state.emailsSent };
+  } finally {
+    await wave.close();
+  }
+}
+
+const answerTo = (answers: readonly Answer[], words: string): Answer => {
+  const found = answers.find(({ question }) => question.includes(words));
+  assert.ok(found, words);
+  assert.equal(found.open, undefined);
+  return found;
+};
+
+describe('the probe of a business for tests', () => {
+  const plain = probed({});
+  const other = probed({
+    percentage: 'fraction',
+    keepsLineOrder: false,
+    modifiedAfterInclusive: false,
+    paymentMovesInvoice: false,
+    paidInvoicesCanChange: true,
+  });
+  after(() => Promise.allSettled([plain, other]));
+
+  test('answers every question, and sends nothing to anybody', async () => {
+    const { answers, emailsSent } = await plain;
+    assert.deepEqual(
+      answers.filter(({ open }) => open !== undefined),
+      [],
+    );
+    assert.equal(emailsSent, 0);
+  });
+
+  test('prints the settings that follow', async () => {
+    const [one, two] = [(await plain).answers, (await other).answers];
+    assert.deepEqual(settingsFrom(one), { WAVE_PERCENTAGE: 'percent', WAVE_KEEPS_LINE_ORDER: 'true' });
+    assert.deepEqual(settingsFrom(two), { WAVE_PERCENTAGE: 'fraction', WAVE_KEEPS_LINE_ORDER: 'false' });
+    assert.match(probeText(two), /^WAVE_PERCENTAGE=fraction\nWAVE_KEEPS_LINE_ORDER=false$/m);
+  });
+
+  test('tells an inclusive bound from an exclusive one', async () => {
+    assert.match(answerTo((await plain).answers, 'inclusive').answer ?? '', /^inclusive/);
+    assert.match(answerTo((await other).answers, 'inclusive').answer ?? '', /^exclusive/);
+  });
+
+  test('sees whether a payment moves the stamp of its invoice', async () => {
+    assert.equal(answerTo((await plain).answers, 'moves the modifiedAt').asAssumed, true);
+    const { answer, asAssumed } = answerTo((await other).answers, 'moves the modifiedAt');
+    assert.equal(asAssumed, false);
+    assert.match(answer ?? '', /^not by: a payment/);
+  });
+
+  test('names what Wave refuses to change on an invoice that is paid', async () => {
+    const refuses =
+      /approved: refuses status DRAFT.*; paid: refuses items, customerId, currency, status DRAFT/;
+    assert.match(answerTo((await plain).answers, 'a patch refuse').answer ?? '', refuses);
+    assert.doesNotMatch(answerTo((await other).answers, 'a patch refuse').answer ?? '', /items/);
+  });
+
+  test('takes away what Wave lets go, and names the rest', async () => {
+    const { left } = await plain;
+    assert.ok(left.length > 0 && left.every((what) => /^(invoice|customer) /.test(what)), String(left));
+  });
+});

@@ -1,0 +1,109 @@
+import assert from 'node:assert/strict';
+import { after, before, beforeEach, describe, test } from 'node:test';
+import {
+  localBusinessId,
+  localFallbackProductId,
+  localIncomeAccountId,
+} from '../../infra/local/wave/server.ts';
+import type { Body } from '../../lib/domain/record.ts';
+import { RemoteRejectedError, RemoteUnavailableError } from '../../lib/errors.ts';
+import { decimalOf } from '../../lib/mappings/conversions.ts';
+import { callIn, connected, customerBody, startCountedWave } from './connected.ts';
+
+const line = (more: Body = {}): Body => ({
+  product: { id: localFallbackProductId },
+  description: 'A line',
+  quantity: '1',
+  unitPrice: '10',
+  taxes: [],
+  ...more,
+});
+const rejected = (words: RegExp) => (failure: unknown) => {
+  assert.ok(failure instanceof RemoteRejectedError, String(failure));
+  assert.match(failure.message, words);
+  return true;
+};
+
+describe('what is peculiar about Wave', () => {
+  let wave: Awaited<ReturnType<typeof startCountedWave>>;
+  let records: ReturnType<typeof connected>['records'];
+  let customerId: string;
+  before(async () => {
+    wave = await startCountedWave();
+    ({ records } = connected(wave.url));
+    const made = await records.create('customer', customerBody('Quirk'), '', callIn());
+    customerId = made.id;
+  });
+  beforeEach(() => wave.faults({}));
+  after(() => wave.close());
+  const invoice = (more: Body = {}) =>
+    records.create(
+      'order',
+      {
+        customer: { id: customerId },
+        currency: { code: 'CAD' },
+        invoiceDate: '2026-03-01',
+        items: [line()],
+        ...more,
+      } as Body,
+      '',
+      callIn(),
+    );
+
+  test('an invoice right after its customer may not be found: nothing is made, and it can be tried again', async () => {
+    await wave.faults({ nodeNotFound: 1 });
+    const writes = await wave.writes();
+    await assert.rejects(invoice(), RemoteUnavailableError);
+    assert.equal(await wave.writes(), writes);
+    await wave.faults({});
+    assert.ok((await invoice()).id);
+  });
+
+  test('a currency that its enum lacks is refused by name, before anything is sent', async () => {
+    const requests = await wave.requests();
+    await assert.rejects(invoice({ currency: { code: 'XYZ' } }), rejected(/currency code XYZ/));
+    assert.equal(await wave.requests(), requests);
+  });
+
+  test('a province that is not in its country is refused with the path of the cell', async () => {
+    const address = { city: 'Toronto', province: { code: 'CA-TX' }, country: { code: 'CA' } };
+    const made = records.create('customer', { ...customerBody('Nowhere'), address }, '', callIn());
+    await assert.rejects(made, rejected(/address\.provinceCode/));
+  });
+
+  test('a second discount, and a tax that is not there, are refused with their path', async () => {
+    const discount = { __typename: 'FixedInvoiceDiscount', name: null, amount: '1' };
+    await assert.rejects(invoice({ discounts: [discount, discount] }), rejected(/discounts/));
+    const taxes = [{ salesTax: { id: Buffer.from(`${localBusinessId};SalesTax:1`).toString('base64') } }];
+    await assert.rejects(invoice({ items: [line({ taxes })] }), rejected(/tax/i));
+  });
+
+  test('prices of products keep five decimals, those of lines eight, and totals are read past the separators', async () => {
+    const product = await connected(wave.url, { incomeAccountId: localIncomeAccountId }).records.create(
+      'product',
+      { name: 'Fine', description: null, unitPrice: '0.123456789' },
+      '',
+      callIn(),
+    );
+    assert.equal(product.body.unitPrice, '0.12346');
+    const { body } = await invoice({ items: [line({ quantity: '100000', unitPrice: '12.123456789' })] });
+    const [item] = body.items as readonly Body[];
+    assert.equal(item?.unitPrice, '12.12345679');
+    assert.equal(decimalOf(body.total as never), '1212345.68');
+  });
+
+  test('inner numbers of 19 digits stay what they are', async () => {
+    const { id } = await invoice();
+    assert.match(Buffer.from(id, 'base64').toString('utf8'), /;Invoice:\d{19}$/);
+    const found = await records.read('order', id, callIn());
+    assert.equal(found.state === 'living' && found.snapshot.id, id);
+  });
+
+  test('what was left out is filled in, and comes back with the answer', async () => {
+    const { body } = await invoice();
+    assert.equal(body.dueDate, '2026-03-31');
+    assert.equal(body.title, 'Invoice');
+    assert.match(String(body.invoiceNumber), /^\d+$/);
+    assert.equal(body.status, 'DRAFT');
+  });
+});

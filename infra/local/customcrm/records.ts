@@ -25,11 +25,15 @@ export function readRecord(store: Store, type: RecordType, id: string, at?: numb
   return record;
 }
 
-/** @throws ProblemError 422. */
-export function createRecord(store: Store, type: RecordType, input: unknown): CrmRecord {
+/** `now` is when it is said to have been made. @throws ProblemError 422. */
+export function createRecord(
+  store: Store,
+  type: RecordType,
+  input: unknown,
+  now = new Date().toISOString(),
+): CrmRecord {
   const fields = complete(type, { ...unsetFields[type], ...checkInput(type, input) });
   const number = store.counters.next('id');
-  const now = new Date().toISOString();
   const record = checkRecord(type, {
     Id: `${recordTypes[type].prefix}_${number}`,
     Version: 1,

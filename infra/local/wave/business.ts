@@ -7,6 +7,8 @@ import type { Store } from './store.ts';
 export interface Business {
   readonly store: Store;
   readonly behaviours: () => Behaviours;
+  /** What time it is, ms; absent: the time of this machine. */
+  readonly now?: () => number;
   /** An invoice reached a state that Wave tells by webhook. */
   readonly announce: (type: string, invoiceId: string, data: Readonly<Record<string, string>>) => void;
 }
@@ -22,9 +24,9 @@ export class InputFault extends Error {
   }
 }
 
-export const stampNow = ({ behaviours }: Business): string => {
+export const stampNow = ({ behaviours, now = Date.now }: Business): string => {
   const resolution = behaviours().stampResolutionMs;
-  return new Date(Math.floor(Date.now() / resolution) * resolution).toISOString();
+  return new Date(Math.floor(now() / resolution) * resolution).toISOString();
 };
 
 const firstNumber = 2_211_000_000_000_000_000n;

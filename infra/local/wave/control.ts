@@ -27,6 +27,8 @@ export function mountControl(
       ...door.seen(),
     }),
   );
+  app.get('/_control/seen', (c) => c.json(door.seen()));
+  app.get('/_control/customers/:id', (c) => c.json(store.find('customer', c.req.param('id')) ?? null));
   app.get('/_control/faults', (c) => c.json(faults.struck()));
   app.post('/_control/faults', async (c) => {
     faults.set((await c.req.json()) as FaultRates);

@@ -1,0 +1,146 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { localFallbackProductId } from '../../../infra/local/wave/server.ts';
+import type { PreviewEntry } from '../../../lib/sync/preview-entry.ts';
+import { differences } from './differences.ts';
+import { editWhile, type LiveEdits, percentile } from './live-edits.ts';
+import { type Loaded, listsRead, load } from './load.ts';
+import { type Measured, measured } from './measure.ts';
+import type { Budget, Outside } from './outside.ts';
+import type { Product } from './product.ts';
+import type { Counts, Seeded } from './seed.ts';
+import { aftermathOf, applyFaults, duplicateFaults, leftFaults, previewFaults } from './verify.ts';
+
+export interface Bench {
+  readonly outside: Outside;
+  readonly product: Product;
+  readonly seeded: readonly Seeded[];
+  readonly counts: Counts;
+  readonly folder: string;
+  readonly budget: Budget;
+  /** Between two live edits, ms. */
+  readonly everyMs: number;
+  /** ms since 1970. */
+  readonly deadline: number;
+}
+
+/** Of the rate, what live work does not keep for itself; as in lib/sync/request-budget.ts. */
+const backgroundShare = 0.8;
+/** Live edits without a load beside them. */
+const editsAlone = 200;
+const shownFaults = 10;
+
+const print = (text: string) => void process.stdout.write(`${text}\n`);
+const say = (text: string) => void (process.stderr.isTTY && process.stderr.write(`\r\x1b[K${text}`));
+
+/** Preview, start, three kills, live edits, and a look at everything afterwards. Answers whether it was all as promised. */
+export async function bench(given: Bench): Promise<boolean> {
+  const { outside, product, seeded, everyMs, deadline } = given;
+  describeWorld(given);
+  await product.start();
+  const reading = await measured(outside, () => listsRead(product, deadline));
+  print(
+    `both lists read in ${reading.seconds} s: ${reading.requests} requests to Wave, ${reading.tableOperations} table operations`,
+  );
+  const before = await previewed(given, 'before.jsonl');
+
+  const targets = seeded.filter(({ pair, fate }) => pair === 'customer' && fate === 'equal');
+  const plan = { targets, records: before.length, everyMs, deadline, say };
+  const loading = await measured(outside, () => load(outside, product, plan));
+  describeLoad(given, loading, before.length);
+  const { live: during } = loading.result;
+  const alone = await editWhile(outside, targets, {
+    everyMs,
+    name: 'alone',
+    isOver: (made) => made >= Math.min(during.tookMs.length, editsAlone),
+  });
+  describeEdits(during, alone, everyMs);
+
+  const aftermath = await aftermathOf(outside, product.engine());
+  const after = await previewed(given, 'after.jsonl');
+  const twins = seeded.filter(({ fate }) => fate === 'twins').flatMap(({ waveIds }) => waveIds);
+  const door = await outside.door();
+  print(
+    `Wave's door: at the most ${door.maxPer60s} requests in 60 s and ${door.maxInFlight} at once; ${door.refused} refused, ${door.bans} bans`,
+  );
+  return [
+    verdict('records of which the preview said something else than is true', previewFaults(seeded, before)),
+    verdict(
+      'records that became something else than the preview said',
+      applyFaults(seeded, before, aftermath),
+    ),
+    verdict('duplicates', duplicateFaults(aftermath, new Set([...twins, localFallbackProductId]))),
+    verdict('differences', [...differences(aftermath), ...leftFaults(seeded, after)]),
+    verdict(
+      'bans',
+      Array.from({ length: door.bans }, () => 'Wave banned us'),
+    ),
+    verdict('live edits that wait too long', editFaults(during, alone)),
+  ].every((isFine) => isFine);
+}
+
+function describeWorld({ counts, seeded, budget: { perMinute, inFlight }, everyMs }: Bench): void {
+  const inWave = seeded.filter(({ waveIds }) => waveIds.length > 0).length;
+  print(`${counts.customer} customers, ${counts.product} products and ${counts.order} orders in Customcrm`);
+  print(`${inWave} records in Wave that are the same, and a few others`);
+  print(`budget: ${perMinute} requests to Wave in 60 s, ${inFlight} at once; a live edit each ${everyMs} ms`);
+}
+
+function describeLoad(
+  { budget: { perMinute } }: Bench,
+  { result, seconds, requests, tableOperations, byName }: Measured<Loaded>,
+  records: number,
+): void {
+  const share = (of: number) => Math.round((100 * result.perMinute) / of);
+  const kinds = Object.entries(byName).filter(([, count]) => count > records / 10);
+  print(
+    `load of ${records} records: ${seconds} s, killed ${result.kills} times; ${inSeconds(result.workMs)} s of work`,
+  );
+  print(`  ${(requests / records).toFixed(2)} requests to Wave a record`);
+  print(
+    `  ${(tableOperations / records).toFixed(1)} table operations a record (${kinds.map(([name, count]) => `${name} ${(count / records).toFixed(1)}`).join(', ')})`,
+  );
+  print(
+    `  ${Math.round(result.perMinute)} requests a minute while there was work: ${share(perMinute * backgroundShare)} % of what background work may use, ${share(perMinute)} % of the whole`,
+  );
+}
+
+const inSeconds = (ms: number): number => Math.round(ms / 1000);
+
+function describeEdits(during: LiveEdits, alone: LiveEdits, everyMs: number): void {
+  for (const [name, { tookMs, lost }] of Object.entries({ 'during the load': during, 'without it': alone }))
+    print(
+      `live edits ${name}, one each ${everyMs} ms: ${tookMs.length}, p50 ${percentile(tookMs, 0.5)} ms, p95 ${percentile(tookMs, 0.95)} ms; ${lost} lost`,
+    );
+}
+
+/** A ratio of two times of one run; a machine that is slow is so for both. */
+function editFaults(during: LiveEdits, alone: LiveEdits): readonly string[] {
+  const [busy, free] = [percentile(during.tookMs, 0.95), percentile(alone.tookMs, 0.95)];
+  return [
+    ...(during.lost + alone.lost > 0 ? [`${during.lost + alone.lost} did not arrive`] : []),
+    ...(during.tookMs.length === 0 ? ['none was made during the load'] : []),
+    ...(busy >= 2 * free ? [`p95 is ${busy} ms during the load, and ${free} ms without it`] : []),
+  ];
+}
+
+function verdict(name: string, faults: readonly string[]): boolean {
+  print(`${name}: ${faults.length}`);
+  for (const fault of faults.slice(0, shownFaults)) print(`  ${fault}`);
+  return faults.length === 0;
+}
+
+async function previewed(
+  { product, outside, folder }: Bench,
+  name: string,
+): Promise<readonly PreviewEntry[]> {
+  const path = join(folder, name);
+  const { result, seconds, requests } = await measured(outside, () => product.sync('preview', '--out', path));
+  const lines = (await readFile(path, 'utf8')).split('\n').filter(Boolean);
+  const entries = lines.map((line) => JSON.parse(line) as PreviewEntry);
+  const counts = Map.groupBy(entries, ({ pair, action }) => `${pair} ${action}`);
+  print(
+    `preview in ${seconds} s, ${requests} requests to Wave, at the most ${result.peakMb} MB: ${[...counts].map(([key, some]) => `${some.length} ${key}`).join(', ')}`,
+  );
+  return entries;
+}

@@ -1,0 +1,76 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { type Bench, bench } from './bench.ts';
+import { startOutside } from './outside.ts';
+import { productIn } from './product.ts';
+import { seed } from './seed.ts';
+
+// Two companies that never met are brought together, with what goes wrong on the way: what it costs, and whether it is right.
+
+const help = `npm run bench:first-load -- [options]
+
+  --tenth            a tenth of the size, at most 200 live edits
+  --scale N          this share of 20,000 customers, 2,000 products and 10,000 orders (standard: 1)
+  --per-minute N     requests to Wave in any 60 s, for our budget and at Wave's door (standard: 600)
+  --in-flight N      requests to Wave at once (standard: 8)
+  --every-ms N       time between two live edits (standard: 1000)
+  --limit-minutes N  the bench fails when it takes longer (standard: 240)
+  --keep             leave the state directory where it is
+  --help             this text
+
+Ends with 1 when something is doubled, missing, different, or other than the preview said, or when live edits wait too long.`;
+
+const whole = { customer: 20_000, product: 2_000, order: 10_000 };
+
+function parsed() {
+  return parseArgs({
+    options: {
+      tenth: { type: 'boolean', default: false },
+      scale: { type: 'string' },
+      'per-minute': { type: 'string', default: '600' },
+      'in-flight': { type: 'string', default: '8' },
+      'every-ms': { type: 'string', default: '1000' },
+      'limit-minutes': { type: 'string', default: '240' },
+      keep: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  }).values;
+}
+
+async function main(values: ReturnType<typeof parsed>): Promise<boolean> {
+  const scale = Number(values.scale ?? (values.tenth ? 0.1 : 1));
+  const counts = {
+    customer: Math.round(whole.customer * scale),
+    product: Math.round(whole.product * scale),
+    order: Math.round(whole.order * scale),
+  };
+  const budget = { perMinute: Number(values['per-minute']), inFlight: Number(values['in-flight']) };
+  const folder = await mkdtemp(join(tmpdir(), 'first-load-'));
+  const seeded = seed(join(folder, 'customcrm.sqlite'), join(folder, 'wave.sqlite'), counts);
+  const outside = await startOutside(folder, budget);
+  const product = productIn(join(folder, 'state'), outside);
+  const given: Bench = {
+    outside,
+    product,
+    seeded,
+    counts,
+    folder,
+    budget,
+    everyMs: Number(values['every-ms']),
+    deadline: Date.now() + Number(values['limit-minutes']) * 60_000,
+  };
+  try {
+    return await bench(given);
+  } finally {
+    await product.stop();
+    await outside.close();
+    if (values.keep) process.stdout.write(`${folder}\n`);
+    else await rm(folder, { recursive: true, force: true });
+  }
+}
+
+const values = parsed();
+if (values.help) process.stdout.write(`${help}\n`);
+else process.exitCode = (await main(values)) ? 0 : 1;

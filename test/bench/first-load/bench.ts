@@ -31,7 +31,16 @@ const editsAlone = 200;
 const shownFaults = 10;
 
 const print = (text: string) => void process.stdout.write(`${text}\n`);
-const say = (text: string) => void (process.stderr.isTTY && process.stderr.write(`\r\x1b[K${text}`));
+/** Between two lines of progress where no terminal shows them, ms. */
+const sayMs = 30_000;
+let saidAt = 0;
+
+function say(text: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
+  else if (Date.now() > saidAt + sayMs) process.stderr.write(`${text}\n`);
+  else return;
+  saidAt = Date.now();
+}
 
 /** Preview, start, three kills, live edits, and a look at everything afterwards. Answers whether it was all as promised. */
 export async function bench(given: Bench): Promise<boolean> {

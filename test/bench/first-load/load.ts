@@ -72,12 +72,15 @@ export async function load(
       await product.start();
       kills += 1;
     }
-    if (kills === killsAt.length)
-      live ??= editWhile(outside, plan.targets, {
+    if (kills === killsAt.length && !live) {
+      live = editWhile(outside, plan.targets, {
         everyMs: plan.everyMs,
         name: 'during',
         isOver: () => progress?.finishedAt !== undefined,
       });
+      // Whatever ends the load first is what is said.
+      live.catch(() => undefined);
+    }
   } while (progress.finishedAt === undefined);
   const doneAt = Date.now();
   await atRest(product.engine(), plan.deadline);

@@ -71,6 +71,7 @@ async function main(values: ReturnType<typeof parsed>): Promise<boolean> {
   }
 }
 
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
 const values = parsed();
 if (values.help) process.stdout.write(`${help}\n`);
 else process.exitCode = (await main(values)) ? 0 : 1;

@@ -31,6 +31,10 @@ export interface Product {
 export function productIn(statePath: string, { port, settings, tableUrl }: Outside): Product {
   const said: Record<string, number> = {};
   let child: ChildProcess | undefined;
+  // Nothing of it outlives this process, which may be stopped at any time.
+  process.once('exit', () => {
+    if (isRunning(child)) process.kill(-child.pid, 'SIGKILL');
+  });
   let engine: Engine | undefined;
   const bare = { PATH: process.env.PATH, HOME: process.env.HOME };
 
@@ -48,7 +52,7 @@ export function productIn(statePath: string, { port, settings, tableUrl }: Outsi
   }
 
   async function end(signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
-    if (!child?.pid || child.exitCode !== null || child.signalCode !== null) return;
+    if (!isRunning(child)) return;
     const gone = once(child, 'close');
     process.kill(signal === 'SIGKILL' ? -child.pid : child.pid, signal);
     await gone;
@@ -66,6 +70,9 @@ export function productIn(statePath: string, { port, settings, tableUrl }: Outsi
     stop: () => end('SIGTERM'),
   };
 }
+
+const isRunning = (child: ChildProcess | undefined): child is ChildProcess & { readonly pid: number } =>
+  child?.pid !== undefined && child.exitCode === null && child.signalCode === null;
 
 /** What we ask ourselves must not be counted as the product's. */
 async function lookInto(statePath: string, tableUrl: string): Promise<Engine> {

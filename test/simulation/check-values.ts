@@ -1,5 +1,5 @@
 import { fingerprints } from '../../lib/domain/fingerprint.ts';
-import { otherSystem, type System } from '../../lib/domain/record.ts';
+import { otherSystem, refKey, type System } from '../../lib/domain/record.ts';
 import { type Cell, canonical, formOf, type Row, type Value } from '../../lib/mappings/mapping.ts';
 import type { Notebook } from './checks.ts';
 import {
@@ -248,7 +248,8 @@ function accountFor(
   if (row.id === 'Active' && wentWithIts(ending, happening)) return 'archivedAfterDeletion';
   if (isEmpty(typed) && row.rules.emptyInWave === 'restore') return 'restoredEmpty';
   if (isEmpty(typed) && row.rules.required) return 'restoredEmpty';
-  if (isEmpty(typed) && neverAgreed(ending, happening, row)) return 'filledAtFirstLink';
+  if (isEmpty(typed) && (neverAgreed(ending, happening, row) || isBeforeItsLink(ending, happening)))
+    return 'filledAtFirstLink';
   if (own && filledIn(ending, row, typed, own)) return 'defaultWrittenBack';
   if (typedBack(ending, linked, happening, row, typed)) return 'typedBackToAgreed';
   if (typedBackToBackup(ending, happening, row, typed)) return 'forgottenByRestore';
@@ -313,6 +314,10 @@ function neverAgreed(ending: Ending, happening: Happening, row: Row): boolean {
     return !own || !opposite || !agree(ending, row, ...bothCells(system, own, opposite));
   });
 }
+
+/** The link that there is was made after it: two records that a restored table, or a person, took apart have their first link again. */
+const isBeforeItsLink = ({ world }: Ending, happening: Happening): boolean =>
+  happening.at < (world.store.linkedAt(refKey(happening)) ?? 0);
 
 /** The value was there when both sides last agreed: typing it again changes nothing, and the other side's change wins. */
 function typedBack(ending: Ending, linked: Linked, happening: Happening, row: Row, typed: Cell): boolean {

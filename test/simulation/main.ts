@@ -8,19 +8,24 @@
  *   users.ts      the people                          lambda.ts     schedules, queue workers, time-outs
  *   run.ts        one seed, to rest and a full pass   check-*.ts    the invariants, on an Ending
  *   faults.ts     what goes wrong, swarm style        canaries.ts   planted bugs that must be found
+ *   batch.ts      many seeds, on every core           report.ts     what a batch prints
  *
  * An hour of work and faults, then peace: within 150 simulated minutes nothing may wait, and a further pass over every record may
  * write nothing. Exceptions are the limits that the design admits, each determined from what truly happened, never from an outcome.
  * Replay a failing seed with `--seed N`, look for its record in the trace, and give it a name in scenarios.ts once it is repaired.
  */
+import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
+import { runBatch } from './batch.ts';
 import { canaries } from './canaries.ts';
 import { type FaultName, faultNames } from './faults.ts';
+import { count, nothingYet, print, report } from './report.ts';
 import { type Result, run } from './run.ts';
 
 const help = `npm run simulate -- [options]
   --seeds N        how many seeds to run (100)
   --from N         the first of them (1)
+  --workers N      on how many threads (as many as there are cores)
   --seed N         one seed, with its trace
   --grep TEXT      of the trace, only the lines that match this regular expression
   --faults A,B     exactly these faults; none with --faults ''; by default each seed draws its own
@@ -32,6 +37,7 @@ const { values: options } = parseArgs({
   options: {
     seeds: { type: 'string', default: '100' },
     from: { type: 'string', default: '1' },
+    workers: { type: 'string', default: String(availableParallelism()) },
     seed: { type: 'string' },
     grep: { type: 'string' },
     faults: { type: 'string' },
@@ -41,63 +47,31 @@ const { values: options } = parseArgs({
   },
 });
 
-const print = (text: string): void => void process.stdout.write(`${text}\n`);
-
-interface Sums {
-  readonly counts: Record<'seeds' | 'edits' | 'writes' | 'creates' | 'events', number>;
-  readonly faults: Record<string, number>;
-  readonly exceptions: Record<string, number>;
-  readonly looked: Record<string, number>;
-  readonly violated: Record<string, number>;
-  readonly failing: Result[];
+function whole(name: 'seeds' | 'from' | 'workers' | 'seed', text: string): number {
+  const number = Number(text);
+  if (!Number.isSafeInteger(number) || number < 1)
+    throw new RangeError(`--${name} is a whole number above 0`);
+  return number;
 }
 
-const add = (into: Record<string, number>, name: string, more: number): void => {
-  into[name] = (into[name] ?? 0) + more;
-};
-
-function count(sums: Sums, result: Result): void {
-  const { counts } = sums;
-  counts.seeds += 1;
-  for (const name of ['edits', 'writes', 'creates', 'events'] as const) counts[name] += result[name];
-  for (const [name, times] of Object.entries(result.faults)) add(sums.faults, name, times);
-  for (const [name, times] of Object.entries(result.exceptions)) add(sums.exceptions, name, times);
-  for (const { name, looked } of result.checks) add(sums.looked, name, looked);
-  for (const { check } of result.violations) add(sums.violated, check, 1);
-  if (result.violations.length > 0) sums.failing.push(result);
+function chosenFaults(): readonly FaultName[] | undefined {
+  const names = options.faults?.split(',').filter((name) => name !== '');
+  const unknown = names?.find((name) => !faultNames.some((known) => known === name));
+  if (unknown !== undefined) throw new RangeError(`There is no fault ${unknown}: see --list`);
+  return names as readonly FaultName[] | undefined;
 }
 
-function listed(title: string, entries: Readonly<Record<string, number>>): void {
-  print(`\n${title}`);
-  for (const [name, times] of Object.entries(entries).sort(([, a], [, b]) => b - a))
-    print(`  ${String(times).padStart(9)}  ${name}`);
+function chosenCanary() {
+  const canary = canaries.find(({ name }) => name === options.canary);
+  if (options.canary !== undefined && !canary)
+    throw new RangeError(`There is no canary ${options.canary}: see --list`);
+  return canary;
 }
 
-function report(sums: Sums): void {
-  const { seeds, edits, writes, creates, events } = sums.counts;
-  print(
-    `\n${seeds} seeds, ${edits} edits of users, ${writes} writes of the engine, ${creates} creates among them, ${events} events`,
-  );
-  listed('Faults', sums.faults);
-  listed('Exceptions, by name', sums.exceptions);
-  print('\nInvariants: looked at, violated');
-  for (const [name, looked] of Object.entries(sums.looked))
-    print(`  ${String(looked).padStart(9)}  ${String(sums.violated[name] ?? 0).padStart(5)}  ${name}`);
-  for (const { seed, violations } of sums.failing.slice(0, 20)) {
-    print(`\nseed ${seed}`);
-    for (const { check, what } of violations.slice(0, 5))
-      print(`  ${check}: ${options.seed === undefined ? what.slice(0, 400) : what}`);
-  }
-  print(
-    sums.failing.length === 0
-      ? '\n0 violations'
-      : `\n${sums.failing.length} failing seeds: ${sums.failing.map(({ seed }) => seed).join(' ')}`,
-  );
-}
-
-/** One line that is written over on a terminal; in a log, one line for every fifty seeds. */
-function progress(done: number, of: number, failing: number): void {
+/** On a terminal one line that is written over; in a log a line for every fifty seeds. A failing seed is said at once. */
+function progress(done: number, of: number, failing: number, result: Result): void {
   const line = `${done} of ${of} seeds, ${failing} failing`;
+  if (result.violations.length > 0) process.stderr.write(`\nseed ${result.seed} fails\n`);
   if (process.stderr.isTTY) process.stderr.write(`\r${line}`);
   else if (done % 50 === 0) process.stderr.write(`${line}\n`);
 }
@@ -114,38 +88,31 @@ async function main(): Promise<number> {
     );
     return 0;
   }
-  const canary =
-    options.canary === undefined ? undefined : canaries.find(({ name }) => name === options.canary);
-  if (options.canary !== undefined && !canary)
-    throw new RangeError(`There is no canary ${options.canary}: see --list`);
-  const chosen = options.faults
-    ?.split(',')
-    .filter((name): name is FaultName => faultNames.some((known) => known === name));
-  const faults = chosen ?? (canary && (canary.faults ?? []));
-  const sums: Sums = {
-    counts: { seeds: 0, edits: 0, writes: 0, creates: 0, events: 0 },
-    faults: {},
-    exceptions: {},
-    looked: {},
-    violated: {},
-    failing: [],
-  };
-  const from = Number(options.seed ?? options.from);
-  const last = options.seed === undefined ? from + Number(options.seeds) - 1 : from;
-  for (let seed = from; seed <= last; seed++) {
+  const canary = chosenCanary();
+  const faults = chosenFaults() ?? (canary && (canary.faults ?? []));
+  const sums = nothingYet();
+  const startedAt = performance.now();
+  if (options.seed === undefined) {
+    const from = whole('from', options.from);
+    const seeds = whole('seeds', options.seeds);
+    const batch = { from, last: from + seeds - 1, workers: whole('workers', options.workers) };
+    await runBatch(batch, { ...(faults && { faults }), ...(canary && { canary: canary.name }) }, (result) => {
+      count(sums, result);
+      progress(sums.counts.seeds, seeds, sums.failing.length, result);
+      return !(canary && sums.failing.length > 0);
+    });
+  } else {
     const result = await run({
-      seed,
+      seed: whole('seed', options.seed),
       ...(faults && { faults }),
-      keepTrace: options.seed !== undefined,
+      keepTrace: true,
       ...(canary && { plant: canary.plant, busy: canary.busy ?? false }),
     });
     count(sums, result);
     const pattern = new RegExp(options.grep ?? '');
     for (const line of result.trace) if (pattern.test(line)) print(line);
-    progress(seed - from + 1, last - from + 1, sums.failing.length);
-    if (canary && sums.failing.length > 0) break;
   }
-  report(sums);
+  report(sums, performance.now() - startedAt);
   const isFound = sums.failing.length > 0;
   if (canary)
     print(isFound ? `\nThe canary was found by seed ${sums.failing[0]?.seed}` : '\nThe canary was NOT found');

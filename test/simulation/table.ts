@@ -1,3 +1,4 @@
+import type { Link } from '../../lib/domain/link.ts';
 import type { Condition, Item, Key, Table, Write, WriteResult } from '../../lib/sync/ports.ts';
 import { type Container, step, type Wires } from './container.ts';
 
@@ -8,6 +9,8 @@ export interface Store {
   readonly all: () => readonly Item[];
   /** Every record that this record, by its partition key, was ever linked with. */
   readonly everLinkedWith: (pk: string) => readonly string[];
+  /** When the link that this record is on, or was on last, was made, ms. */
+  readonly linkedAt: (pk: string) => number | undefined;
   readonly snapshot: () => ReadonlyMap<string, Item>;
   readonly restore: (snapshot: ReadonlyMap<string, Item>) => void;
   /** What somebody else than a container writes. */
@@ -29,11 +32,14 @@ export function store(wires: Wires, broken: (what: string) => void): Store {
   const index = lagging(wires);
   const find = ({ pk, sk }: Key) => partitions.get(pk)?.get(sk);
   const everLinked = new Map<string, string[]>();
+  const linkedAt = new Map<string, number>();
   const losers: Item[] = [];
   const parkings: (string | undefined)[] = [];
   const write = (key: Key, item: Item | undefined) => {
     if (key.sk === 'parked' && item) parkings.push(sleepsForNothing(find, item));
     if (key.sk === 'link' && item) noteLink(everLinked, item);
+    if (key.sk === 'link' && (item?.link as Link | undefined)?.revision === 1)
+      linkedAt.set(key.pk, wires.scheduler.now());
     if (key.sk.startsWith('loser#') && item) losers.push(item);
     set(key, item);
   };
@@ -53,6 +59,7 @@ export function store(wires: Wires, broken: (what: string) => void): Store {
     everLoser: () => losers,
     parkings: () => parkings,
     everLinkedWith: (pk) => everLinked.get(pk) ?? [],
+    linkedAt: (pk) => linkedAt.get(pk),
     snapshot: () => new Map(all().map((item) => [nameOf(item), item])),
     put: (item) => set(item, item),
     restore(snapshot) {

@@ -1,0 +1,17 @@
+/** One thread of a batch: gets seeds, one after the other, and answers with what each showed. */
+import { parentPort, workerData } from 'node:worker_threads';
+import type { BatchOptions } from './batch.ts';
+import { canaries } from './canaries.ts';
+import { run } from './run.ts';
+
+const { faults, canary: name } = workerData as BatchOptions;
+const canary = canaries.find((each) => each.name === name);
+
+parentPort?.on('message', async (seed: number) => {
+  const result = await run({
+    seed,
+    ...(faults && { faults }),
+    ...(canary && { plant: canary.plant, busy: canary.busy ?? false }),
+  });
+  parentPort?.postMessage(result);
+});

@@ -61,7 +61,8 @@ export async function createCounterpart(work: Work): Promise<Handled> {
   if (link) return busy(engine);
   const reading = await engine.systems[doorbell.system].read(doorbell.pair, doorbell.id, call);
   const open = await findIntent(engine, doorbell);
-  if (reading.state !== 'living' && open) return abandon(work, open);
+  if (reading.state !== 'living' && open)
+    return (reading.state === 'not-found' && (await awaitProof(work, doorbell))) || abandon(work, open);
   if (reading.state === 'deleted') return neverLinked(work);
   if (reading.state === 'not-found') return missing(work);
   const origin = reading.snapshot;

@@ -6,6 +6,7 @@ import { asksAbout } from './agree.ts';
 import { reportBroken } from './broken-links.ts';
 import type { Engine } from './engine.ts';
 import { forgetKeys, indexKeys } from './key-index.ts';
+import { pictureStamp } from './lagging.ts';
 import { BrokenLinkError, findLink } from './links.ts';
 import type { Call, Change, Tax } from './ports.ts';
 import { type RecordState, recordStateOf } from './record-state.ts';
@@ -143,7 +144,9 @@ async function judgeLiving(
   const isUnasked = link ? changed : differs && shown === undefined;
   const repair = isUnasked && (await isMissed(engine, snapshot, link, news));
   const { system, id } = snapshot;
-  return { link, changed, found: { system, id, revision: link?.revision ?? 0, print, repair } };
+  const stamp = pictureStamp(snapshot);
+  const seen = stamp === undefined ? {} : { seen: stamp };
+  return { link, changed, found: { system, id, revision: link?.revision ?? 0, print, ...seen, repair } };
 }
 
 /** What such a record shows may have ended without a word: its rival was renamed, a tax was added. It is looked at again by each run. */

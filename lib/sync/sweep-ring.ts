@@ -92,7 +92,14 @@ async function ringFor(
   const at = engine.clock.now();
   for (const system of systems) {
     const own = found.filter((each) => each.system === system);
-    const doorbells = own.map(({ id }): Doorbell => ({ ...refOf(system, pair, id), eventId, at }));
+    const doorbells = own.map(
+      ({ id, seen }): Doorbell => ({
+        ...refOf(system, pair, id),
+        eventId,
+        at,
+        ...(seen !== undefined && { seen }),
+      }),
+    );
     if (doorbells.length > 0) await engine.queues[system].ring(doorbells);
   }
   for (const { system, id, print, repair } of found) {

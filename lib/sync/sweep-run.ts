@@ -103,6 +103,8 @@ export interface FoundRecord {
   readonly revision: number;
   /** What the sighting is recognised by; absent when no list showed the record. */
   readonly print?: string;
+  /** The stamp of the picture in the list: an older one, that a reader is shown afterwards, lags. */
+  readonly seen?: number;
   readonly repair: boolean;
 }
 

@@ -1,5 +1,5 @@
 import { fingerprints } from '../../lib/domain/fingerprint.ts';
-import { otherSystem, refKey, type System } from '../../lib/domain/record.ts';
+import { otherSystem, type System } from '../../lib/domain/record.ts';
 import { type Cell, canonical, formOf, type Row, type Value } from '../../lib/mappings/mapping.ts';
 import type { Notebook } from './checks.ts';
 import {
@@ -38,7 +38,9 @@ function checkConvergence(ending: Ending, linked: Linked, { look, except }: Note
       except('referenceMoved');
       look(check);
     } else if (namesRow(linked, row.id)) {
-      except(`shown on the link: ${linked.link.reasons.find((reason) => reason.startsWith(`${row.id}: `))}`);
+      except(
+        `shown on the link: ${linked.link.reasons.find((reason) => reason.startsWith(`${row.id}: `))?.slice(row.id.length + 2)}`,
+      );
       look(check);
     } else if (linked.link.refused !== undefined && linked.link.state !== 'in-sync') {
       except(`refused: ${linked.link.reasons.join('; ')}`);
@@ -248,7 +250,7 @@ function accountFor(
   if (row.id === 'Active' && wentWithIts(ending, happening)) return 'archivedAfterDeletion';
   if (isEmpty(typed) && row.rules.emptyInWave === 'restore') return 'restoredEmpty';
   if (isEmpty(typed) && row.rules.required) return 'restoredEmpty';
-  if (isEmpty(typed) && (neverAgreed(ending, happening, row) || isBeforeItsLink(ending, happening)))
+  if (isEmpty(typed) && (neverAgreed(ending, happening, row) || isBeforeItsLink(ending, linked, happening)))
     return 'filledAtFirstLink';
   if (own && filledIn(ending, row, typed, own)) return 'defaultWrittenBack';
   if (typedBack(ending, linked, happening, row, typed)) return 'typedBackToAgreed';
@@ -311,19 +313,22 @@ function neverAgreed(ending: Ending, happening: Happening, row: Row): boolean {
     const cell = ending.cell(row, other.system, other.after);
     if (cell) cells[other.system] = cell;
     const { [system]: own, [otherSystem(system)]: opposite } = cells;
-    return !own || !opposite || !agree(ending, row, ...bothCells(system, own, opposite));
+    return !own || !opposite || !ending.sameInPlain(row, ...bothCells(system, own, opposite));
   });
 }
 
 /** The link that there is was made after it: two records that a restored table, or a person, took apart have their first link again. */
-const isBeforeItsLink = ({ world }: Ending, happening: Happening): boolean =>
-  happening.at < (world.store.linkedAt(refKey(happening)) ?? 0);
+const isBeforeItsLink = ({ world }: Ending, { link }: Linked, { at }: Happening): boolean =>
+  at < (world.store.linkedAt(link.id) ?? 0);
 
 /** The value was there when both sides last agreed: typing it again changes nothing, and the other side's change wins. */
 function typedBack(ending: Ending, linked: Linked, happening: Happening, row: Row, typed: Cell): boolean {
   const { system, order } = happening;
   const earlier = sideOf(linked, system).happenings.findLast(
-    (other) => other.order < order && ending.cell(row, system, other.after)?.form === typed.form,
+    (other) =>
+      other.order < order &&
+      other.rows.includes(row.id) &&
+      ending.cell(row, system, other.after)?.form === typed.form,
   );
   return (
     earlier !== undefined &&

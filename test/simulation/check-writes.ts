@@ -71,12 +71,16 @@ function checkOwnEcho(ending: Ending, happening: Happening, { look, except }: No
       continue;
     const lastCell = ending.cell(row, system, last.after);
     if (lastCell?.form === '' || lastCell?.form === 'null') continue;
-    const between = everOpposite(ending, happening).some(
-      (other) =>
-        other.order > earlier.order &&
-        other.order < order &&
-        (other.did === 'deleted' || (other.by.who === 'user' && other.rows.includes(row.id))),
+    const there = everOpposite(ending, happening).filter(
+      (other) => other.order < order && (other.did === 'deleted' || other.rows.includes(row.id)),
     );
+    // What stands there by somebody's own hand is not an echo, even when it is the same and older.
+    const isTheirs = there.at(-1)?.by.who === 'user';
+    const between =
+      isTheirs ||
+      there.some(
+        (other) => other.order > earlier.order && (other.did === 'deleted' || other.by.who === 'user'),
+      );
     const wasRead = basis && ending.cell(row, system, basis)?.form === put.form;
     if (!between && wasRead) except('editInGap: a neighbour was put back');
     look(

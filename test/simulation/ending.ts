@@ -30,6 +30,8 @@ export interface Ending {
   readonly standingOf: (ref: RecordRef) => Standing;
   /** Equal after conversion, by the links as they are now. */
   readonly same: (row: Row, customcrm: Cell, wave: Cell) => boolean;
+  /** As `same`, but what Wave re-formatted is something else: to whom the answer of the write was lost, it is. */
+  readonly sameInPlain: (row: Row, customcrm: Cell, wave: Cell) => boolean;
   readonly cell: (row: Row, system: System, body: Body) => Cell | undefined;
   readonly losers: (link: Linked) => readonly Loser[];
 }
@@ -86,6 +88,8 @@ export async function endingOf(
   const facts = factsOf(world);
   const reformats = world.wires.faults.has('waveReformats');
   const losers = await everyLoser(world, links);
+  const sameInPlain: Ending['sameInPlain'] = (row, customcrm, wave) =>
+    sameCells(row, customcrm, wave, facts) || (row.id === 'Lines' && sameLines(world.store, customcrm, wave));
   return {
     ...rest,
     world,
@@ -98,9 +102,9 @@ export async function endingOf(
       const item = world.store.item({ pk: refKey(ref), sk: 'state' });
       return item && { state: String(item.state), reason: String(item.reason) };
     },
+    sameInPlain,
     same: (row, customcrm, wave) =>
-      sameCells(row, customcrm, wave, facts) ||
-      (row.id === 'Lines' && sameLines(world.store, customcrm, wave)) ||
+      sameInPlain(row, customcrm, wave) ||
       (reformats && row.wave.endsWith('postalCode') && reformatted(customcrm.form) === wave.form),
     cell: (row, system, body) =>
       system === 'customcrm' && world.hidden.has(row.customcrm)

@@ -9,8 +9,8 @@ export interface Store {
   readonly all: () => readonly Item[];
   /** Every record that this record, by its partition key, was ever linked with. */
   readonly everLinkedWith: (pk: string) => readonly string[];
-  /** When the link that this record is on, or was on last, was made, ms. */
-  readonly linkedAt: (pk: string) => number | undefined;
+  /** When the link of this id was made, ms. */
+  readonly linkedAt: (linkId: string) => number | undefined;
   readonly snapshot: () => ReadonlyMap<string, Item>;
   readonly restore: (snapshot: ReadonlyMap<string, Item>) => void;
   /** What somebody else than a container writes. */
@@ -38,8 +38,8 @@ export function store(wires: Wires, broken: (what: string) => void): Store {
   const write = (key: Key, item: Item | undefined) => {
     if (key.sk === 'parked' && item) parkings.push(sleepsForNothing(find, item));
     if (key.sk === 'link' && item) noteLink(everLinked, item);
-    if (key.sk === 'link' && (item?.link as Link | undefined)?.revision === 1)
-      linkedAt.set(key.pk, wires.scheduler.now());
+    const link = key.sk === 'link' ? (item?.link as Link | undefined) : undefined;
+    if (link?.revision === 1) linkedAt.set(link.id, wires.scheduler.now());
     if (key.sk.startsWith('loser#') && item) losers.push(item);
     set(key, item);
   };
@@ -59,7 +59,7 @@ export function store(wires: Wires, broken: (what: string) => void): Store {
     everLoser: () => losers,
     parkings: () => parkings,
     everLinkedWith: (pk) => everLinked.get(pk) ?? [],
-    linkedAt: (pk) => linkedAt.get(pk),
+    linkedAt: (linkId) => linkedAt.get(linkId),
     snapshot: () => new Map(all().map((item) => [nameOf(item), item])),
     put: (item) => set(item, item),
     restore(snapshot) {

@@ -96,8 +96,8 @@ function rowState(row: Row, pictured: Pictured, cells: Cells): RowState {
   return {
     id: row.id,
     direction: row.direction,
-    customcrm: sideOf(row, 'customcrm', cell, equal, pictured),
-    wave: sideOf(row, 'wave', cell, equal, pictured),
+    customcrm: sideOf(row, 'customcrm', cell, pictured),
+    wave: sideOf(row, 'wave', cell, pictured),
     equal,
     applies:
       row.rules.applies?.({ customcrm: pictured.customcrm, wave: pictured.wave, facts, waveCellIsOurs }) ??
@@ -121,27 +121,49 @@ function sideOf(
   row: Row,
   system: System,
   cells: Readonly<Record<System, Cell | undefined>>,
-  equal: boolean,
-  pictured: Pictured,
+  { agreed, prints }: Pictured,
 ): Side {
   const cell = cells[system];
-  if (!cell) return { known: false };
-  const own = changeOf(row, system, cell, pictured);
-  const opposite = cells[otherSystem(system)];
-  // The other side shows what we sent it without an answer, and this side is not like that any more: its user was there since.
-  const movedOn =
-    opposite !== undefined &&
-    !equal &&
-    changeOf(row, otherSystem(system), opposite, pictured) === 'ours' &&
-    (own === 'same' || own === 'none');
-  return { known: true, empty: isBlank(cell), change: movedOn ? 'changed' : own === 'ours' ? 'same' : own };
+  return cell
+    ? {
+        known: true,
+        empty: isBlank(cell),
+        change: prints.compare(agreed[system][row.id], row.id, cell.form),
+      }
+    : { known: false };
 }
 
-/** Against what was agreed. `ours`: changed by what we sent without an answer. */
-function changeOf(row: Row, system: System, { form }: Cell, { agreed, ahead, prints }: Pictured) {
-  const change = prints.compare(agreed[system][row.id], row.id, form);
-  if (change === 'same') return change;
-  return prints.compare(ahead?.[system][row.id], row.id, form) === 'same' ? 'ours' : change;
+/** No value has this form: where it is agreed, whatever stands there was put there since. */
+const movedOn = '\u0000';
+
+/**
+ * What was sent without an answer and stands there now has arrived: agreed on its side, and what the other side holds instead, its user
+ * put there since. Noted with the next write of the link, for that one replaces the write-ahead.
+ */
+export function arrived(pictured: Pictured): Pictured {
+  const { mapping, ahead, facts, prints } = pictured;
+  if (!ahead) return pictured;
+  const agreed = {
+    ...pictured.agreed,
+    customcrm: { ...pictured.agreed.customcrm },
+    wave: { ...pictured.agreed.wave },
+  };
+  const rows = mapping.rows(facts.settings);
+  const cells = cellsOf(pictured, rows);
+  for (const row of rows) {
+    const { customcrm, wave } = cellsFor(cells, row);
+    if (!customcrm || !wave || sameCells(row, customcrm, wave, facts)) continue;
+    for (const [system, { form }] of [
+      ['customcrm', customcrm],
+      ['wave', wave],
+    ] as const) {
+      const isAgreed = prints.compare(pictured.agreed[system][row.id], row.id, form) === 'same';
+      if (isAgreed || prints.compare(ahead[system][row.id], row.id, form) !== 'same') continue;
+      agreed[system][row.id] = prints.of(row.id, form);
+      agreed[otherSystem(system)][row.id] = prints.of(row.id, movedOn);
+    }
+  }
+  return { ...pictured, agreed, ahead: undefined };
 }
 
 function compose(pictured: Pictured, rows: readonly Row[], cells: Cells, verdicts: Plan): RecordPlan {

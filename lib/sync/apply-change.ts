@@ -11,7 +11,7 @@ import {
 } from '../errors.ts';
 import { externalIdOf } from '../mappings/match-keys.ts';
 import { mappings } from '../mappings/pairs.ts';
-import { type Pictured, planRecord, type RecordPlan, settle } from '../mappings/record-plan.ts';
+import { arrived, type Pictured, planRecord, type RecordPlan, settle } from '../mappings/record-plan.ts';
 import { agree, firstSeen, observedAfter, reasonsOf, rowsOf, type Sent, stampOf, stateOf } from './agree.ts';
 import { keepLosers } from './conflict-log.ts';
 import type { Engine, Handled } from './engine.ts';
@@ -94,7 +94,7 @@ async function planAndWrite(work: Work, link: Link, both: Both, readAt: number):
     const ended = await giveUp(work, link, both);
     if (ended) return ended;
   }
-  const pictured = await picture(engine, link, both, call);
+  const pictured = arrived(await picture(engine, link, both, call));
   const offered = withMarker(link, both, planRecord(pictured, policiesOf(work, link)));
   const parents = await linkParents(work, offered);
   if (parents === 'linked') return { did: 'again', link };
@@ -261,12 +261,12 @@ async function write(
   };
   const renewedLease = { ...lease, until: work.call.deadline + engine.settings.leaseReserveMs };
   const noted = await engine.table.write([
-    linkWrite(link, { ...link, ahead }),
+    linkWrite(link, { ...link, agreed: pictured.agreed, ahead }),
     renewed(renewedLease),
     ...keepLosers(engine, refOf(link, 'customcrm'), planned.lost),
   ]);
   if (!noted.done) return lostLease(work);
-  const aheadLink: Link = { ...link, ahead, revision: link.revision + 1 };
+  const aheadLink: Link = { ...link, agreed: pictured.agreed, ahead, revision: link.revision + 1 };
   const sent = await send(work, both, planned);
   if (sent.error instanceof RemoteOutcomeUnknownError) {
     await agree(work, aheadLink, both, pictured, planned, sent, true);

@@ -4,7 +4,13 @@ import { nothingAgreed } from '../../lib/domain/link.ts';
 import { customer } from '../../lib/mappings/customer.ts';
 import { order } from '../../lib/mappings/order.ts';
 import { product } from '../../lib/mappings/product.ts';
-import { editedSinceAgreement, type Pictured, planRecord } from '../../lib/mappings/record-plan.ts';
+import {
+  arrived,
+  editedSinceAgreement,
+  type Pictured,
+  planRecord,
+  settle,
+} from '../../lib/mappings/record-plan.ts';
 import { editedCustomer, linkedCustomer } from '../support/linked-customer.ts';
 import { agreedOn, pictured, prints } from '../support/linked-record.ts';
 import {
@@ -124,20 +130,20 @@ describe('planning a record', () => {
 
   test('takes what a write-ahead announced for ours, and anything else for a user’s', () => {
     const ahead = { customcrm: {}, wave: { Fax: prints.of('Fax', '1') } };
-    const arrived = editedCustomer({ Fax: '2' }, { fax: '1' }, { ahead });
-    assert.deepEqual(planRecord(arrived, waveLater).verdicts.get('Fax'), {
+    const unanswered = editedCustomer({ Fax: '2' }, { fax: '1' }, { ahead });
+    assert.deepEqual(planRecord(arrived(unanswered), waveLater).verdicts.get('Fax'), {
       do: 'write',
       to: 'wave',
       because: 'changed',
     });
     const notOurs = editedCustomer({ Fax: '2' }, { fax: '3' }, { ahead });
-    assert.deepEqual(planRecord(notOurs, waveLater).verdicts.get('Fax'), {
+    assert.deepEqual(planRecord(arrived(notOurs), waveLater).verdicts.get('Fax'), {
       do: 'write',
       to: 'customcrm',
       because: 'conflict',
     });
     const undoneSince = editedCustomer({}, { fax: '1' }, { ahead });
-    assert.deepEqual(planRecord(undoneSince, waveLater).verdicts.get('Fax'), {
+    assert.deepEqual(planRecord(arrived(undoneSince), waveLater).verdicts.get('Fax'), {
       do: 'write',
       to: 'wave',
       because: 'changed',
@@ -152,13 +158,31 @@ describe('planning a record', () => {
         agreed: { ...linkedCustomer.agreed, customcrm: bare, wave: others },
       },
     );
-    assert.deepEqual(planRecord(filledAndEmptied, waveLater).verdicts.get('Fax'), {
+    assert.deepEqual(planRecord(arrived(filledAndEmptied), waveLater).verdicts.get('Fax'), {
       do: 'write',
       to: 'wave',
       because: 'changed',
     });
     const wrongSide = editedCustomer({ Fax: '1' }, {}, { ahead });
-    assert.deepEqual(planRecord(wrongSide, policiesOf()).verdicts.get('Fax'), {
+    assert.deepEqual(planRecord(arrived(wrongSide), policiesOf()).verdicts.get('Fax'), {
+      do: 'write',
+      to: 'wave',
+      because: 'changed',
+    });
+  });
+
+  test('knows what arrived of an unanswered write also when the next one was refused', () => {
+    const ahead = { customcrm: {}, wave: { Fax: prints.of('Fax', '1') } };
+    for (const Fax of ['2', '']) {
+      const first = arrived(editedCustomer({ Fax }, { fax: '1' }, { ahead }));
+      const { agreed: now } = settle(first, planRecord(first, waveLater), {});
+      const { verdicts, lost } = planRecord({ ...first, agreed: now }, waveLater);
+      assert.deepEqual(verdicts.get('Fax'), { do: 'write', to: 'wave', because: 'changed' });
+      assert.deepEqual(lost, []);
+    }
+    const undone = arrived(editedCustomer({}, { fax: '1' }, { ahead }));
+    const { agreed: now } = settle(undone, planRecord(undone, waveLater), {});
+    assert.deepEqual(planRecord({ ...undone, agreed: now }, waveLater).verdicts.get('Fax'), {
       do: 'write',
       to: 'wave',
       because: 'changed',

@@ -12,7 +12,7 @@ import {
   sameCells,
   setPath,
 } from './mapping.ts';
-import { cellsFor, cellsOf, isBlank, type Pictured, recordCells } from './record-plan.ts';
+import { cellsFor, cellsOf, isBlank, neverHeld, type Pictured, recordCells } from './record-plan.ts';
 
 /** The body of a new counterpart, or why there can be none yet. */
 export type Creation =
@@ -97,9 +97,6 @@ export function agreedAtLink(pictured: Pictured): Agreed {
   return agreed;
 }
 
-/** No record holds this: what its side shows now is a change. */
-const neverHeld = { value: null, form: '\u0000' } as const;
-
 /** What is known of the rows of a create when its counterpart is linked. */
 export interface KnownRows {
   /** Both sides hold what was sent. */
@@ -175,8 +172,9 @@ export function knownOf(
   for (const row of mapping.rows(facts.settings)) {
     const isHeld = held.includes(row.id);
     const put = composeRow(row, from, origin, {}, facts);
-    if (sent[row.id] === undefined || (!isHeld && !wasWhole) || (put && !('cell' in put))) continue;
-    const now = put && readCell(row, to, setPath({}, row[to], put.cell), facts);
+    if (sent[row.id] === undefined || (!isHeld && !wasWhole)) continue;
+    // What cannot be sent now, for its parent is not linked, is not what could be sent then.
+    const now = put && 'cell' in put ? readCell(row, to, setPath({}, row[to], put.cell), facts) : undefined;
     const isAsSent =
       now !== undefined && prints.compare(sent[row.id], row.id, formSent(row, now, facts)) === 'same';
     if (isAsSent && isHeld) rows.push(row.id);

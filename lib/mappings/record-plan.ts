@@ -133,37 +133,46 @@ function sideOf(
     : { known: false };
 }
 
-/** No value has this form: where it is agreed, whatever stands there was put there since. */
-const movedOn = '\u0000';
+/** No record holds this: where it is agreed, whatever stands there was put there since. */
+export const neverHeld = { value: null, form: '\u0000' } as const;
+
+type Known = Omit<Pictured, 'customcrm' | 'wave'>;
 
 /**
  * What was sent without an answer and stands there now has arrived: agreed on its side, and what the other side holds instead, its user
  * put there since. Noted with the next write of the link, for that one replaces the write-ahead.
  */
 export function arrived(pictured: Pictured): Pictured {
-  const { mapping, ahead, facts, prints } = pictured;
+  const { mapping, ahead, facts } = pictured;
   if (!ahead) return pictured;
-  const agreed = {
-    ...pictured.agreed,
-    customcrm: { ...pictured.agreed.customcrm },
-    wave: { ...pictured.agreed.wave },
-  };
   const rows = mapping.rows(facts.settings);
   const cells = cellsOf(pictured, rows);
-  for (const row of rows) {
+  const unequal = rows.filter((row) => {
     const { customcrm, wave } = cellsFor(cells, row);
-    if (!customcrm || !wave || sameCells(row, customcrm, wave, facts)) continue;
-    for (const [system, { form }] of [
-      ['customcrm', customcrm],
-      ['wave', wave],
-    ] as const) {
-      const isAgreed = prints.compare(pictured.agreed[system][row.id], row.id, form) === 'same';
-      if (isAgreed || prints.compare(ahead[system][row.id], row.id, form) !== 'same') continue;
-      agreed[system][row.id] = prints.of(row.id, form);
-      agreed[otherSystem(system)][row.id] = prints.of(row.id, movedOn);
-    }
-  }
+    return customcrm && wave && !sameCells(row, customcrm, wave, facts);
+  });
+  const inWave = { ...pictured, agreed: arrivedAt('wave', pictured.wave, pictured, unequal) };
+  const agreed = arrivedAt('customcrm', pictured.customcrm, inWave, unequal);
   return { ...pictured, agreed, ahead: undefined };
+}
+
+/** What is agreed when this side holds what was sent to it without an answer. The other side's is news then, when it is something else. */
+export function arrivedAt(
+  system: System,
+  body: Body,
+  { mapping, agreed, ahead, facts, prints }: Known,
+  rows: readonly Row[] = mapping.rows(facts.settings),
+): Agreed {
+  const own: Record<string, string> = { ...agreed[system] };
+  const others: Record<string, string> = { ...agreed[otherSystem(system)] };
+  for (const row of rows) {
+    const cell = readCell(row, system, body, facts);
+    if (!cell || prints.compare(own[row.id], row.id, cell.form) === 'same') continue;
+    if (prints.compare(ahead?.[system][row.id], row.id, cell.form) !== 'same') continue;
+    own[row.id] = prints.of(row.id, cell.form);
+    others[row.id] = prints.of(row.id, neverHeld.form);
+  }
+  return { ...agreed, [system]: own, [otherSystem(system)]: others };
 }
 
 function compose(pictured: Pictured, rows: readonly Row[], cells: Cells, verdicts: Plan): RecordPlan {
@@ -250,7 +259,7 @@ export const cellsFor = (cells: Cells, row: Row) =>
 export function editedSinceAgreement(
   system: System,
   body: Body,
-  { mapping, agreed, ahead, facts, prints }: Omit<Pictured, 'customcrm' | 'wave'>,
+  { mapping, agreed, ahead, facts, prints }: Known,
 ): boolean {
   return mapping.rows(facts.settings).some((row) => {
     const sends =

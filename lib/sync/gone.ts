@@ -1,5 +1,5 @@
 import { fingerprints } from '../domain/fingerprint.ts';
-import { type Link, refOf } from '../domain/link.ts';
+import { type Ahead, type Link, refOf } from '../domain/link.ts';
 import { otherSystem, type Snapshot, type System } from '../domain/record.ts';
 import {
   RemoteMissingError,
@@ -9,7 +9,7 @@ import {
 } from '../errors.ts';
 import { type Aftermath, readCell } from '../mappings/mapping.ts';
 import { mappings } from '../mappings/pairs.ts';
-import { editedSinceAgreement } from '../mappings/record-plan.ts';
+import { arrivedAt, editedSinceAgreement } from '../mappings/record-plan.ts';
 import { absenceInWave, secondLookMs } from './absence.ts';
 import type { Work } from './apply-change.ts';
 import type { Engine, Handled } from './engine.ts';
@@ -88,54 +88,42 @@ async function suspect(work: Work, link: Link, system: System, missing: Link['mi
 /** The survivor of a deletion: an edit since agreement beats the delete, else the pair's policy is carried out. */
 async function outlive(work: Work, link: Link, survivor: Snapshot): Promise<Handled> {
   const deletedIn = otherSystem(survivor.system);
-  if (await isEdited(work, link, survivor))
-    return bury(work, link, [deletedIn], 'deleted on the other side, but edited here since');
+  if (await isEdited(work, link, survivor)) {
+    const remains = await withArrived(work, link, survivor);
+    return bury(work, remains, [deletedIn], 'deleted on the other side, but edited here since');
+  }
   const aftermath = mappings[link.pair].afterDeletion(deletedIn, survivor.body);
   const done = await carryOut(work, link, survivor, aftermath);
   if (done.did === 'rejected') return bury(work, done.link, [deletedIn], 'deleted on the other side');
   if (done.did !== 'done') return done;
   const gone = aftermath.do === 'remove' ? (['customcrm', 'wave'] as const) : [deletedIn];
-  const isCancelled = aftermath.do === 'write' && link.pair === 'order';
-  const remains =
-    done.answer && aftermath.do === 'write'
-      ? await agreedOn(work, done.link, done.answer, aftermath.path)
-      : done.link;
-  return bury(
-    work,
-    remains,
-    gone,
-    'deleted on the other side',
-    isCancelled ? done.answer?.version : undefined,
-  );
+  const remaining = done.answer ?? survivor;
+  const remains = await withArrived(work, done.link, remaining);
+  const isCancelled = remaining.system === 'customcrm' && mappings[link.pair].givenUp(remaining.body);
+  return bury(work, remains, gone, 'deleted on the other side', isCancelled ? remaining.version : undefined);
+}
+
+async function knownOf({ engine, call }: Work, link: Link, { system, pair, body }: Snapshot) {
+  return {
+    mapping: mappings[pair],
+    agreed: link.agreed,
+    ahead: link.ahead,
+    facts: await gatherFacts(engine, pair, { [system]: body }, call),
+    prints: fingerprints(engine.settings.keys, link.id),
+  };
 }
 
 /**
  * What the policy wrote is ours: a survivor that lives again is not taken for edited. What the deleted side held there counts as news,
  * should it come back: it is sent, or shown as blocked.
  */
-async function agreedOn({ engine, call }: Work, link: Link, answer: Snapshot, path: string): Promise<Link> {
-  const { system, body } = answer;
-  const row = mappings[link.pair].rows(engine.settings.mapping).find((each) => each[system] === path);
-  const facts = await gatherFacts(engine, link.pair, { [system]: body }, call);
-  const cell = row && readCell(row, system, body, facts);
-  if (!row || !cell) return link;
-  const print = fingerprints(engine.settings.keys, link.id).of(row.id, cell.form);
-  const other = otherSystem(system);
-  const { [row.id]: _theirs, ...theirs } = link.agreed[other];
-  const agreed = { ...link.agreed, [system]: { ...link.agreed[system], [row.id]: print }, [other]: theirs };
-  return { ...link, agreed };
+async function withArrived(work: Work, link: Link, survivor: Snapshot): Promise<Link> {
+  const known = await knownOf(work, link, survivor);
+  return { ...link, agreed: arrivedAt(survivor.system, survivor.body, known) };
 }
 
-async function isEdited({ engine, call }: Work, link: Link, survivor: Snapshot): Promise<boolean> {
-  const facts = await gatherFacts(engine, link.pair, { [survivor.system]: survivor.body }, call);
-  return editedSinceAgreement(survivor.system, survivor.body, {
-    mapping: mappings[link.pair],
-    agreed: link.agreed,
-    ahead: link.ahead,
-    facts,
-    prints: fingerprints(engine.settings.keys, link.id),
-  });
-}
+const isEdited = async (work: Work, link: Link, survivor: Snapshot): Promise<boolean> =>
+  editedSinceAgreement(survivor.system, survivor.body, await knownOf(work, link, survivor));
 
 type CarriedOut =
   | { readonly did: 'done'; readonly link: Link; readonly answer?: Snapshot | undefined }
@@ -154,7 +142,7 @@ async function carryOut(
   if (passage === 'rejected') return { did: 'rejected', link };
   if (passage === 'waits') return fused(engine);
   const settlesAt = engine.clock.now() + engine.settings.settleMs;
-  const ahead = { customcrm: {}, wave: {}, ...link.ahead, settlesAt };
+  const ahead = { ...(await aheadOf(work, link, survivor, aftermath)), settlesAt };
   const lease = { ...work.lease, until: call.deadline + engine.settings.leaseReserveMs };
   const noted = await saveLink(engine.table, link, { ...link, ahead }, renewed(lease));
   if (!noted) return again(work);
@@ -171,6 +159,24 @@ async function carryOut(
     throw error;
   }
   return { did: 'done', link: noted, answer };
+}
+
+/** The note of what the policy writes, beside that of what was never answered. */
+async function aheadOf(
+  work: Work,
+  link: Link,
+  { system, ...survivor }: Snapshot,
+  aftermath: Aftermath,
+): Promise<Pick<Ahead, System>> {
+  const ahead = { customcrm: {}, wave: {}, ...link.ahead };
+  if (aftermath.do !== 'write') return ahead;
+  const body = { ...survivor.body, [aftermath.path]: aftermath.cell };
+  const { mapping, facts, prints } = await knownOf(work, link, { system, ...survivor, body });
+  const row = mapping.rows(facts.settings).find((each) => each[system] === aftermath.path);
+  const cell = row && readCell(row, system, body, facts);
+  return row && cell
+    ? { ...ahead, [system]: { ...ahead[system], [row.id]: prints.of(row.id, cell.form) } }
+    : ahead;
 }
 
 async function act(

@@ -171,6 +171,14 @@ describe('planning a record', () => {
     });
   });
 
+  test('concludes nothing from a property that one system does not show', () => {
+    const ahead = { customcrm: {}, wave: { Fax: prints.of('Fax', '1') } };
+    const { Fax: _fax, ...without } = customcrmCustomer;
+    const picture = pictured(customer, without, { ...waveCustomer, fax: '1' }, { agreed, ahead });
+    assert.equal(arrived(picture).agreed.wave.Fax, agreed.wave.Fax);
+    assert.deepEqual(arrived({ ...picture, ahead: undefined }).agreed, agreed);
+  });
+
   test('knows what arrived of an unanswered write also when the next one was refused', () => {
     const ahead = { customcrm: {}, wave: { Fax: prints.of('Fax', '1') } };
     for (const Fax of ['2', '']) {

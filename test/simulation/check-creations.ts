@@ -60,13 +60,37 @@ function isSecond(
     const gone = world.truth
       .of(earlier)
       .find(({ did, order }) => did === 'deleted' && order < (latest?.order ?? 0));
-    if (!gone) return true;
+    if (!gone) return !isUnrecognisable(ending, earlier, origin, latest?.at ?? 0, except);
     // The answer of its create was lost, and its user deleted it before the look-up could see it.
     const wasUnseen = gone.by.who === 'user' && world.store.everLinkedWith(refKey(earlier)).length === 0;
     if (wasUnseen) except('deletedUnseen');
     if (wasUnseen || isForgotten(ending, earlier, gone, except)) return false;
     return !revivedSince(ending, origin, gone.order);
   });
+}
+
+/** After a person resumed, what waits is rung for within this time, ms. */
+const firstRingsMs = 60_000;
+
+/** A restored table does not know the link, and users have changed everything by which the two could be matched since. */
+function isUnrecognisable(
+  { world: { restored, truth, settings } }: Ending,
+  made: Happening,
+  origin: RecordRef,
+  at: number,
+  except: Notebook['except'],
+): boolean {
+  if (!restored || made.at < restored.from || made.at > restored.at) return false;
+  const [own, other] = [made, origin].map((ref) => {
+    const body = truth.lastAt(ref, at)?.after ?? {};
+    const snapshot = { ...ref, body, createdAt: 0, modifiedAt: 0 };
+    return mappings[ref.pair]
+      .matchKeys(snapshot, settings.mapping)
+      .map(({ name, form }) => `${name} ${form}`);
+  });
+  const isForgotten = own !== undefined && !own.some((key) => other?.includes(key));
+  if (isForgotten) except('forgottenByRestore');
+  return isForgotten;
 }
 
 /** Made and deleted in the time that a restored table has forgotten, or while it stood still: what is left of the link looks new. */
@@ -76,7 +100,8 @@ function isForgotten(
   gone: Happening,
   except: Notebook['except'],
 ): boolean {
-  const forgotten = restored !== undefined && made.at > restored.from && gone.at < restored.until;
+  const forgotten =
+    restored !== undefined && made.at > restored.from && gone.at < restored.until + firstRingsMs;
   if (forgotten) except('forgottenByRestore');
   return forgotten;
 }
@@ -100,7 +125,8 @@ function isEcho(ending: Ending, origin: RecordRef, made: Happening, except: Note
   const gone =
     madeFor &&
     ending.world.truth.of(madeFor).findLast(({ did, order }) => did === 'deleted' && order < made.order);
-  return !gone || !isForgotten(ending, first, gone, except);
+  if (gone) return !isForgotten(ending, first, gone, except);
+  return !madeFor || !isUnrecognisable(ending, first, madeFor, made.at, except);
 }
 
 const parentsOf = ({ world }: Ending, { system, pair, after }: Happening): readonly RecordRef[] =>

@@ -1,4 +1,5 @@
 import { otherSystem } from '../../lib/domain/record.ts';
+import { typedBack } from './check-values.ts';
 import type { Notebook } from './checks.ts';
 import { bothCells, type Ending, everOpposite, type Linked, namesRow, sameOnce } from './ending.ts';
 import type { FaultName } from './faults.ts';
@@ -29,7 +30,7 @@ export function checkOrder(ending: Ending, notebook: Notebook): void {
     if (linked.customcrm.isLiving && linked.wave.isLiving) checkRows(ending, linked, notebook);
 }
 
-function checkRows(ending: Ending, linked: Linked, { look }: Notebook): void {
+function checkRows(ending: Ending, linked: Linked, { look, except }: Notebook): void {
   const { customcrm, wave, link } = linked;
   const told = [customcrm, wave].flatMap(({ ref, happenings }) => [
     ...happenings,
@@ -49,6 +50,10 @@ function checkRows(ending: Ending, linked: Linked, { look }: Notebook): void {
     if (!typed || !there || typed.form === '' || typed.form === 'null') continue;
     const cells = bothCells(last.system, typed, there);
     const arrived = ending.same(row, ...cells) || sameOnce(ending, row, ...cells);
+    if (!arrived && typedBack(ending, linked, last, row, typed)) {
+      except('typedBackToAgreed');
+      continue;
+    }
     look('order freedom', arrived ? undefined : `${row.id} of ${describe(last)} did not arrive`);
   }
 }

@@ -34,6 +34,9 @@ function checkConvergence(ending: Ending, linked: Linked, { look, except }: Note
     else if (isLeftAlone(linked, row)) {
       except('one-way row left alone after it was put back once');
       look(check);
+    } else if (neverSent(ending, linked, row)) {
+      except('filledAtFirstLink');
+      look(check);
     } else if (sameOnce(ending, row, customcrm, wave)) {
       except('referenceMoved');
       look(check);
@@ -60,6 +63,16 @@ const isLeftAlone = ({ link }: Linked, row: Row): boolean =>
   link.reasons.includes(`${row.id}: ${recorded}`);
 
 const recorded = 'recorded difference';
+
+/** Nobody has ever typed anything into the sending side of a one-way row: what the other one held before their first link is not erased. */
+function neverSent(ending: Ending, linked: Linked, row: Row): boolean {
+  if (row.direction === 'both' || !linked.link.reasons.includes(`${row.id}: ${recorded}`)) return false;
+  const sender = row.direction === 'toWave' ? 'customcrm' : 'wave';
+  return sideOf(linked, sender).happenings.every(({ by, rows, after }) => {
+    const cell = ending.cell(row, sender, after);
+    return by.who === 'engine' || !rows.includes(row.id) || !cell || isEmpty(cell);
+  });
+}
 
 const shown = ({ form }: Cell): string => JSON.stringify(form).slice(0, 400);
 
@@ -108,20 +121,19 @@ function checkLosers(ending: Ending, linked: Linked, { look, except }: Notebook)
       system === 'customcrm' ? here : there,
       lost,
     );
-    const isDerived =
-      isOurs && wasCreatedWith(ending, row, system, system === 'customcrm' ? here : there, lost);
+    const isDerived = wasCreatedWith(ending, row, system, system === 'customcrm' ? here : there, lost);
     if (!wasTyped && isDerived) except('derivedWrite');
     else if (!wasTyped && isForgotten) except('forgottenByRestore');
     look(
       'losers were typed',
-      wasTyped || isOurs || isForgotten
+      wasTyped || isOurs || isForgotten || isDerived
         ? undefined
         : `${id} of ${sideOf(linked, system).key}: ${canonical(value as Value)}`,
     );
   }
 }
 
-/** It stood in a record of ours from its beginning. */
+/** It stood in a record of ours from its beginning: as we sent it, or as its system filled it in. */
 const wasCreatedWith = (
   { cell }: Ending,
   row: Row,
@@ -274,7 +286,7 @@ const sameSide = (row: Row, typed: Cell, own: Cell): boolean =>
 const filledIn = ({ world }: Ending, row: Row, typed: Cell, own: Cell): boolean =>
   row.id === 'Lines' && sameLines(world.store, typed, own);
 
-const isEmpty = ({ form }: Cell): boolean => form === '' || form === 'null';
+export const isEmpty = ({ form }: Cell): boolean => form === '' || form === 'null';
 
 /** This value stood in the other system, and a later user there typed another. */
 function replacedKnowingly(ending: Ending, happening: Happening, row: Row, typed: Cell): boolean {
@@ -322,7 +334,13 @@ const isBeforeItsLink = ({ world }: Ending, { link }: Linked, { at }: Happening)
   at < (world.store.linkedAt(link.id) ?? 0);
 
 /** The value was there when both sides last agreed: typing it again changes nothing, and the other side's change wins. */
-function typedBack(ending: Ending, linked: Linked, happening: Happening, row: Row, typed: Cell): boolean {
+export function typedBack(
+  ending: Ending,
+  linked: Linked,
+  happening: Happening,
+  row: Row,
+  typed: Cell,
+): boolean {
   const { system, order } = happening;
   const earlier = sideOf(linked, system).happenings.findLast(
     (other) =>
@@ -338,11 +356,17 @@ function typedBack(ending: Ending, linked: Linked, happening: Happening, row: Ro
   );
 }
 
-/** What a restored table takes for agreed was typed again: to it, nothing was changed. */
+/** What a restored table takes for agreed was typed again: to it, nothing was changed. It may not have heard of the last edits before the backup. */
 function typedBackToBackup({ world, cell }: Ending, happening: Happening, row: Row, typed: Cell): boolean {
-  if (!world.restored || happening.at < world.restored.from) return false;
-  const then = world.truth.lastAt(happening, world.restored.from);
-  return then !== undefined && cell(row, happening.system, then.after)?.form === typed.form;
+  const { restored } = world;
+  if (!restored || happening.at < restored.from) return false;
+  const before = world.truth
+    .of(happening)
+    .filter(({ at, rows }) => at <= restored.from && rows.includes(row.id));
+  const lastAgreed = before.findLastIndex(({ by }) => by.who === 'engine');
+  return before
+    .slice(Math.max(0, lastAgreed))
+    .some(({ after }) => cell(row, happening.system, after)?.form === typed.form);
 }
 
 const unanswered = [

@@ -3,6 +3,7 @@ import { checkFuses } from './check-fuses.ts';
 import { checkLag } from './check-lag.ts';
 import { checkLinks } from './check-links.ts';
 import { checkOrder } from './check-order.ts';
+import { checkPromptness } from './check-promptness.ts';
 import { checkRest } from './check-rest.ts';
 import { checkValues } from './check-values.ts';
 import { checkWrites } from './check-writes.ts';
@@ -56,6 +57,7 @@ export function judge(ending: Ending): Verdict {
     checkLag,
     checkFuses,
     checkOrder,
+    checkPromptness,
   ])
     invariant(ending, notebook);
   return { checks: [...looked].map(([name, times]) => ({ name, looked: times })), violations, exceptions };

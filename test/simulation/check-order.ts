@@ -9,28 +9,34 @@ import { describe } from './truth.ts';
 const onlyOrder: ReadonlySet<FaultName> = new Set([
   'delivery repeated',
   'delivery delayed',
-  'webhookDropped',
   'webhookRepeated',
   'webhookDelayed',
   'transactionConflict',
   'wholeSeconds',
+]);
+/** Faults by which a change is never heard of: one sweep brings it. */
+const onlyLoss: ReadonlySet<FaultName> = new Set([
+  'webhookDropped',
   'pollFails',
+  'queueFailsBefore',
+  'queueFailsAfter',
 ]);
 /** Polls, delays and a dropped webhook take less than this to arrive, ms. */
 const farApartMs = 15 * 60_000;
 
 /**
- * Whatever the order in which changes are heard of: what a user typed into a row that nobody had touched for a while stands in both
+ * Whatever the order in which changes are heard of, and whichever of them are not heard of before a sweep: what a user typed into a row that nobody had touched for a while stands in both
  * systems at the end, when nobody typed anything into it afterwards.
  */
 export function checkOrder(ending: Ending, notebook: Notebook): void {
   const { faults } = ending.world.wires;
-  if (![...faults.on].every((name) => onlyOrder.has(name))) return;
+  if (![...faults.on].every((name) => onlyOrder.has(name) || onlyLoss.has(name))) return;
+  const check = [...faults.on].some((name) => onlyLoss.has(name)) ? 'loss freedom' : 'order freedom';
   for (const linked of ending.links)
-    if (linked.customcrm.isLiving && linked.wave.isLiving) checkRows(ending, linked, notebook);
+    if (linked.customcrm.isLiving && linked.wave.isLiving) checkRows(ending, linked, check, notebook);
 }
 
-function checkRows(ending: Ending, linked: Linked, { look, except }: Notebook): void {
+function checkRows(ending: Ending, linked: Linked, check: string, { look, except }: Notebook): void {
   const { customcrm, wave, link } = linked;
   const told = [customcrm, wave].flatMap(({ ref, happenings }) => [
     ...happenings,
@@ -54,6 +60,6 @@ function checkRows(ending: Ending, linked: Linked, { look, except }: Notebook): 
       except('typedBackToAgreed');
       continue;
     }
-    look('order freedom', arrived ? undefined : `${row.id} of ${describe(last)} did not arrive`);
+    look(check, arrived ? undefined : `${row.id} of ${describe(last)} did not arrive`);
   }
 }

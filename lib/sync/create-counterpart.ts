@@ -378,7 +378,7 @@ async function resume(work: Work, origin: Snapshot, intent: Intent): Promise<Han
   const now = engine.clock.now();
   if (now < intent.sentAt + engine.settings.settleMs)
     return { did: 'parked', cause: settling(engine, intent) };
-  const found = await lookUp(engine, intent, call);
+  const found = await lookUp(engine, intent, call, origin);
   if (found.found === 'ambiguous') return suspectsOf(work, intent, found);
   if (found.found === 'one') {
     const known = found.isOurs ? await knownRows(engine, intent, origin, found, call) : undefined;

@@ -31,14 +31,15 @@ const rulingKey = (ref: RecordRef, name: FuseName): Key => ({ pk: refKey(ref), s
 /** The cause key under which records wait for this fuse. */
 export const fuseCause = (name: FuseName): string => `fuse#${name}`;
 
-/** Counts `amount` for this record. Beyond the limit of an hour the fuse blows, and everything waits until a person has looked. */
+/** Counts `amount` for a record, given as both halves of its link. Beyond the limit of an hour the fuse blows, and everything waits until a person has looked. */
 export async function passFuse(
   engine: Engine,
   name: FuseName,
-  ref: RecordRef,
+  halves: readonly [RecordRef, RecordRef],
   amount: number,
 ): Promise<Passage> {
-  const ruling = await rulingOn(engine, name, ref);
+  const [ref] = halves;
+  const ruling = await rulingOn(engine, name, halves);
   if (ruling) return ruling;
   for (let attempt = 0; attempt < tries; attempt++) {
     const now = engine.clock.now();
@@ -59,16 +60,17 @@ export async function passFuse(
   return 'waits';
 }
 
-/** What a person said about this record, asked once. */
+/** What a person said about the record that waited, asked once: it waited under either half of its link. */
 export async function rulingOn(
   { table }: Engine,
   name: FuseName,
-  ref: RecordRef,
+  halves: readonly [RecordRef, RecordRef],
 ): Promise<'passes' | 'rejected' | undefined> {
-  const ruling = await table.get(rulingKey(ref, name));
-  if (!ruling) return undefined;
-  await table.write([{ delete: rulingKey(ref, name) }]);
-  return ruling.released === true ? 'passes' : 'rejected';
+  const rulings = await Promise.all(halves.map((ref) => table.get(rulingKey(ref, name))));
+  const said = rulings.filter((ruling) => ruling !== undefined);
+  if (said.length === 0) return undefined;
+  await table.write(halves.map((ref) => ({ delete: rulingKey(ref, name) })));
+  return said.every(({ released }) => released === true) ? 'passes' : 'rejected';
 }
 
 async function windowOf({ table }: Engine, name: FuseName): Promise<Window> {

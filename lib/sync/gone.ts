@@ -138,7 +138,12 @@ async function carryOut(
 ): Promise<CarriedOut | Handled> {
   if (aftermath.do === 'keep') return { did: 'done', link };
   const { engine, call } = work;
-  const passage = await passFuse(engine, 'deletions', survivor, 1);
+  const passage = await passFuse(
+    engine,
+    'deletions',
+    [survivor, refOf(link, otherSystem(survivor.system))],
+    1,
+  );
   if (passage === 'rejected') return { did: 'rejected', link };
   if (passage === 'waits') return fused(engine);
   const settlesAt = engine.clock.now() + engine.settings.settleMs;

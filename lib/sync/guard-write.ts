@@ -17,16 +17,16 @@ export async function throughFuses(
   link: Link,
   planned: RecordPlan,
 ): Promise<'passes' | 'rejected' | Handled> {
-  const ref = refOf(link, 'customcrm');
+  const halves = [refOf(link, 'customcrm'), refOf(link, 'wave')] as const;
   if (loops(link, planned)) {
-    const ruling = await rulingOn(engine, 'loop', ref);
+    const ruling = await rulingOn(engine, 'loop', halves);
     if (ruling === 'rejected') return ruling;
     if (ruling === undefined) return waits(engine, 'loop');
   }
   const amounts = { deletions: planned.archives.length, emptied: planned.empties.length };
   for (const name of ['deletions', 'emptied'] as const) {
     if (amounts[name] === 0) continue;
-    const passage = await passFuse(engine, name, ref, amounts[name]);
+    const passage = await passFuse(engine, name, halves, amounts[name]);
     if (passage === 'rejected') return passage;
     if (passage === 'waits') return waits(engine, name);
   }

@@ -32,8 +32,9 @@ export type Found =
  * Looks for the result of a create that never told its outcome: any unlinked record made since it began whose marker, match key, or
  * all sent values agree, or agreed when it was first seen. Exactly one is ours; anything less certain is for a person to say, such as
  * one that holds a part of what was sent: its user may have edited it before anybody saw it.
+ * @param origin as it is now: one of Customcrm's may name its counterpart already, when the table was restored to before their link.
  */
-export async function lookUp(engine: Engine, intent: Intent, call: Call): Promise<Found> {
+export async function lookUp(engine: Engine, intent: Intent, call: Call, origin?: Snapshot): Promise<Found> {
   const since = intent.startedAt - engine.settings.fenceMarginMs;
   const marker = externalIdOf(intent.origin.id);
   const alikes = await alikesOf(engine, intent);
@@ -49,7 +50,8 @@ export async function lookUp(engine: Engine, intent: Intent, call: Call): Promis
     for (const change of changes) {
       if (change.state !== 'living' || change.snapshot.createdAt < since) continue;
       const { snapshot } = change;
-      const isMarked = snapshot.body.ExternalId === marker || alikes.get(snapshot.id) === 'all';
+      const isNamed = origin?.body.ExternalId === externalIdOf(snapshot.id);
+      const isMarked = snapshot.body.ExternalId === marker || isNamed || alikes.get(snapshot.id) === 'all';
       const now = isMarked ? 'all' : await likenessOf(engine, intent, snapshot, call);
       const likeness = now === 'all' ? now : (alikes.get(snapshot.id) ?? now);
       const isSuspect = likeness !== 'little' || intent.suspects?.includes(snapshot.id);

@@ -62,15 +62,13 @@ function isSecond(
       .find(({ did, order }) => did === 'deleted' && order < (latest?.order ?? 0));
     if (!gone) return !isUnrecognisable(ending, earlier, origin, latest?.at ?? 0, except);
     // The answer of its create was lost, and its user deleted it before the look-up could see it.
-    const wasUnseen = gone.by.who === 'user' && world.store.everLinkedWith(refKey(earlier)).length === 0;
+    const wasLinked = world.store.linkTimes(refKey(earlier)).some((at) => at < gone.at);
+    const wasUnseen = gone.by.who === 'user' && !wasLinked;
     if (wasUnseen) except('deletedUnseen');
     if (wasUnseen || isForgotten(ending, earlier, gone, except)) return false;
     return !revivedSince(ending, origin, gone.order);
   });
 }
-
-/** After a person resumed, what waits is rung for within this time, ms. */
-const firstRingsMs = 60_000;
 
 /** A restored table does not know the link, and users have changed everything by which the two could be matched since. */
 function isUnrecognisable(
@@ -93,15 +91,15 @@ function isUnrecognisable(
   return isForgotten;
 }
 
-/** Made and deleted in the time that a restored table has forgotten, or while it stood still: what is left of the link looks new. */
+/** Made in the time that a restored table has forgotten, and deleted before it was linked again: what is left of the link looks new. */
 function isForgotten(
-  { world: { restored } }: Ending,
+  { world: { restored, store } }: Ending,
   made: Happening,
   gone: Happening,
   except: Notebook['except'],
 ): boolean {
-  const forgotten =
-    restored !== undefined && made.at > restored.from && gone.at < restored.until + firstRingsMs;
+  if (!restored || made.at < restored.from || made.at > restored.at) return false;
+  const forgotten = !store.linkTimes(refKey(made)).some((at) => at > restored.at && at < gone.at);
   if (forgotten) except('forgottenByRestore');
   return forgotten;
 }

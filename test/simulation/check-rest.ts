@@ -15,7 +15,7 @@ const expectedFailures = [
 
 /** The world comes to rest, stays there, and nothing waits for nobody. */
 export function checkRest({ world, functions, restedAt, writesAtRest }: Ending, { look }: Notebook): void {
-  const waiting = waitingForNobody(world);
+  const waiting = waitingForNobody(world, world.wires.scheduler.now());
   look(
     'comes to rest',
     restedAt === undefined
@@ -48,8 +48,19 @@ export function checkRest({ world, functions, restedAt, writesAtRest }: Ending, 
 /** Shown, and for a person to decide: what may be the result of an ambiguous create, and the child of such a record. */
 const forAPerson = new Set(['ambiguous', 'blocked']);
 
+/** Between the two looks at something that is not found, with the minutes of a poll and a janitor, ms. */
+const secondLookMs = 13 * 60_000;
+
+/** The second look is still to come; or there is no other linked record by which Wave could show that it sees anything. */
+const mayBeUnproven = (store: World['store'], { since }: Item, now: number): boolean =>
+  now - Number(since) < secondLookMs ||
+  store.all().filter(({ sk, link }) => sk === 'link' && link).length <= 1;
+
 /** What waits although no person is asked for anything: open creates, and parked records whose cause shows nothing. */
-export const waitingForNobody = ({ store }: Pick<World, 'store'>): readonly Item[] =>
+export const waitingForNobody = (
+  { store }: Pick<World, 'store'>,
+  now = Number.POSITIVE_INFINITY,
+): readonly Item[] =>
   store.all().filter((item) => {
     const linkOf = (key: string): Link | undefined => {
       const half = store.item({ pk: key, sk: 'link' });
@@ -63,5 +74,6 @@ export const waitingForNobody = ({ store }: Pick<World, 'store'>): readonly Item
     if (item.state === 'intent') return true;
     if (item.state === 'held-intent') return shows(item.sk) !== 'ambiguous';
     const isForAPerson = (item.name === 'parent' || item.name === 'fence') && forAPerson.has(shows(item.sk));
+    if (item.state === 'parked' && item.name === 'not-found') return !mayBeUnproven(store, item, now);
     return item.state === 'parked' && !isForAPerson;
   });

@@ -112,6 +112,8 @@ function schedule(world: World, functions: Lambda, peaceAt: number): void {
         world.mended.push(scheduler.now());
         await mendFuse(engine, name, true);
       });
+    if (scheduler.now() > (world.restored?.until ?? Number.POSITIVE_INFINITY))
+      functions.run('resume again', (engine) => resume(engine, 'all'));
     functions.run('confirm the sweep', async (engine) => {
       const progress = await sweepProgress(engine);
       if (progress?.stopped !== undefined) await startSweep(engine, { confirmed: true });

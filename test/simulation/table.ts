@@ -9,6 +9,8 @@ export interface Store {
   readonly all: () => readonly Item[];
   /** Every record that this record, by its partition key, was ever linked with. */
   readonly everLinkedWith: (pk: string) => readonly string[];
+  /** Whenever a link of this record, by its partition key, was made, ms. */
+  readonly linkTimes: (pk: string) => readonly number[];
   /** When the link of this id was made, ms. */
   readonly linkedAt: (linkId: string) => number | undefined;
   readonly snapshot: () => ReadonlyMap<string, Item>;
@@ -33,11 +35,14 @@ export function store(wires: Wires, broken: (what: string) => void): Store {
   const find = ({ pk, sk }: Key) => partitions.get(pk)?.get(sk);
   const everLinked = new Map<string, string[]>();
   const linkedAt = new Map<string, number>();
+  const linkTimes = new Map<string, number[]>();
   const losers: Item[] = [];
   const parkings: (string | undefined)[] = [];
   const write = (key: Key, item: Item | undefined) => {
     if (key.sk === 'parked' && item) parkings.push(sleepsForNothing(find, item));
     if (key.sk === 'link' && item) noteLink(everLinked, item);
+    if (key.sk === 'link' && item && !find(key))
+      linkTimes.set(key.pk, [...(linkTimes.get(key.pk) ?? []), wires.scheduler.now()]);
     const link = key.sk === 'link' ? (item?.link as Link | undefined) : undefined;
     if (link?.revision === 1) linkedAt.set(link.id, wires.scheduler.now());
     if (key.sk.startsWith('loser#') && item) losers.push(item);
@@ -59,6 +64,7 @@ export function store(wires: Wires, broken: (what: string) => void): Store {
     everLoser: () => losers,
     parkings: () => parkings,
     everLinkedWith: (pk) => everLinked.get(pk) ?? [],
+    linkTimes: (pk) => linkTimes.get(pk) ?? [],
     linkedAt: (linkId) => linkedAt.get(linkId),
     snapshot: () => new Map(all().map((item) => [nameOf(item), item])),
     put: (item) => set(item, item),

@@ -47,7 +47,7 @@ function composeRow(row: Row, from: System, origin: Body, body: Body, facts: Fac
   const direction = to === 'wave' ? 'toWave' : 'toCustomcrm';
   const flows =
     (row.direction === 'both' || row.direction === direction) && (row.rules.applies?.(situation) ?? true);
-  if (!flows || (row.rules.afterCreate && to === 'wave')) return undefined;
+  if (!flows || (row.rules.beginsAs !== undefined && to === 'wave')) return undefined;
   const cell = readCell(row, from, origin, facts);
   if (cell && !isBlank(cell)) return putCell(row, to, cell.value, body, facts);
   const isNeeded = to === 'wave' ? row.rules.emptyInWave === 'block' : row.rules.required;
@@ -69,8 +69,10 @@ export function agreedAfterCreate(pictured: Pictured, from: System, known: Known
     const { [from]: origin, [to]: made } = cellsFor(cells, row);
     if (!origin || !made) continue;
     const both = { [from]: origin, [to]: made } as Record<System, typeof origin>;
-    if (row.rules.afterCreate && to === 'wave') {
-      recordCells(agreed, row, { customcrm: made, wave: made }, prints, undefined);
+    const { beginsAs } = row.rules;
+    if (beginsAs !== undefined && to === 'wave') {
+      const begun = { value: beginsAs, form: formOf(row, beginsAs, facts) };
+      recordCells(agreed, row, { customcrm: begun, wave: begun }, prints, undefined);
     } else if (known.rows.includes(row.id)) {
       recordCells(agreed, row, both, prints, row.conversion.partial?.(origin.value) ? to : undefined);
     } else if (known.edited?.[from].includes(row.id) || known.edited?.[to].includes(row.id)) {

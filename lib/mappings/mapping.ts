@@ -96,8 +96,8 @@ export interface RowRules {
   readonly waveCellOf?: string;
   /** Wave's life cycle, which only ever moves forward. */
   readonly ratchet?: true;
-  /** No create can carry it: a new counterpart starts with its own value, and what the origin holds is a change since then. */
-  readonly afterCreate?: true;
+  /** No create can carry it: a new record of Wave's begins with this value, and what either side holds instead is a change since then. */
+  readonly beginsAs?: Value;
 }
 
 /** A record's own names for itself, by which its counterpart is recognised before one is created. */

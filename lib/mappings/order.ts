@@ -23,7 +23,7 @@ const table = [
   both       ('CustomerId',           'customer.id',      reference('customer'), { emptyInWave: 'block', required: true }),
   toWave     ('OrderNumber',          'poNumber',         text, { applies: ourNumberMayStand }),
   toCustomcrm('PurchaseOrderNumber',  'poNumber',         text, { waveCellOf: 'OrderNumber', applies: (situation) => !isOurNumber(situation) }),
-  both       ('Status',               'status',           lifeCycle, { ratchet: true, afterCreate: true }),
+  both       ('Status',               'status',           lifeCycle, { ratchet: true, beginsAs: 'draft' }),
   both       ('OrderDate',            'invoiceDate',      date, { emptyInWave: 'block', required: true }),
   both       ('DueDate',              'dueDate',          date, { emptyInWave: 'restore' }),
   both       ('Currency',             'currency.code',    code, { emptyInWave: 'block', required: true }),

@@ -13,7 +13,7 @@ const rows = [
   both('Name',        'name',                text,       { emptyInWave: 'block', required: true }),
   both('Description', 'description',         text),
   both('UnitPrice',   'unitPrice',           decimal(5), { emptyInWave: 'block', required: true }),
-  both('Active',      'isArchived',          active,     { irreversible: true, afterCreate: true }),
+  both('Active',      'isArchived',          active,     { irreversible: true, beginsAs: true }),
   both('TaxCodes',    'defaultSalesTaxes',   taxCodes),
 ];
 

@@ -132,6 +132,13 @@ describe('what is agreed after a create', () => {
       to: 'wave',
       because: 'changed',
     });
+    const archivedSince = pictured(product, customcrmProduct, { ...waveProduct, isArchived: true });
+    const then = agreedFor(archivedSince, 'customcrm', ['Name']);
+    assert.deepEqual(planRecord({ ...archivedSince, agreed: then }, policiesOf()).verdicts.get('Active'), {
+      do: 'write',
+      to: 'customcrm',
+      because: 'changed',
+    });
     const confirmed = pictured(order, { ...customcrmOrder, Status: 'confirmed' }, waveInvoice, {
       facts: mappingFacts({ approveInvoices: 'on-confirm' }),
     });

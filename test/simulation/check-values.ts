@@ -268,6 +268,7 @@ function accountFor(
   if (typedBack(ending, linked, happening, row, typed)) return 'typedBackToAgreed';
   if (typedBackToBackup(ending, happening, row, typed)) return 'forgottenByRestore';
   if (undoneUnseen(ending, happening, row, typed)) return 'undoneUnseen';
+  if (typedWhatWasUnderWay(ending, happening, row, typed)) return 'typedBackToAgreed';
   if (isEmpty(typed) && emptiedUnseen(ending, happening, row)) return 'undoneUnseen';
   return lostInGap(ending, happening, row, typed) ? 'editInGap' : undefined;
 }
@@ -389,6 +390,19 @@ function undoneUnseen({ world, cell }: Ending, happening: Happening, row: Row, t
     unanswered.some((name) => world.wires.faults.has(name)) &&
     form(before.before) === typed.form &&
     form(before.after) === form(after.after)
+  );
+}
+
+/** A write of ours that was never answered was bringing this very value from the other side: to the engine it has arrived. */
+function typedWhatWasUnderWay(ending: Ending, happening: Happening, row: Row, typed: Cell): boolean {
+  const { system, order, at } = happening;
+  return (
+    unanswered.some((name) => ending.world.wires.faults.has(name)) &&
+    everOpposite(ending, happening).some((other) => {
+      if (other.order > order || at - other.at > unseenMs || !other.rows.includes(row.id)) return false;
+      const cell = ending.cell(row, otherSystem(system), other.after);
+      return cell !== undefined && agree(ending, row, ...bothCells(system, typed, cell));
+    })
   );
 }
 

@@ -151,8 +151,14 @@ async function everyLoser(
     query: (pk: string, { prefix = '' }: { readonly prefix?: string }) =>
       Promise.resolve(world.store.everLoser().filter((item) => item.pk === pk && item.sk.startsWith(prefix))),
   };
-  for (const { link, customcrm } of links)
-    found.set(link.id, await losersOf(table as never, world.settings.keys, customcrm.ref, beginning, 1_000));
+  for (const { link, wave } of links) {
+    // What was lost while the Wave record was linked with another one is in that one's log.
+    const logs = world.store.everLinkedWith(wave.key).map((id) => {
+      const ref = { system: 'customcrm', pair: link.pair, id } as const;
+      return losersOf(table as never, world.settings.keys, ref, beginning, 1_000);
+    });
+    found.set(link.id, (await Promise.all(logs)).flat());
+  }
   return found;
 }
 

@@ -40,7 +40,7 @@ export interface Link {
   readonly ahead?: Ahead;
   /** When, since agreement, a change was first observed on each side. */
   readonly observed: ObservedAt;
-  /** What our last answered write showed: Customcrm's version, Wave's `modifiedAt` (ms). An older picture is a lagging one. */
+  /** The newest that we agreed on: Customcrm's version, Wave's `modifiedAt` (ms). An older picture is a lagging one. */
   readonly answered?: { readonly customcrm?: number; readonly wave?: number };
   /** Customcrm's `ExternalId` was offered: never offered twice. */
   readonly marked: boolean;

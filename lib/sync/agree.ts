@@ -1,4 +1,5 @@
 import type { Link, LinkState } from '../domain/link.ts';
+import type { NothingBecause } from '../domain/plan.ts';
 import type { ObservedAt } from '../domain/policy.ts';
 import type { Snapshot, System } from '../domain/record.ts';
 import { RemoteRejectedError } from '../errors.ts';
@@ -52,7 +53,7 @@ export async function agree(
     ...(complete ? stampOf(state, sent.answers.customcrm ?? both.customcrm) : {}),
     ...(unanswered && ahead && { ahead }),
     ...(rejected.length > 0 && { refused: planned.picture }),
-    answered: answeredAfter(link, Object.values(sent.answers)),
+    answered: answeredAfter(link, [both.customcrm, both.wave, ...Object.values(sent.answers)]),
     marked: link.marked || (!unanswered && planned.writes.customcrm?.paths.includes('ExternalId') === true),
     agreed: settled.agreed,
     state: complete || rejected.length > 0 ? state : link.state,
@@ -70,7 +71,7 @@ export async function agree(
   return saved && { link: saved, somebodyWasThere: settled.somebodyWasThere };
 }
 
-/** The newest picture of each side that a write of ours was answered with. */
+/** The newest picture of each side that was agreed on: what it was read as, or what a write of ours was answered with. */
 export function answeredAfter(
   { answered }: Pick<Link, 'answered'>,
   answers: readonly Snapshot[],
@@ -110,13 +111,18 @@ export const asksAbout = ({ reasons }: Pick<Link, 'reasons'>, row: string): bool
 /** Every row that is not equal, and why it stays so. */
 export const reasonsOf = (planned: RecordPlan, differences: readonly string[]): readonly string[] => [
   ...[...planned.blocked, ...planned.held].map(({ row, reason }) => `${row}: ${reason}`),
+  ...becauseOf(planned, waiting).map((row) => `${row}: ${waiting}`),
   ...new Set([...recordedIn(planned), ...differences].map((row) => `${row}: recorded difference`)),
 ];
 
-const recordedIn = ({ verdicts }: RecordPlan): readonly string[] =>
+const waiting: NothingBecause = 'waits for the other rows';
+
+const becauseOf = ({ verdicts }: RecordPlan, because: NothingBecause): readonly string[] =>
   [...verdicts].flatMap(([row, verdict]) =>
-    verdict.do === 'nothing' && verdict.because === 'recorded difference' ? [row] : [],
+    verdict.do === 'nothing' && verdict.because === because ? [row] : [],
   );
+
+const recordedIn = (planned: RecordPlan): readonly string[] => becauseOf(planned, 'recorded difference');
 
 export const rowsOf = (planned: RecordPlan): readonly string[] =>
   (['customcrm', 'wave'] as const).flatMap((system) =>

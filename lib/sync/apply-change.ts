@@ -12,7 +12,17 @@ import {
 import { externalIdOf } from '../mappings/match-keys.ts';
 import { mappings } from '../mappings/pairs.ts';
 import { arrived, type Pictured, planRecord, type RecordPlan, settle } from '../mappings/record-plan.ts';
-import { agree, firstSeen, observedAfter, reasonsOf, rowsOf, type Sent, stampOf, stateOf } from './agree.ts';
+import {
+  agree,
+  answeredAfter,
+  firstSeen,
+  observedAfter,
+  reasonsOf,
+  rowsOf,
+  type Sent,
+  stampOf,
+  stateOf,
+} from './agree.ts';
 import { keepLosers } from './conflict-log.ts';
 import type { Engine, Handled } from './engine.ts';
 import { gatherFacts } from './facts.ts';
@@ -225,6 +235,7 @@ async function rest(
       ...stamp,
       marked: true,
       agreed: settled.agreed,
+      answered: answeredAfter(link, [both.customcrm, both.wave]),
       state,
       reasons,
       observed,

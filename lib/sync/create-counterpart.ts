@@ -422,7 +422,11 @@ const sameOperation = (engine: Engine, intent: Intent, body: unknown) =>
 async function linkMatch(work: Work, origin: Snapshot, counterpart: Snapshot): Promise<Handled> {
   const bare = newLink(work.engine, origin, counterpart, 'matched');
   const pictured = await picture(work.engine, bare, bothOf(origin, counterpart), work.call);
-  const link = { ...bare, agreed: agreedAtLink(pictured) };
+  const link = {
+    ...bare,
+    agreed: agreedAtLink(pictured),
+    answered: answeredAfter(bare, [origin, counterpart]),
+  };
   const written = await work.engine.table.write([
     ...newLinkWrites(link),
     stillHeld(work.lease),
@@ -452,7 +456,7 @@ async function linkUp(
     ...bare,
     agreed,
     marked: made.system === 'customcrm',
-    answered: answeredAfter(bare, [made]),
+    answered: answeredAfter(bare, [origin, made]),
   };
   const written = await engine.table.write([
     ...newLinkWrites(link),

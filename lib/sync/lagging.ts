@@ -18,7 +18,7 @@ export function pictureStamp({
 }
 
 /**
- * A picture from before our own answered write, or from before what the doorbell heard of, is a lagging replica's: taken at its word
+ * A picture from before the one that we agreed on, or from before what the doorbell heard of, is a lagging replica's: taken at its word
  * it would look like a user's edit, or hide one. @throws RemoteUnavailableError, after which the record is read again
  */
 export function throwIfLagging(

@@ -141,7 +141,9 @@ async function judgeLiving(
   const mayHaveEnded = shown !== undefined && mayEnd.has(shown.state);
   const isSettled = !differs || (!mayHaveEnded && (await isExplained(engine, snapshot, sighting, shown)));
   if (!news && isSettled) return { link, changed };
-  const isUnasked = link ? changed : differs && shown === undefined;
+  // A worker is in the middle of a write: nobody has missed anything.
+  const isUnderWay = link?.ahead !== undefined;
+  const isUnasked = link ? changed && !isUnderWay : differs && shown === undefined;
   const repair = isUnasked && (await isMissed(engine, snapshot, link, news));
   const { system, id } = snapshot;
   const stamp = pictureStamp(snapshot);

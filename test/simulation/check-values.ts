@@ -262,7 +262,10 @@ function accountFor(
   if (row.id === 'Active' && wentWithIts(ending, happening)) return 'archivedAfterDeletion';
   if (isEmpty(typed) && row.rules.emptyInWave === 'restore') return 'restoredEmpty';
   if (isEmpty(typed) && row.rules.required) return 'restoredEmpty';
-  if (isEmpty(typed) && (neverAgreed(ending, happening, row) || isBeforeItsLink(ending, linked, happening)))
+  if (
+    isEmpty(typed) &&
+    (neverAgreed(ending, linked, happening, row) || isBeforeItsLink(ending, linked, happening))
+  )
     return 'filledAtFirstLink';
   if (own && filledIn(ending, row, typed, own)) return 'defaultWrittenBack';
   if (typedBack(ending, linked, happening, row, typed)) return 'typedBackToAgreed';
@@ -315,19 +318,24 @@ const wentWithIts = (ending: Ending, happening: Happening): boolean =>
     ...(ending.world.restored ? ending.world.truth.of(happening) : []),
   ].some(({ did, order }) => did === 'deleted' && order > happening.order);
 
-/** Both sides never held the same before it was emptied: a first link fills what is empty, and erases nothing. */
-function neverAgreed(ending: Ending, happening: Happening, row: Row): boolean {
+/** Since they were linked, both sides never held the same before it was emptied: a first link fills what is empty, and erases nothing. */
+function neverAgreed(ending: Ending, { link }: Linked, happening: Happening, row: Row): boolean {
   const { system, order } = happening;
+  const linkedAt = ending.world.store.linkedAt(link.id) ?? 0;
+  const cells: Partial<Record<System, Cell>> = {};
+  const differ = () => {
+    const { [system]: own, [otherSystem(system)]: opposite } = cells;
+    return !own || !opposite || !ending.sameInPlain(row, ...bothCells(system, own, opposite));
+  };
   const told = [...ending.standingOf(happening).happenings, ...everOpposite(ending, happening)]
     .filter((other) => other.order < order)
     .sort((a, b) => a.order - b.order);
-  const cells: Partial<Record<System, Cell>> = {};
-  return told.every((other) => {
+  for (const other of told) {
+    if (other.at >= linkedAt && !differ()) return false;
     const cell = ending.cell(row, other.system, other.after);
     if (cell) cells[other.system] = cell;
-    const { [system]: own, [otherSystem(system)]: opposite } = cells;
-    return !own || !opposite || !ending.sameInPlain(row, ...bothCells(system, own, opposite));
-  });
+  }
+  return differ();
 }
 
 /** The link that there is was made after it: two records that a restored table, or a person, took apart have their first link again. */

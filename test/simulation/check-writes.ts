@@ -76,8 +76,13 @@ function checkOwnEcho(ending: Ending, happening: Happening, { look, except }: No
     );
     // What stands there by somebody's own hand is not an echo, even when it is the same and older.
     const isTheirs = there.at(-1)?.by.who === 'user';
+    // Deleted and brought back, its next link is a first one.
+    const wasGone = world.truth
+      .of(happening)
+      .some((other) => other.did === 'restored' && other.order > earlier.order && other.order < order);
     const between =
       isTheirs ||
+      wasGone ||
       there.some(
         (other) => other.order > earlier.order && (other.did === 'deleted' || other.by.who === 'user'),
       );

@@ -34,7 +34,7 @@ export function fingerprints(keys: FingerprintKeys, scope: string): Fingerprints
 
 /** Keyed hash for index entries (match keys): the same for equal forms, under the writing key. */
 export const keyedHash = (secret: Uint8Array, text: string): string =>
-  createHmac('sha256', keyObject(secret)).update(text, 'utf8').digest('base64url').slice(0, 16);
+  createHmac('sha256', keyObject(secret)).update(text).digest('base64url').slice(0, 16);
 
 /** Made once for each secret: most of the time of a hash would go into it. */
 const keyObjects = new WeakMap<Uint8Array, KeyObject>();

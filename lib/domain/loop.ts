@@ -16,6 +16,5 @@ export const loopLimit = 4;
 export function nextTurn(before: Turn | undefined, to: System, print: string): Turn {
   const sent = { ...before?.sent, [to]: print };
   const repeats = before !== undefined && before.to !== to && before.sent[to] === print;
-  const goesOn = before !== undefined && (repeats || before.sent[to] === undefined);
-  return { to, sent, count: repeats ? before.count + 1 : goesOn ? before.count : 0 };
+  return { to, sent, count: repeats ? before.count + 1 : 0 };
 }

@@ -50,7 +50,8 @@ const withBuyersNumber = table
 /** Is Wave's number the one that we put there? */
 function isOurNumber({ customcrm, wave, waveCellIsOurs }: RowSituation): boolean {
   const there = blankToNull((wave.poNumber ?? null) as string | null);
-  return there !== null && (waveCellIsOurs || there.trim() === String(customcrm.OrderNumber ?? '').trim());
+  const ours = blankToNull((customcrm.OrderNumber ?? null) as string | null);
+  return there !== null && (waveCellIsOurs || there.trim() === ours?.trim());
 }
 
 /** A buyer's own number is never overwritten: ours stands on what we made, or fills an empty one on a DRAFT. */

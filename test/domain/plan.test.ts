@@ -69,13 +69,9 @@ const policies: readonly Policies[] = combinations({
 const total = rows.length * policies.length;
 
 const textOf = (verdict: Verdict): string =>
-  'to' in verdict
-    ? `write ${verdict.to}: ${verdict.because}`
-    : verdict.do === 'block'
-      ? `block: ${verdict.reason}`
-      : verdict.do === 'hold'
-        ? `hold: ${verdict.because}`
-        : `nothing${verdict.agree ? ', agreed' : ''}: ${verdict.because}`;
+  verdict.do +
+  ('to' in verdict ? ` ${verdict.to}` : 'agree' in verdict && verdict.agree ? ', agreed' : '') +
+  `: ${'reason' in verdict ? verdict.reason : verdict.because}`;
 
 /** The first cases that break a promise, readable. */
 function breaches(isBroken: (row: RowState, policy: Policies, verdict: Verdict) => boolean) {

@@ -28,6 +28,7 @@ describe('the numbers of an order', () => {
         plan.writes.wave?.rows.includes('OrderNumber') ? plan.writes.wave.next.poNumber : undefined,
         sent,
       );
+      assert.deepEqual(plan.blocked, []);
       const got = plan.writes.customcrm?.rows.includes('PurchaseOrderNumber');
       assert.equal(got ? String(plan.writes.customcrm?.next.PurchaseOrderNumber) : undefined, received);
     });
@@ -38,6 +39,34 @@ describe('the numbers of an order', () => {
       applied(pictured(order, linkedOrder.customcrm, { ...waveInvoice, ...none, status })).plan;
     assert.equal(first('DRAFT').writes.wave?.next.poNumber, 'SO-7');
     assert.equal(first('SENT').writes.wave?.rows.includes('OrderNumber') ?? false, false);
+    assert.deepEqual(first('SENT').blocked, []);
+  });
+
+  for (const [inCustomcrm, inWave] of [
+    ['SO-7', 'SO-7'],
+    ['SO-7', ' SO-7 '],
+    [' SO-7 ', 'SO-7'],
+  ]) {
+    test(`are ours at the first link, and never a buyer’s: '${inCustomcrm}' and '${inWave}'`, () => {
+      const { plan } = applied(
+        pictured(
+          order,
+          { ...linkedOrder.customcrm, OrderNumber: inCustomcrm },
+          { ...waveInvoice, poNumber: inWave },
+        ),
+      );
+      assert.deepEqual(plan.verdicts.get('PurchaseOrderNumber'), {
+        do: 'nothing',
+        because: 'not applicable',
+        agree: false,
+      });
+    });
+  }
+
+  test('do not come back as a buyer’s after a change of ours was sent', () => {
+    const { after } = afterEdits({ customcrm: { OrderNumber: 'SO-8' } });
+    assert.equal(after.wave.poNumber, 'SO-8');
+    assert.deepEqual(applied(after).plan.writes, {});
   });
 
   test('never overwrite a buyer’s own number at the first link: it flows to PurchaseOrderNumber', () => {

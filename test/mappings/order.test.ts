@@ -78,6 +78,12 @@ describe('a two-way row of an order', () => {
     });
   }
 
+  test('that Customcrm needs is blocked when Wave shows none: CustomerId', () => {
+    const { plan } = afterEdits({ wave: { customer: null } });
+    const reason = 'CustomerId is empty in Wave, and Customcrm needs one';
+    assert.deepEqual([plan.blocked, plan.writes], [[{ row: 'CustomerId', reason }], {}]);
+  });
+
   for (const [property, waveProperty] of [
     ['DueDate', 'dueDate'],
     ['Title', 'title'],

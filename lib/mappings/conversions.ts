@@ -30,7 +30,7 @@ export function blankToNull(cell: Text): Text {
 /** Decimal strings. Wave keeps `places` decimals, ties away from zero; a value that rounds to Wave's is equal to it. */
 export function decimal(places: number): Conversion<string | null, string | null> {
   const rounded = (value: Value) => (value === null ? null : roundedTo(String(value), places));
-  const from = (cell: string | null): Value => (cell === null || cell === '' ? null : cell);
+  const from = (cell: string | null): Value => (cell === '' ? null : cell);
   const keep = (value: Value, current: string | null | undefined): Put => ({
     cell: current != null && rounded(current) === rounded(value) ? current : rounded(value),
   });
@@ -109,7 +109,7 @@ export function reference(pair: 'customer' | 'product'): Conversion<Text, Text> 
     toWave: (value, _current, facts) => resolved(facts, pair, 'wave', value),
     same: (customcrm, wave, facts) => {
       const there = resolved(facts, pair, 'wave', customcrm);
-      return 'cell' in there && wave !== null && `wave#${there.cell}` === wave;
+      return 'cell' in there && `wave#${there.cell}` === wave;
     },
   };
 }

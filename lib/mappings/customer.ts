@@ -3,7 +3,7 @@ import type { Body } from '../domain/record.ts';
 import type { WaveCustomer } from '../wave/documents.ts';
 import { code, email, text } from './conversions.ts';
 import { type PairMapping, rowsFor } from './mapping.ts';
-import { externalIdKey, key, type MatchKeyOrNone } from './match-keys.ts';
+import { externalIdKey, key, keyForm, type MatchKeyOrNone } from './match-keys.ts';
 
 const { both } = rowsFor<CustomcrmCustomer, WaveCustomer>();
 
@@ -66,7 +66,7 @@ export const customer: PairMapping = {
 
 /** Both say something, and not the same. */
 function differ(a: Body[string], b: Body[string]): boolean {
-  const left = key('', a);
-  const right = key('', b);
-  return left !== undefined && right !== undefined && left.form !== right.form;
+  const left = keyForm(a);
+  const right = keyForm(b);
+  return left !== '' && right !== '' && left !== right;
 }

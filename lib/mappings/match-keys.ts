@@ -3,9 +3,13 @@ import type { MatchKey } from './mapping.ts';
 
 export type MatchKeyOrNone = MatchKey | undefined;
 
-/** A match key from a text cell: trimmed, case-folded; none when the cell is empty. */
+/** A text cell as match keys compare it, trimmed and case-folded; empty for what is no text. */
+export const keyForm = (cell: unknown): string =>
+  typeof cell === 'string' ? cell.normalize('NFC').trim().toLowerCase() : '';
+
+/** A match key from a text cell; none when the cell is empty. */
 export function key(name: string, cell: unknown): MatchKeyOrNone {
-  const form = typeof cell === 'string' ? cell.normalize('NFC').trim().toLowerCase() : '';
+  const form = keyForm(cell);
   return form === '' ? undefined : { name, form };
 }
 

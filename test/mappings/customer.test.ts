@@ -192,6 +192,8 @@ describe('a customer without a link', () => {
     ['equal number, different e-mails',        { Email: 'a@b.example', Number: '1' }, { email: 'c@d.example', displayId: '1' },  'number',     true],
     ['equal e-mail, one without number',       { Email: 'a@b.example', Number: '' },  { email: 'A@B.example', displayId: '2' },  'email',      false],
     ['equal number, one without e-mail',       { Email: null, Number: '1' },          { email: 'c@d.example', displayId: '1 ' }, 'number',     false],
+    ['equal e-mail, Wave without number',      { Email: 'a@b.example', Number: '1' }, { email: 'a@b.example', displayId: ' ' },  'email',      false],
+    ['equal number, Wave without e-mail',      { Email: 'a@b.example', Number: '1' }, { email: null, displayId: '1' },           'number',     false],
     ['equal name, one has a number',           { Name: 'N' },                         { name: 'N', displayId: '2' },             'name',       false],
     ['the marker says so, whatever else',      { Email: 'a@b.example', Number: '1' }, { email: 'c@d.example', displayId: '2' },  'externalId', false],
   ];

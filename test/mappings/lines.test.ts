@@ -128,6 +128,7 @@ describe('lines that go to Wave', () => {
     const { taxes: _taxes, ...bare } = item();
     assert.deepEqual(toWave([untaxed(line())]), { cell: [bare] });
     assert.deepEqual(toWave([untaxed(line())], [item({ product: { id: 'WP-2' } })]), { cell: [bare] });
+    assert.deepEqual(toWave([untaxed(line())], [bare]), { cell: [bare] });
   });
 
   test('keep the taxes of the item that is there for the same product, first of all the one at the same place', () => {

@@ -65,6 +65,13 @@ describe('a product', () => {
     });
   }
 
+  test('without price in Wave is blocked, and Customcrm keeps the price it has', () => {
+    const agreed = agreedOn(product, customcrmProduct, waveProduct);
+    const { plan } = applied({ ...linked, agreed, wave: { ...waveProduct, unitPrice: null } });
+    const reason = 'UnitPrice is empty in Wave, and Customcrm needs one';
+    assert.deepEqual([plan.blocked, plan.writes], [[{ row: 'UnitPrice', reason }], {}]);
+  });
+
   // biome-ignore format: reads as a decision table.
   const equal: [string, object][] = [
     ['the same price with other zeros',                { UnitPrice: '49.900000' }],

@@ -1,6 +1,7 @@
 import { type Pair, pairs, type RecordRef } from '../domain/record.ts';
 import { sightOrReport } from './broken-links.ts';
 import type { Engine } from './engine.ts';
+import { isJudged, noteJudged } from './judged.ts';
 import { forgetKeys, indexKeys } from './key-index.ts';
 import { pictureStamp } from './lagging.ts';
 import { counterpartOf } from './links.ts';
@@ -37,7 +38,11 @@ export async function pollCustomcrm(engine: Engine, call: Call): Promise<PollRes
         cursor,
         call,
       );
-      rung += await ringForNews(engine, page.changes, runId, startedAt, call);
+      const fresh = page.changes.filter(
+        (each) => each.state === 'deleted' || !isJudged(engine, each.snapshot),
+      );
+      rung += await ringForNews(engine, fresh, runId, startedAt, call);
+      for (const each of fresh) if (each.state === 'living') noteJudged(engine, each.snapshot, startedAt);
       newest = Math.max(newest, ...page.changes.map(modifiedAt));
       rows += page.changes.length;
       pages += 1;

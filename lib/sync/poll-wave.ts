@@ -1,6 +1,7 @@
 import { type Pair, pairs, type RecordRef, type Snapshot } from '../domain/record.ts';
 import { sightOrReport } from './broken-links.ts';
 import type { Engine } from './engine.ts';
+import { isJudged, noteJudged } from './judged.ts';
 import { indexKeys } from './key-index.ts';
 import { wake } from './parking.ts';
 import { advance, type Progress, pollKey, progressOf } from './poll-progress.ts';
@@ -31,7 +32,9 @@ export async function pollWave(engine: Engine, call: Call): Promise<PollResult> 
   for (let pages = 1; pages <= pageLimit; pages++) {
     const page = await engine.feed.changes(boundsOf(progress, wanted), call);
     const snapshots = wanted.flatMap((pair) => page.lists[pair]?.snapshots ?? []);
-    rung += await ringForNews(engine, snapshots, runId, startedAt, call);
+    const fresh = snapshots.filter((snapshot) => !isJudged(engine, snapshot));
+    rung += await ringForNews(engine, fresh, runId, startedAt, call);
+    for (const snapshot of fresh) noteJudged(engine, snapshot, page.date);
     rows += snapshots.length;
     const positions = {
       ...progress.positions,

@@ -38,12 +38,7 @@ export function composeCreate(mapping: PairMapping, from: System, origin: Body, 
 /** What a create sends for one row into `body`; undefined when it sends nothing. */
 function composeRow(row: Row, from: System, origin: Body, body: Body, facts: Facts) {
   const to = otherSystem(from);
-  const situation = {
-    customcrm: from === 'customcrm' ? origin : {},
-    wave: from === 'wave' ? origin : {},
-    facts,
-    waveCellIsOurs: false,
-  };
+  const situation = { customcrm: {}, wave: {}, [from]: origin, facts, waveCellIsOurs: false };
   const direction = to === 'wave' ? 'toWave' : 'toCustomcrm';
   const flows =
     (row.direction === 'both' || row.direction === direction) && (row.rules.applies?.(situation) ?? true);
@@ -69,14 +64,14 @@ export function agreedAfterCreate(pictured: Pictured, from: System, known: Known
     const { [from]: origin, [to]: made } = cellsFor(cells, row);
     if (!origin || !made) continue;
     const both = { [from]: origin, [to]: made } as Record<System, typeof origin>;
+    const edited = systems.filter((system) => known.edited?.[system].includes(row.id));
     const { beginsAs } = row.rules;
     if (beginsAs !== undefined && to === 'wave') {
       const begun = { value: beginsAs, form: formOf(row, beginsAs, facts) };
       recordCells(agreed, row, { customcrm: begun, wave: begun }, prints, undefined);
     } else if (known.rows.includes(row.id)) {
       recordCells(agreed, row, both, prints, row.conversion.partial?.(origin.value) ? to : undefined);
-    } else if (known.edited?.[from].includes(row.id) || known.edited?.[to].includes(row.id)) {
-      const edited = systems.filter((system) => known.edited?.[system].includes(row.id));
+    } else if (edited.length > 0) {
       const changed = Object.fromEntries(edited.map((system) => [system, neverHeld]));
       recordCells(agreed, row, { ...both, ...changed }, prints, undefined);
     } else if (isBlank(origin)) {
@@ -142,10 +137,10 @@ export function rowsHeld(
     .rows(facts.settings)
     .filter((row) => {
       const cell = readCell(row, to, body, facts);
-      if (sent[row.id] === undefined || !cell) return sent[row.id] !== undefined;
-      const bare = row.conversion.withoutFilled?.(cell.value);
-      const forms = [cell.form, ...(bare === undefined ? [] : [formOf(row, bare, facts)])];
-      return forms.some((form) => prints.compare(sent[row.id], row.id, form) === 'same');
+      if (!cell) return sent[row.id] !== undefined;
+      const isSent = (form: string) => prints.compare(sent[row.id], row.id, form) === 'same';
+      const { withoutFilled } = row.conversion;
+      return isSent(cell.form) || (withoutFilled && isSent(formOf(row, withoutFilled(cell.value), facts)));
     })
     .map(({ id }) => id);
 }

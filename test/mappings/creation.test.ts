@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { agreedAfterCreate, composeCreate } from '../../lib/mappings/creation.ts';
 import { customer } from '../../lib/mappings/customer.ts';
+import type { PairMapping, RowRules } from '../../lib/mappings/mapping.ts';
 import { order } from '../../lib/mappings/order.ts';
 import { product } from '../../lib/mappings/product.ts';
 import { type Pictured, planRecord } from '../../lib/mappings/record-plan.ts';
@@ -31,6 +32,21 @@ describe('composing a counterpart', () => {
     assert.deepEqual(composeCreate(customer, 'wave', { name: '' }, mappingFacts()), {
       blocked: 'Name is empty, and customcrm needs one',
     });
+  });
+
+  test('asks each system only for what that one needs', () => {
+    const [name] = customer.everyRow;
+    const needing = (rules: RowRules): PairMapping => ({
+      ...customer,
+      rows: () => (name ? [{ ...name, rules }] : []),
+    });
+    const empty = { body: {}, rows: [] };
+    const inWave = needing({ emptyInWave: 'block' });
+    assert.ok('blocked' in composeCreate(inWave, 'customcrm', { Name: '' }, mappingFacts()));
+    assert.deepEqual(composeCreate(inWave, 'wave', { name: '' }, mappingFacts()), empty);
+    const inCustomcrm = needing({ required: true });
+    assert.ok('blocked' in composeCreate(inCustomcrm, 'wave', { name: '' }, mappingFacts()));
+    assert.deepEqual(composeCreate(inCustomcrm, 'customcrm', { Name: '' }, mappingFacts()), empty);
   });
 
   test('gives an invoice all that an order says, and an order all that an invoice says', () => {
@@ -169,6 +185,15 @@ describe('what is agreed after a create', () => {
     assert.deepEqual(
       [now.customcrm.Active, now.wave.Active],
       [prints.of('Active', 'false'), prints.of('Active', 'false')],
+    );
+  });
+
+  test('is what either side showed of a life that Customcrm did not take', () => {
+    const awake = pictured(product, customcrmProduct, { ...waveProduct, isArchived: true });
+    const now = agreedFor(awake, 'wave', ['Active']);
+    assert.deepEqual(
+      [now.customcrm.Active, now.wave.Active],
+      [prints.of('Active', 'true'), prints.of('Active', 'false')],
     );
   });
 });

@@ -13,10 +13,11 @@ import {
 import { customer } from '../../lib/mappings/customer.ts';
 import type { PairMapping } from '../../lib/mappings/mapping.ts';
 import { order } from '../../lib/mappings/order.ts';
+import { product } from '../../lib/mappings/product.ts';
 import { planRecord } from '../../lib/mappings/record-plan.ts';
 import { editedCustomer, linkedCustomer } from '../support/linked-customer.ts';
 import { prints } from '../support/linked-record.ts';
-import { customcrmOrder, waveInvoice } from '../support/mapping-bodies.ts';
+import { customcrmOrder, customcrmProduct, waveInvoice, waveProduct } from '../support/mapping-bodies.ts';
 import { mappingFacts } from '../support/mapping-facts.ts';
 import { policiesOf } from '../support/plan-rows.ts';
 
@@ -54,6 +55,31 @@ describe('the result of a create that was never answered', () => {
     assert.ok(rowsHeld(order, 'wave', one, invoice.sent, facts, prints).includes('Lines'));
     const other = { ...waveInvoice, items: (waveInvoice.items ?? []).slice(1) } as unknown as Body;
     assert.equal(rowsHeld(order, 'wave', other, invoice.sent, facts, prints).includes('Lines'), false);
+  });
+
+  test('is known by all its lines when only some of them left their taxes to Wave', () => {
+    const [first, ...others] = customcrmOrder.Lines;
+    const { TaxCodes: _codes, ...bare } = first ?? {};
+    const { sent: some } = sentFor(order, 'customcrm', { ...customcrmOrder, Lines: [bare, ...others] });
+    assert.ok(rowsHeld(order, 'wave', waveInvoice, some, facts, prints).includes('Lines'));
+  });
+
+  test('is not known by lines that have other taxes than were sent', () => {
+    const { sent: all } = sentFor(order, 'customcrm', customcrmOrder);
+    const items = (waveInvoice.items ?? []).map((item) => ({ ...item, taxes: [] }));
+    assert.ok(rowsHeld(order, 'wave', waveInvoice, all, facts, prints).includes('Lines'));
+    assert.ok(!rowsHeld(order, 'wave', { ...waveInvoice, items }, all, facts, prints).includes('Lines'));
+  });
+
+  test('is known by its price, its taxes and what else a product says', () => {
+    const sold = sentFor(product, 'customcrm', customcrmProduct);
+    const rows = ['Name', 'Description', 'UnitPrice', 'TaxCodes'];
+    assert.deepEqual(rowsHeld(product, 'wave', waveProduct, sold.sent, facts, prints), rows);
+    const dearer = { ...waveProduct, unitPrice: '50' };
+    assert.deepEqual(
+      rowsHeld(product, 'wave', dearer, sold.sent, facts, prints),
+      rows.filter((row) => row !== 'UnitPrice'),
+    );
   });
 });
 

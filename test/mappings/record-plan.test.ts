@@ -60,6 +60,35 @@ describe('planning a record', () => {
     assert.deepEqual(toCustomcrm.writes.wave, undefined);
   });
 
+  test('keeps an emptied side that a conflict fills again', () => {
+    const { lost } = planRecord(editedCustomer({ Fax: '1' }, { fax: '' }), policiesOf());
+    assert.deepEqual(lost, [{ row: 'Fax', system: 'wave', value: null }]);
+  });
+
+  test('keeps the value that a first link replaces, and loses nothing where it fills an empty side', () => {
+    const { Fax: _there, ...wave } = agreed.wave;
+    const { Fax: _here, ...own } = agreed.customcrm;
+    const parts = { agreed: { ...agreed, wave, customcrm: own } };
+    const lostBy = (firstLink: 'customcrm' | 'wave', there: string) =>
+      planRecord(
+        editedCustomer({ Fax: '1' }, { fax: there }, parts),
+        policiesOf({ firstLink: () => firstLink }),
+      ).lost;
+    assert.deepEqual(lostBy('customcrm', '2'), [{ row: 'Fax', system: 'wave', value: '2' }]);
+    assert.deepEqual(lostBy('wave', '2'), [{ row: 'Fax', system: 'customcrm', value: '1' }]);
+    assert.deepEqual(lostBy('wave', ''), []);
+  });
+
+  test('keeps what was typed over a value that flows one way, and loses nothing where it was emptied', () => {
+    const linked = { ...customcrmOrder, InvoiceUrl: waveInvoice.viewUrl };
+    const start = agreedOn(order, linked, waveInvoice);
+    const lostAfter = (InvoiceUrl: string) =>
+      planRecord(pictured(order, { ...linked, InvoiceUrl }, waveInvoice, { agreed: start }), policiesOf())
+        .lost;
+    assert.deepEqual(lostAfter('mine'), [{ row: 'InvoiceUrl', system: 'customcrm', value: 'mine' }]);
+    assert.deepEqual(lostAfter(' '), []);
+  });
+
   test('holds a conflict that a person must decide', () => {
     const both = editedCustomer({ Fax: '1' }, { fax: '2' });
     const { held, writes, lost } = planRecord(both, policiesOf({ conflict: () => 'hold' }));
@@ -101,6 +130,13 @@ describe('planning a record', () => {
     const start = agreedOn(customer, { ...customcrmCustomer, Fax: '' }, { ...waveCustomer, fax: null });
     const filled = editedCustomer({ Fax: 'x' }, { fax: null }, { agreed: start });
     assert.deepEqual(planRecord(filled, policiesOf()).empties, []);
+  });
+
+  test('counts an order that loses its lines and its discount', () => {
+    const start = agreedOn(order, customcrmOrder, waveInvoice);
+    const bare = { ...customcrmOrder, Lines: [], Discount: null };
+    const { empties } = planRecord(pictured(order, bare, waveInvoice, { agreed: start }), policiesOf());
+    assert.deepEqual(empties, ['Discount', 'Lines']);
   });
 
   test('counts what goes out of use in Wave, not what is made inactive in Customcrm', () => {

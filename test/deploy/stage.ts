@@ -15,7 +15,8 @@ import {
   startWave,
 } from '../../infra/local/wave/server.ts';
 import { copyService, type Deployed, deploy } from './deployment.ts';
-import { type Emulator, freePort, startEmulator } from './emulator.ts';
+import { type Emulator, startEmulator } from './emulator.ts';
+import { freePort } from './python-server.ts';
 
 export const stage = 'emulated';
 export const serviceName = `customcrm-wave-sync-${stage}`;

@@ -6,15 +6,30 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Message, SQS, type SQSServiceException } from '@aws-sdk/client-sqs';
+import type { SQS } from '@aws-sdk/client-sqs';
 import { startSqs } from '../../../infra/local/sqs/server.ts';
+import * as contract from './sqs-contract/client.ts';
+import {
+  arnOf,
+  bodies,
+  counts,
+  createFifo,
+  first,
+  giveBack,
+  isNamed,
+  one,
+  receive,
+  redriveTo,
+  remove,
+  send,
+} from './sqs-contract/client.ts';
+import { sqsContract } from './sqs-contract/contract.ts';
 
 const minuteMs = 60_000;
 const mainFile = join(import.meta.dirname, '../../../infra/local/sqs/main.ts');
 
 const clientOf = (t: TestContext, endpoint: string): SQS => {
-  const credentials = { accessKeyId: 'local', secretAccessKey: 'local' };
-  const client = new SQS({ endpoint, region: 'eu-west-1', credentials, maxAttempts: 1 });
+  const client = contract.clientOf(endpoint);
   t.after(() => client.destroy());
   return client;
 };
@@ -36,112 +51,12 @@ async function temporaryFile(t: TestContext): Promise<string> {
   return join(directory, 'queues.db');
 }
 
-async function createFifo(sqs: SQS, name: string, attributes: Record<string, string> = {}): Promise<string> {
-  const Attributes = { FifoQueue: 'true', ContentBasedDeduplication: 'true', ...attributes };
-  const { QueueUrl = '' } = await sqs.createQueue({ QueueName: `${name}.fifo`, Attributes });
-  return QueueUrl;
-}
-
-async function arnOf(sqs: SQS, QueueUrl: string): Promise<string> {
-  const { Attributes } = await sqs.getQueueAttributes({ QueueUrl, AttributeNames: ['QueueArn'] });
-  return Attributes?.QueueArn ?? '';
-}
-
-const redriveTo = async (sqs: SQS, deadLetters: string, maxReceiveCount: number) => ({
-  RedrivePolicy: JSON.stringify({ deadLetterTargetArn: await arnOf(sqs, deadLetters), maxReceiveCount }),
-});
-
-const send = (sqs: SQS, QueueUrl: string, group: string, body: string) =>
-  sqs.sendMessage({ QueueUrl, MessageGroupId: group, MessageBody: body });
-
-async function receive(sqs: SQS, QueueUrl: string, more: object = {}): Promise<readonly Message[]> {
-  const { Messages = [] } = await sqs.receiveMessage({
-    QueueUrl,
-    MaxNumberOfMessages: 10,
-    MessageSystemAttributeNames: ['All'],
-    ...more,
-  });
-  return Messages;
-}
-
-const giveBack = (sqs: SQS, QueueUrl: string, { ReceiptHandle }: Message) =>
-  sqs.changeMessageVisibility({ QueueUrl, ReceiptHandle, VisibilityTimeout: 0 });
-
-const first = (messages: readonly Message[]): Message => {
-  const [message] = messages;
-  assert.ok(message, 'a message was received');
-  return message;
-};
-
-const bodies = (messages: readonly Message[]) => messages.map(({ Body }) => Body);
-const counts = (messages: readonly Message[]) =>
-  messages.map(({ Attributes }) => Attributes?.ApproximateReceiveCount);
-
-const isNamed = (name: string) => (error: SQSServiceException) => error.name === name;
-
-describe('a FIFO group', () => {
-  test('is locked while a message of it is in flight, and other groups flow', async (t) => {
-    const { sqs } = await startWithClock(t);
-    const queue = await createFifo(sqs, 'changes');
-    for (const [group, body] of [
-      ['a', 'a1'],
-      ['a', 'a2'],
-      ['b', 'b1'],
-    ] as const)
-      await send(sqs, queue, group, body);
-
-    const a1 = first(await receive(sqs, queue, { MaxNumberOfMessages: 1 }));
-    assert.equal(a1.Body, 'a1');
-    assert.deepEqual(bodies(await receive(sqs, queue)), ['b1']);
-    assert.deepEqual(bodies(await receive(sqs, queue)), []);
-
-    await sqs.deleteMessage({ QueueUrl: queue, ReceiptHandle: a1.ReceiptHandle });
-    assert.deepEqual(bodies(await receive(sqs, queue)), ['a2']);
-  });
-
-  test('stays locked until the last message of a batch is back, and then begins with the oldest', async (t) => {
-    const { sqs } = await startWithClock(t);
-    const queue = await createFifo(sqs, 'changes');
-    for (const body of ['1', '2', '3']) await send(sqs, queue, 'a', body);
-
-    const batch = await receive(sqs, queue);
-    assert.deepEqual(bodies(batch), ['1', '2', '3']);
-    const [one, two, three] = batch;
-    assert.ok(one && two && three);
-    await sqs.deleteMessage({ QueueUrl: queue, ReceiptHandle: two.ReceiptHandle });
-    await giveBack(sqs, queue, one);
-    assert.deepEqual(await receive(sqs, queue), []);
-
-    await giveBack(sqs, queue, three);
-    assert.deepEqual(bodies(await receive(sqs, queue)), ['1', '3']);
-  });
-
-  test('delivers an unfinished message again before those behind it when its time is over', async (t) => {
-    const { sqs, passMs } = await startWithClock(t);
-    const queue = await createFifo(sqs, 'changes', { VisibilityTimeout: '30' });
-    for (const body of ['1', '2']) await send(sqs, queue, 'a', body);
-    const late = first(await receive(sqs, queue, { MaxNumberOfMessages: 1 }));
-
-    passMs(30_001);
-    const [again] = await receive(sqs, queue, { MaxNumberOfMessages: 1 });
-    assert.deepEqual([again?.Body, again?.Attributes?.ApproximateReceiveCount], ['1', '2']);
-    const outdated = { QueueUrl: queue, ReceiptHandle: late.ReceiptHandle };
-    await assert.rejects(sqs.deleteMessage(outdated), isNamed('InvalidParameterValue'));
-  });
-
-  test('repeats the same messages for a receive that is asked again under its attempt id', async (t) => {
-    const { sqs } = await startWithClock(t);
-    const queue = await createFifo(sqs, 'changes');
-    await send(sqs, queue, 'a', '1');
-    const attempt = { ReceiveRequestAttemptId: 'attempt-1' };
-    const messages = await receive(sqs, queue, attempt);
-    assert.deepEqual(
-      (await receive(sqs, queue, attempt)).map(({ ReceiptHandle }) => ReceiptHandle),
-      messages.map(({ ReceiptHandle }) => ReceiptHandle),
-    );
-    await giveBack(sqs, queue, first(messages));
-    assert.deepEqual(counts(await receive(sqs, queue, attempt)), ['2']);
-  });
+describe('the contract of SQS', { concurrency: 8 }, () => {
+  for (const { says, run } of sqsContract)
+    test(says, async (t) => {
+      const { sqs, passMs } = await startWithClock(t);
+      await run({ sqs, pass: async (ms) => passMs(ms) });
+    });
 });
 
 describe('de-duplication', () => {
@@ -160,14 +75,6 @@ describe('de-duplication', () => {
     passMs(5 * minuteMs);
     await sqs.sendMessage({ ...message, MessageBody: 'three' });
     assert.deepEqual(bodies(await receive(sqs, QueueUrl)), ['three']);
-  });
-
-  test('of a high-throughput queue looks at each group by itself', async (t) => {
-    const { sqs } = await startWithClock(t);
-    const attributes = { DeduplicationScope: 'messageGroup', FifoThroughputLimit: 'perMessageGroupId' };
-    const queue = await createFifo(sqs, 'changes', attributes);
-    for (const group of ['a', 'b', 'b']) await send(sqs, queue, group, 'same');
-    assert.equal((await receive(sqs, queue)).length, 2);
   });
 });
 
@@ -190,38 +97,6 @@ describe('a dead-letter queue', () => {
     assert.equal(dead.Attributes?.ApproximateReceiveCount, '3');
   });
 
-  test('gives its messages back by a move task, as new ones in their old order', async (t) => {
-    const { sqs } = await startWithClock(t);
-    const deadLetters = await createFifo(sqs, 'dead');
-    const queue = await createFifo(sqs, 'changes', await redriveTo(sqs, deadLetters, 1));
-    for (const body of ['1', '2', '3']) await send(sqs, queue, 'a', body);
-    for (const message of await receive(sqs, queue)) await giveBack(sqs, queue, message);
-    assert.deepEqual(await receive(sqs, queue), []);
-
-    await sqs.startMessageMoveTask({ SourceArn: await arnOf(sqs, deadLetters) });
-    const moved = await receive(sqs, queue, { WaitTimeSeconds: 20 });
-    assert.deepEqual(bodies(moved), ['1', '2', '3']);
-    assert.deepEqual(counts(moved), ['1', '1', '1']);
-    const { Results } = await sqs.listMessageMoveTasks({ SourceArn: await arnOf(sqs, deadLetters) });
-    assert.deepEqual(
-      Results?.map(({ Status, ApproximateNumberOfMessagesMoved }) => [
-        Status,
-        ApproximateNumberOfMessagesMoved,
-      ]),
-      [['COMPLETED', 3]],
-    );
-  });
-
-  test('refuses sources of the other type, and those that it does not allow', async (t) => {
-    const { sqs } = await startWithClock(t);
-    const denying = { RedriveAllowPolicy: JSON.stringify({ redrivePermission: 'denyAll' }) };
-    const deadLetters = await createFifo(sqs, 'dead', denying);
-    const policy = await redriveTo(sqs, deadLetters, 3);
-    await assert.rejects(createFifo(sqs, 'changes', policy), isNamed('InvalidParameterValue'));
-    const standard = sqs.createQueue({ QueueName: 'standard', Attributes: policy });
-    await assert.rejects(standard, isNamed('InvalidParameterValue'));
-  });
-
   test('stops a slow move task that is cancelled', async (t) => {
     const { sqs } = await startWithClock(t);
     const deadLetters = await createFifo(sqs, 'dead');
@@ -239,36 +114,6 @@ describe('a dead-letter queue', () => {
 });
 
 describe('a long poll', () => {
-  test('is woken by a message that arrives', async (t) => {
-    const { sqs } = await startWithClock(t);
-    const queue = await createFifo(sqs, 'changes');
-    const poll = receive(sqs, queue, { WaitTimeSeconds: 20 });
-    await sleep(50);
-    await send(sqs, queue, 'a', 'late');
-    assert.deepEqual(bodies(await poll), ['late']);
-  });
-
-  test('is woken when a group is unlocked, and when a visibility time-out ends', async (t) => {
-    const { sqs } = await startWithClock(t);
-    const queue = await createFifo(sqs, 'changes');
-    for (const body of ['1', '2']) await send(sqs, queue, 'a', body);
-    const { ReceiptHandle } = first(await receive(sqs, queue, { MaxNumberOfMessages: 1 }));
-    const poll = receive(sqs, queue, { VisibilityTimeout: 1, WaitTimeSeconds: 20 });
-    await sqs.deleteMessage({ QueueUrl: queue, ReceiptHandle });
-    assert.deepEqual(bodies(await poll), ['2']);
-    assert.deepEqual(counts(await receive(sqs, queue, { WaitTimeSeconds: 20 })), ['2']);
-  });
-
-  test('ends empty after its own time, also behind one that waits longer', async (t) => {
-    const { sqs } = await startWithClock(t);
-    const queue = await createFifo(sqs, 'changes');
-    const longer = receive(sqs, queue, { WaitTimeSeconds: 20 });
-    await sleep(50);
-    assert.deepEqual(await receive(sqs, queue, { WaitTimeSeconds: 1 }), []);
-    await send(sqs, queue, 'a', 'late');
-    assert.deepEqual(bodies(await longer), ['late']);
-  });
-
   test('takes no message after its client has hung up', async (t) => {
     const { sqs } = await startWithClock(t);
     const queue = await createFifo(sqs, 'changes');
@@ -288,13 +133,6 @@ describe('a queue', () => {
     const { sqs } = await startWithClock(t);
     const queue = await createFifo(sqs, 'changes');
     assert.equal(await arnOf(sqs, queue), 'arn:aws:sqs:eu-west-1:000000000000:changes.fifo');
-  });
-
-  test('is made once, and refused under the same name with other attributes', async (t) => {
-    const { sqs } = await startWithClock(t);
-    const made = await createFifo(sqs, 'changes', { VisibilityTimeout: '7' });
-    assert.equal(await createFifo(sqs, 'changes', { VisibilityTimeout: '7' }), made);
-    await assert.rejects(createFifo(sqs, 'changes', { VisibilityTimeout: '8' }), isNamed('QueueNameExists'));
   });
 
   test('forgets messages that are older than its retention period', async (t) => {
@@ -325,38 +163,6 @@ describe('a queue', () => {
     const names = [page, rest].map(({ QueueUrls = [] }) => QueueUrls.map((url) => url.split('/').at(-1)));
     assert.deepEqual(names, [['a.fifo', 'b.fifo'], ['c.fifo']]);
     assert.equal(rest.NextToken, undefined);
-  });
-
-  test('takes the good entries of a batch and names the bad ones', async (t) => {
-    const { sqs } = await startWithClock(t);
-    const QueueUrl = await createFifo(sqs, 'changes');
-    const { Successful, Failed } = await sqs.sendMessageBatch({
-      QueueUrl,
-      Entries: [
-        { Id: 'without-group', MessageBody: '1' },
-        { Id: 'good', MessageBody: '2', MessageGroupId: 'a' },
-      ],
-    });
-    assert.deepEqual(
-      Successful?.map(({ Id }) => Id),
-      ['good'],
-    );
-    assert.deepEqual(
-      Failed?.map(({ Id, Code }) => [Id, Code]),
-      [['without-group', 'MissingParameter']],
-    );
-  });
-
-  test('ignores the stale receipt of a standard message', async (t) => {
-    const { sqs, passMs } = await startWithClock(t);
-    const { QueueUrl = '' } = await sqs.createQueue({ QueueName: 'standard' });
-    await sqs.sendMessage({ QueueUrl, MessageBody: '1' });
-    const { ReceiptHandle } = first(await receive(sqs, QueueUrl));
-    passMs(30_000);
-    await receive(sqs, QueueUrl);
-    await sqs.deleteMessage({ QueueUrl, ReceiptHandle });
-    passMs(30_000);
-    assert.deepEqual(counts(await receive(sqs, QueueUrl)), ['3']);
   });
 });
 

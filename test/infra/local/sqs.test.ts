@@ -15,12 +15,9 @@ import {
   counts,
   createFifo,
   first,
-  giveBack,
   isNamed,
-  one,
   receive,
   redriveTo,
-  remove,
   send,
 } from './sqs-contract/client.ts';
 import { sqsContract } from './sqs-contract/contract.ts';
@@ -62,7 +59,7 @@ describe('the contract of SQS', { concurrency: 8 }, () => {
 describe('de-duplication', () => {
   test('swallows a repeated id for five minutes, even after the message was deleted', async (t) => {
     const { sqs, passMs } = await startWithClock(t);
-    const QueueUrl = await createFifo(sqs, 'changes');
+    const QueueUrl = await createFifo(sqs);
     const message = { QueueUrl, MessageGroupId: 'a', MessageDeduplicationId: 'event-1' };
     const sent = await sqs.sendMessage({ ...message, MessageBody: 'one' });
     const { ReceiptHandle } = first(await receive(sqs, QueueUrl));
@@ -79,28 +76,10 @@ describe('de-duplication', () => {
 });
 
 describe('a dead-letter queue', () => {
-  test('gets what was received too often, with its group, and the group goes on', async (t) => {
-    const { sqs } = await startWithClock(t);
-    const deadLetters = await createFifo(sqs, 'dead');
-    const queue = await createFifo(sqs, 'changes', await redriveTo(sqs, deadLetters, 2));
-    const sent = await send(sqs, queue, 'a', 'poison');
-    await send(sqs, queue, 'a', 'good');
-    const one = { MaxNumberOfMessages: 1 };
-    for (const _ of ['first', 'second']) await giveBack(sqs, queue, first(await receive(sqs, queue, one)));
-
-    assert.deepEqual(bodies(await receive(sqs, queue)), ['good']);
-    const dead = first(await receive(sqs, deadLetters));
-    assert.deepEqual(
-      [dead.MessageId, dead.Body, dead.Attributes?.MessageGroupId, dead.Attributes?.DeadLetterQueueSourceArn],
-      [sent.MessageId, 'poison', 'a', await arnOf(sqs, queue)],
-    );
-    assert.equal(dead.Attributes?.ApproximateReceiveCount, '3');
-  });
-
   test('stops a slow move task that is cancelled', async (t) => {
     const { sqs } = await startWithClock(t);
-    const deadLetters = await createFifo(sqs, 'dead');
-    const queue = await createFifo(sqs, 'changes', await redriveTo(sqs, deadLetters, 1));
+    const deadLetters = await createFifo(sqs);
+    const queue = await createFifo(sqs, await redriveTo(sqs, deadLetters, 1));
     // At one a second there is time to cancel, even on a slow machine.
     for (let body = 0; body < 60; body += 1) await send(sqs, deadLetters, 'a', String(body));
     const SourceArn = await arnOf(sqs, deadLetters);
@@ -116,7 +95,7 @@ describe('a dead-letter queue', () => {
 describe('a long poll', () => {
   test('takes no message after its client has hung up', async (t) => {
     const { sqs } = await startWithClock(t);
-    const queue = await createFifo(sqs, 'changes');
+    const queue = await createFifo(sqs);
     const abort = new AbortController();
     const poll = sqs.receiveMessage({ QueueUrl: queue, WaitTimeSeconds: 20 }, { abortSignal: abort.signal });
     await sleep(200);
@@ -129,40 +108,13 @@ describe('a long poll', () => {
 });
 
 describe('a queue', () => {
-  test('carries the region of the request that made it in its ARN', async (t) => {
-    const { sqs } = await startWithClock(t);
-    const queue = await createFifo(sqs, 'changes');
-    assert.equal(await arnOf(sqs, queue), 'arn:aws:sqs:eu-west-1:000000000000:changes.fifo');
-  });
-
   test('forgets messages that are older than its retention period', async (t) => {
     const { sqs, passMs } = await startWithClock(t);
-    const queue = await createFifo(sqs, 'changes', { MessageRetentionPeriod: '60' });
+    const queue = await createFifo(sqs, { MessageRetentionPeriod: '60' });
     await send(sqs, queue, 'a', 'old');
     passMs(minuteMs);
     await send(sqs, queue, 'a', 'new');
     assert.deepEqual(bodies(await receive(sqs, queue)), ['new']);
-  });
-
-  test('is purged once a minute', async (t) => {
-    const { sqs, passMs } = await startWithClock(t);
-    const QueueUrl = await createFifo(sqs, 'changes');
-    await send(sqs, QueueUrl, 'a', '1');
-    await sqs.purgeQueue({ QueueUrl });
-    assert.deepEqual(await receive(sqs, QueueUrl), []);
-    await assert.rejects(sqs.purgeQueue({ QueueUrl }), isNamed('PurgeQueueInProgress'));
-    passMs(minuteMs);
-    await sqs.purgeQueue({ QueueUrl });
-  });
-
-  test('is listed page by page', async (t) => {
-    const { sqs } = await startWithClock(t);
-    for (const name of ['c', 'a', 'b']) await createFifo(sqs, name);
-    const page = await sqs.listQueues({ MaxResults: 2 });
-    const rest = await sqs.listQueues({ MaxResults: 2, NextToken: page.NextToken });
-    const names = [page, rest].map(({ QueueUrls = [] }) => QueueUrls.map((url) => url.split('/').at(-1)));
-    assert.deepEqual(names, [['a.fifo', 'b.fifo'], ['c.fifo']]);
-    assert.equal(rest.NextToken, undefined);
   });
 });
 
@@ -184,7 +136,7 @@ describe('the protocol', () => {
   test('tells the SDK the names of errors', async (t) => {
     const { sqs } = await startWithClock(t);
     await assert.rejects(sqs.getQueueUrl({ QueueName: 'none' }), isNamed('QueueDoesNotExist'));
-    const QueueUrl = await createFifo(sqs, 'changes');
+    const QueueUrl = await createFifo(sqs);
     await assert.rejects(sqs.sendMessageBatch({ QueueUrl, Entries: [] }), isNamed('EmptyBatchRequest'));
     const garbage = { QueueUrl, ReceiptHandle: 'garbage' };
     await assert.rejects(sqs.deleteMessage(garbage), isNamed('ReceiptHandleIsInvalid'));
@@ -196,7 +148,7 @@ describe('after a restart', () => {
     const path = await temporaryFile(t);
     const before = await startSqs({ port: 0, path });
     const sqs = clientOf(t, before.url);
-    const queue = await createFifo(sqs, 'changes', { VisibilityTimeout: '300' });
+    const queue = await createFifo(sqs, { VisibilityTimeout: '300' }, 'changes');
     const { SequenceNumber: sequenceNumber = '' } = await send(sqs, queue, 'a', '1');
     await send(sqs, queue, 'a', '2');
     await receive(sqs, queue, { MaxNumberOfMessages: 1 });
@@ -218,7 +170,7 @@ describe('after a restart', () => {
     const path = await temporaryFile(t);
     const killed = await startMain(t, path);
     const sqs = clientOf(t, killed.url);
-    const queue = await createFifo(sqs, 'changes');
+    const queue = await createFifo(sqs);
     for (const body of ['1', '2', '3']) await send(sqs, queue, 'a', body);
     await receive(sqs, queue, { MaxNumberOfMessages: 1 });
     killed.child.kill('SIGKILL');

@@ -107,7 +107,7 @@ function linkBeforeIntents(plain: Engine, world: World): Engine {
       async query(pk, options) {
         if (!pk.startsWith('intent#')) return table.query(pk, options);
         const links = world.store.all().filter((item) => item.sk === 'link');
-        await engine.clock.sleep(600);
+        await engine.clock.sleep(5_000);
         const intents = await table.query(pk, options);
         seen = links;
         return intents;

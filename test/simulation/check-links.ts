@@ -37,8 +37,8 @@ const wasDeleted = ({ world }: Ending, key: string): boolean =>
 
 /** What is wrong with how a living record stands, or undefined. */
 function faultOf(ending: Ending, { ref, key, body }: Standing, { except }: Notebook): string | undefined {
-  if (ending.linkOf(ref)) return undefined;
   const shown = ending.shownOf(ref);
+  if (ending.linkOf(ref)) return shown && `${key} is linked, and still shown as ${shown.state}`;
   if (!shown) {
     const waits = ending.world.store.item({ pk: refKey(ref), sk: 'parked' });
     return waits ? undefined : `${key} is neither linked nor shown`;

@@ -6,6 +6,7 @@ import {
   bothCells,
   type Ending,
   everOpposite,
+  isRefused,
   type Linked,
   namesRow,
   type Standing,
@@ -45,7 +46,7 @@ function checkConvergence(ending: Ending, linked: Linked, { look, except }: Note
         `shown on the link: ${linked.link.reasons.find((reason) => reason.startsWith(`${row.id}: `))?.slice(row.id.length + 2)}`,
       );
       look(check);
-    } else if (linked.link.refused !== undefined && linked.link.state !== 'in-sync') {
+    } else if (isRefused(linked)) {
       except(`refused: ${linked.link.reasons.join('; ')}`);
       look(check);
     } else

@@ -173,6 +173,10 @@ export const bothCells = (system: System, own: Cell, other: Cell): readonly [cus
 export const namesRow = ({ link }: Linked, row: string): boolean =>
   link.reasons.some((reason) => reason.startsWith(`${row}: `) && !reason.endsWith(': recorded difference'));
 
+/** Was a write to one of the two refused, and shown as that? No row of it went. */
+export const isRefused = ({ link }: Linked): boolean =>
+  link.refused !== undefined && link.state !== 'in-sync';
+
 /** What happened to every record that this one was ever linked with, in order. */
 export const everOpposite = ({ world }: Ending, { system, pair, id }: RecordRef): readonly Happening[] =>
   world.store

@@ -181,7 +181,6 @@ async function revive(
     removeTombstone(other),
   ]);
   if (!written.done) return busy(engine);
-  await setRecordState(engine, other, undefined, '');
   return afterLink(work, revived, origin, reading.snapshot);
 }
 
@@ -471,7 +470,6 @@ async function linkUp(
 async function afterLink(work: Work, link: Link, origin: Snapshot, counterpart: Snapshot): Promise<Handled> {
   const { engine } = work;
   await indexKeys(engine, counterpart);
-  await setRecordState(engine, origin, undefined, '');
   for (const ref of [origin, counterpart]) await wake(engine, `parent#${refKey(ref)}`);
   await wake(engine, fenceKey(origin));
   // The link's lease is that of its Customcrm record: a worker who came from Wave takes it now.

@@ -6,6 +6,7 @@ import { exclusionOf, exclusionWrite, removeExclusion } from './exclusions.ts';
 import { handleDoorbell } from './handle-doorbell.ts';
 import { closeWrites, fenceKey, findIntent } from './intents.ts';
 import { indexKeys } from './key-index.ts';
+import { linkKey } from './keys.ts';
 import { type Lease, leaseCause, releaseLease, stillHeld, takeLease } from './leases.ts';
 import {
   BrokenLinkError,
@@ -13,7 +14,6 @@ import {
   directoryEntry,
   endLinkWrites,
   findLink,
-  linkKey,
   newLinkWrites,
   remainsWrites,
 } from './links.ts';
@@ -64,7 +64,6 @@ export async function linkRecords(
   if (!linked.done) return linked;
   for (const record of [origin, counterpart]) {
     await indexKeys(engine, record);
-    await setRecordState(engine, record, undefined, '');
     await unpark(engine, record);
     await wake(engine, `parent#${refKey(record)}`);
     await wake(engine, fenceKey(record));

@@ -9,8 +9,8 @@ import {
   type System,
 } from '../domain/record.ts';
 import type { Engine } from './engine.ts';
+import { linkKey } from './keys.ts';
 import { type Lease, stillHeld } from './leases.ts';
-import { linkKey } from './links.ts';
 import type { Item, Key, Write } from './ports.ts';
 
 /** Open intents that one look at a system and pair considers; creates are bounded by the request budget, so there are never more. */

@@ -1,11 +1,10 @@
 import { historyLimit, type Link, type Outcome, refOf } from '../domain/link.ts';
-import { type Pair, type RecordRef, refKey } from '../domain/record.ts';
+import type { Pair, RecordRef } from '../domain/record.ts';
+import { linkKey, stateKey } from './keys.ts';
 import type { Item, Key, Table, Write, WriteResult } from './ports.ts';
 
 /** Version of the stored form of a link. Newer code reads older forms; older code refuses newer ones. */
 const itemVersion = 1;
-
-export const linkKey = (ref: RecordRef): Key => ({ pk: refKey(ref), sk: 'link' });
 
 /** Broken invariant: shown, and for a person to repair. */
 export class BrokenLinkError extends Error {
@@ -36,11 +35,13 @@ const directoryKey = (link: Pick<Link, 'pair' | 'customcrmId'>): Key => ({
   sk: link.customcrmId,
 });
 
-/** Both halves of a new link, each under the condition that its record is still unlinked, and its entry in the directory. */
+/** Both halves of a new link, each under the condition that its record is still unlinked, and its entry in the directory; neither shows anything any more. */
 export const newLinkWrites = (link: Link): readonly Write[] => [
   { put: toItem(link), when: 'absent' },
   { put: otherHalf(link), when: 'absent' },
   { put: { ...directoryKey(link), waveId: link.waveId } },
+  { delete: stateKey(refOf(link, 'customcrm')) },
+  { delete: stateKey(refOf(link, 'wave')) },
 ];
 
 /** Undoes a link, unless somebody else wrote it since it was read. */

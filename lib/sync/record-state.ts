@@ -1,24 +1,31 @@
-import { type RecordRef, refKey } from '../domain/record.ts';
+import type { RecordRef } from '../domain/record.ts';
 import type { Engine } from './engine.ts';
-import type { Key, Write } from './ports.ts';
+import { linkKey, stateKey } from './keys.ts';
+import type { Write } from './ports.ts';
 
 /** What a record without a link can show, everywhere: log, metric, command line. */
 export type RecordState = 'excluded' | 'ambiguous' | 'blocked' | 'failed' | 'unlinked';
-
-const stateKey = (ref: RecordRef): Key => ({ pk: refKey(ref), sk: 'state' });
 
 export const stateWrite = ({ clock }: Engine, ref: RecordRef, state: RecordState, reason: string): Write => ({
   put: { ...stateKey(ref), state, due: clock.now(), reason },
 });
 
-/** What an unlinked record shows, and why; undefined when nothing stands in its way any more. */
+/**
+ * What a record shows, and why; undefined when nothing stands in its way any more. One that was linked meanwhile shows nothing of that, but
+ * it may have failed.
+ */
 export async function setRecordState(
   engine: Engine,
   ref: RecordRef,
   state: RecordState | undefined,
   reason: string,
 ): Promise<void> {
-  await engine.table.write([state ? stateWrite(engine, ref, state, reason) : { delete: stateKey(ref) }]);
+  if (state === undefined) await engine.table.write([{ delete: stateKey(ref) }]);
+  else
+    await engine.table.write([
+      stateWrite(engine, ref, state, reason),
+      ...(state === 'failed' ? [] : [{ check: linkKey(ref), when: 'absent' } as const]),
+    ]);
 }
 
 export async function recordStateOf(

@@ -19,7 +19,7 @@ import {
 } from '../../lib/domain/record.ts';
 import type { Engine, EngineSettings, OutcomeLine } from '../../lib/sync/engine.ts';
 import { handleBatch, type Message } from '../../lib/sync/handle-batch.ts';
-import { linkKey } from '../../lib/sync/links.ts';
+import { linkKey } from '../../lib/sync/keys.ts';
 import { pollCustomcrm } from '../../lib/sync/poll-customcrm.ts';
 import { pollWave } from '../../lib/sync/poll-wave.ts';
 import type { Call, ChangeQueue, Doorbell, Item } from '../../lib/sync/ports.ts';

@@ -11,7 +11,8 @@ import {
   unlinkRecords,
 } from '../../lib/sync/decisions.ts';
 import { handleDoorbell } from '../../lib/sync/handle-doorbell.ts';
-import { findLink, linkKey } from '../../lib/sync/links.ts';
+import { linkKey } from '../../lib/sync/keys.ts';
+import { findLink } from '../../lib/sync/links.ts';
 import { recordStateOf } from '../../lib/sync/record-state.ts';
 import { type Database, type SyncWorld, startDatabase, startSyncWorld } from '../support/sync-world.ts';
 

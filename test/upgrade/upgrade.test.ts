@@ -5,7 +5,8 @@ import type { Link } from '../../lib/domain/link.ts';
 import type { RecordRef } from '../../lib/domain/record.ts';
 import { handleDoorbell } from '../../lib/sync/handle-doorbell.ts';
 import { holdersOf, indexKeys, keysOf } from '../../lib/sync/key-index.ts';
-import { findLink, linkKey } from '../../lib/sync/links.ts';
+import { linkKey } from '../../lib/sync/keys.ts';
+import { findLink } from '../../lib/sync/links.ts';
 import { type Database, type SyncWorld, startDatabase, startSyncWorld } from '../support/sync-world.ts';
 
 let database: Database;

@@ -22,6 +22,7 @@ export function checkLinks(ending: Ending, notebook: Notebook): void {
   }
   const halves = world.store.all().filter((item) => item.sk === 'link').length;
   look('links mirror', halves === 2 * links.length ? undefined : `${halves} halves of ${links.length} links`);
+  for (const wrong of world.store.commits()) look('no commit is lost', wrong);
   for (const { pk, sk, kind } of world.store.all())
     if (sk === 'tombstone' && kind === 'deleted')
       look(

@@ -21,6 +21,8 @@ export interface Store {
   readonly everLoser: () => readonly Item[];
   /** For each time that a record was put aside: what was wrong with that, if anything. */
   readonly parkings: () => readonly (string | undefined)[];
+  /** For each time that a link was replaced: what was wrong with that, if anything. */
+  readonly commits: () => readonly (string | undefined)[];
 }
 
 /** What the port allows in one transaction. */
@@ -38,12 +40,14 @@ export function store(wires: Wires, broken: (what: string) => void): Store {
   const linkTimes = new Map<string, number[]>();
   const losers: Item[] = [];
   const parkings: (string | undefined)[] = [];
+  const commits: (string | undefined)[] = [];
   const write = (key: Key, item: Item | undefined) => {
     if (key.sk === 'parked' && item) parkings.push(sleepsForNothing(find, item));
     if (key.sk === 'link' && item) noteLink(everLinked, item);
     if (key.sk === 'link' && item && !find(key))
       linkTimes.set(key.pk, [...(linkTimes.get(key.pk) ?? []), wires.scheduler.now()]);
     const link = key.sk === 'link' ? (item?.link as Link | undefined) : undefined;
+    if (link) commits.push(goesOver(find(key)?.link as Link | undefined, link));
     if (link?.revision === 1) linkedAt.set(link.id, wires.scheduler.now());
     if (key.sk.startsWith('loser#') && item) losers.push(item);
     set(key, item);
@@ -63,6 +67,7 @@ export function store(wires: Wires, broken: (what: string) => void): Store {
     all,
     everLoser: () => losers,
     parkings: () => parkings,
+    commits: () => commits,
     everLinkedWith: (pk) => everLinked.get(pk) ?? [],
     linkTimes: (pk) => linkTimes.get(pk) ?? [],
     linkedAt: (linkId) => linkedAt.get(linkId),
@@ -74,6 +79,12 @@ export function store(wires: Wires, broken: (what: string) => void): Store {
     },
   };
 }
+
+/** A link is replaced by who has read it as it stands: everything else loses what another worker wrote. */
+const goesOver = (before: Link | undefined, after: Link): string | undefined =>
+  before?.id === after.id && after.revision !== before.revision + 1
+    ? `revision ${after.revision} of link ${after.id} goes over ${before.revision}`
+    : undefined;
 
 /** Whoever gives a lease back, or links a parent, wakes who waits for it then; who comes later must not begin to wait. */
 function sleepsForNothing(find: (key: Key) => Item | undefined, { pk, cause }: Item): string | undefined {

@@ -350,17 +350,24 @@ async function create(work: Work, origin: Snapshot, intent: Intent, creation: Se
   const target = otherSystem(origin.system);
   const marked =
     target === 'customcrm' ? { ...creation.body, ExternalId: `wave:${origin.id}` } : creation.body;
+  let made: Snapshot;
   try {
-    const made = await engine.systems[target].create(origin.pair, marked, intent.opId, call);
-    return await linkUp(work, origin, made, creation, intent);
+    made = await engine.systems[target].create(origin.pair, marked, intent.opId, call);
   } catch (error) {
-    if (error instanceof RemoteOutcomeUnknownError) return { did: 'parked', cause: settling(engine, intent) };
-    if (!isDefinite(error)) throw error;
-    await engine.table.write([stillHeld(work.lease), ...closeWrites(engine, intent)]);
-    await wake(engine, fenceKey(intent.origin));
-    if (error instanceof RemoteRejectedError) return show(work, 'blocked', error.message);
-    throw error;
+    return notMade(work, intent, error);
   }
+  // What goes wrong from here on says nothing about the create: its intent stays open, and the result will be found.
+  return linkUp(work, origin, made, creation, intent);
+}
+
+async function notMade(work: Work, intent: Intent, error: unknown): Promise<Handled> {
+  const { engine } = work;
+  if (error instanceof RemoteOutcomeUnknownError) return { did: 'parked', cause: settling(engine, intent) };
+  if (!isDefinite(error)) throw error;
+  await engine.table.write([stillHeld(work.lease), ...closeWrites(engine, intent)]);
+  await wake(engine, fenceKey(intent.origin));
+  if (error instanceof RemoteRejectedError) return show(work, 'blocked', error.message);
+  throw error;
 }
 
 const isDefinite = (error: unknown): boolean => error instanceof Error && 'retryable' in error;

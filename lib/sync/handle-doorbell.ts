@@ -177,9 +177,11 @@ async function standsInTheWay(
   parent: RecordRef,
   handled: Handled,
 ): Promise<string | undefined> {
-  if (handled.did === 'parked')
-    return handled.cause.shows === undefined ? undefined : `its ${parent.pair} waits for a decision`;
-  if (handled.because === deletedUnlinked || handled.message === survivorAlone) return 'parent deleted';
+  if (handled.did === 'parked') {
+    if (handled.cause.shows !== undefined) return `its ${parent.pair} waits for a decision`;
+  } else if (handled.because === deletedUnlinked || handled.message === survivorAlone)
+    return 'parent deleted';
+  // What waits for something else may show all the same that a person is needed.
   const shown = await recordStateOf(engine, parent);
   return shown && `its ${parent.pair} is ${shown.state}`;
 }

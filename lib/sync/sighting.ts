@@ -55,9 +55,8 @@ function changedRows({ settings }: Engine, link: Link, system: System, cells: Ce
     const isOurs =
       system === 'wave' && owner !== undefined && !isBlank(cell) && compare(owner, cell) === 'same';
     if (isOurs) return false;
-    const change = compare(row.id, cell);
-    // On a row that waits for a person nothing is agreed: what its user does to it may settle it.
-    return change === 'changed' || (change === 'none' && asksAbout(link, row.id));
+    // Where a person is asked, what its user does to the row may settle it, also by taking it back.
+    return compare(row.id, cell) === 'changed' || asksAbout(link, row.id);
   };
   return cells.flatMap(([row, cell]) => (cell && isChanged(row, cell) ? [row] : []));
 }

@@ -2,7 +2,7 @@ import { type RecordRef, refKey } from '../../lib/domain/record.ts';
 import { mappings } from '../../lib/mappings/pairs.ts';
 import type { Notebook } from './checks.ts';
 import type { Ending } from './ending.ts';
-import { describe, type Happening } from './truth.ts';
+import { describe, type Happening, setOut } from './truth.ts';
 
 /** Each record gets at most one counterpart, after its parents, and never because of what we made ourselves. */
 export function checkCreations(ending: Ending, { look, except }: Notebook): void {
@@ -78,7 +78,7 @@ function isUnrecognisable(
   at: number,
   except: Notebook['except'],
 ): boolean {
-  if (!restored || made.at < restored.from || made.at > restored.at) return false;
+  if (!restored || made.at < restored.from || setOut(made) > restored.at) return false;
   const [own, other] = [made, origin].map((ref) => {
     const body = truth.lastAt(ref, at)?.after ?? {};
     const snapshot = { ...ref, body, createdAt: 0, modifiedAt: 0 };
@@ -98,7 +98,7 @@ function isForgotten(
   gone: Happening,
   except: Notebook['except'],
 ): boolean {
-  if (!restored || made.at < restored.from || made.at > restored.at) return false;
+  if (!restored || made.at < restored.from || setOut(made) > restored.at) return false;
   const forgotten = !store.linkTimes(refKey(made)).some((at) => at > restored.at && at < gone.at);
   if (forgotten) except('forgottenByRestore');
   return forgotten;

@@ -2,7 +2,7 @@ import { type RecordRef, refKey } from '../../lib/domain/record.ts';
 import type { OutcomeLine } from '../../lib/sync/engine.ts';
 import type { Notebook } from './checks.ts';
 import { type Ending, everOpposite } from './ending.ts';
-import type { Happening } from './truth.ts';
+import { type Happening, setOut } from './truth.ts';
 
 /** What a fuse counts, ms. */
 const windowMs = 3600_000;
@@ -38,10 +38,9 @@ export function checkFuses(ending: Ending, { look }: Notebook): void {
   }
 }
 
-const setOut = ({ at, by }: Happening): number => (by.who === 'engine' && by.attempt?.at) || at;
-
+/** Whoever blows it is told so first, and may be killed before the record is reported to wait. */
 const isFused = ({ message, because }: OutcomeLine): boolean =>
-  message === 'record waits' && because === 'fuse';
+  message === 'fuse blown' || (message === 'record waits' && because === 'fuse');
 
 const recordOf = ({ system, pair, id }: OutcomeLine): string => refKey({ system, pair, id });
 

@@ -101,9 +101,9 @@ function checkLosers(ending: Ending, linked: Linked, { look, except }: Notebook)
   for (const { row: id, system, value } of ending.losers(linked)) {
     const row = ending.world.truth.rowsOf(linked.link.pair).find((each) => each.id === id);
     if (row?.direction !== 'both') continue;
-    // The log outlives a link: the value may be of a record that this one was linked with before.
-    const here = linked.customcrm.happenings;
-    const there = everOpposite(ending, linked.customcrm.ref);
+    // The log and the values outlive a link: they may be of a record that one of these was linked with before.
+    const here = [...linked.customcrm.happenings, ...everOpposite(ending, linked.wave.ref)];
+    const there = [...linked.wave.happenings, ...everOpposite(ending, linked.customcrm.ref)];
     const lost: Cell = { value: value as Value, form: formOf(row, value as Value, ending.world.truth.facts) };
     const wasTyped = typedIn(
       ending,
@@ -273,6 +273,7 @@ function accountFor(
   if (typedBackToBackup(ending, happening, row, typed)) return 'forgottenByRestore';
   if (undoneUnseen(ending, happening, row, typed)) return 'undoneUnseen';
   if (typedWhatWasUnderWay(ending, happening, row, typed)) return 'typedBackToAgreed';
+  if (typedWhatLagged(ending, happening, row, typed)) return 'typedWhatLagged';
   if (isEmpty(typed) && emptiedUnseen(ending, happening, row)) return 'undoneUnseen';
   return lostInGap(ending, happening, row, typed) ? 'editInGap' : undefined;
 }
@@ -414,6 +415,23 @@ function typedWhatWasUnderWay(ending: Ending, happening: Happening, row: Row, ty
     })
   );
 }
+
+/** The other system had just replaced this very value, and may still have shown it: both looked equal, and then only the other one changed. */
+function typedWhatLagged(ending: Ending, happening: Happening, row: Row, typed: Cell): boolean {
+  const { system, order, at } = happening;
+  return (
+    ending.world.wires.faults.has('readLag') &&
+    everOpposite(ending, happening).some((other) => {
+      if (other.order > order || at - other.at > lagMs || !other.rows.includes(row.id) || !other.before)
+        return false;
+      const cell = ending.cell(row, otherSystem(system), other.before);
+      return cell !== undefined && agree(ending, row, ...bothCells(system, typed, cell));
+    })
+  );
+}
+
+/** A lagging read shows what stood there this long ago, at most, ms. */
+const lagMs = 30_000;
 
 /** Unanswered writes are settled within this time, twice over, ms. */
 const unseenMs = 10 * 60_000;

@@ -1,3 +1,4 @@
+import { checkBudget } from './check-budget.ts';
 import { checkCreations } from './check-creations.ts';
 import { checkFuses } from './check-fuses.ts';
 import { checkLag } from './check-lag.ts';
@@ -58,6 +59,7 @@ export function judge(ending: Ending): Verdict {
     checkFuses,
     checkOrder,
     checkPromptness,
+    checkBudget,
   ])
     invariant(ending, notebook);
   return { checks: [...looked].map(([name, times]) => ({ name, looked: times })), violations, exceptions };

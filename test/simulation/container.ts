@@ -1,6 +1,7 @@
 import type { System } from '../../lib/domain/record.ts';
 import { RemoteOutcomeUnknownError, RemoteUnavailableError } from '../../lib/errors.ts';
 import type { Call } from '../../lib/sync/ports.ts';
+import type { Ending } from '../../lib/sync/request-slots.ts';
 import type { Dice } from './dice.ts';
 import type { Faults } from './faults.ts';
 import type { Scheduler } from './scheduler.ts';
@@ -115,15 +116,19 @@ export function exchange<T>(
     readonly intention: 'read' | 'write';
     readonly label: string;
     readonly call: Call;
+    /** Told that it sets out, and what became of it. */
+    readonly sent?: () => void;
+    readonly ended?: (ending: Ending) => void;
   },
   execute: () => T,
 ): Promise<T> {
-  const { system, intention, call } = request;
+  const { system, intention, call, sent, ended } = request;
   const { faults, latency, trace, scheduler } = wires;
   const label = `${system} ${request.label}`;
   const timeoutMs = Math.min(requestTimeoutMs, call.deadline - clockOf(wires, container));
-  const refuse = (error: Error): Promise<T> =>
-    step(wires, container, {
+  const refuse = (error: Error, ending: Ending): Promise<T> => {
+    ended?.(ending);
+    return step(wires, container, {
       label,
       requestMs: latency.between(5, 60),
       answerMs: latency.between(5, 60),
@@ -131,24 +136,34 @@ export function exchange<T>(
         throw error;
       },
     });
-  if (timeoutMs < leastTimeMs)
+  };
+  if (timeoutMs < leastTimeMs) {
+    ended?.({ did: 'unsent' });
     return Promise.reject(new RemoteUnavailableError(system, 'no time is left for a request'));
+  }
+  sent?.();
   if (faults.strikes('throttled')) {
     trace.note(`${container.name} ${label}: throttled`);
     const retryAfterMs = faults.dice.chance(0.5) ? faults.dice.between(1, 60) * 1000 : undefined;
-    return refuse(new RemoteUnavailableError(system, 'HTTP 429', { retryAfterMs }));
+    return refuse(new RemoteUnavailableError(system, 'HTTP 429', { retryAfterMs }), {
+      did: 'refused',
+      retryAfterMs,
+    });
   }
   if (faults.strikes('serverError')) {
     trace.note(`${container.name} ${label}: server error, nothing executed`);
-    return refuse(noAnswer(system, intention, 'HTTP 503'));
+    return refuse(noAnswer(system, intention, 'HTTP 503'), { did: 'answered' });
   }
   const lost = faults.strikes('lostAnswer');
   const late = intention === 'write' && faults.strikes('lateExecution');
   const slow = faults.strikes('slowAnswer');
   const requestMs = late ? faults.dice.between(timeoutMs, latestExecutionMs) : latency.between(10, 150);
   const answerMs = slow ? faults.dice.between(1_000, 15_000) : latency.between(10, 150);
-  if (!lost && requestMs + answerMs < timeoutMs)
+  if (!lost && requestMs + answerMs < timeoutMs) {
+    ended?.({ did: 'answered' });
     return step(wires, container, { label, requestMs, answerMs, execute });
+  }
+  ended?.({ did: 'unanswered' });
   trace.note(`${container.name} ${label}: ${late ? 'executed late' : 'answer lost'}`);
   return unanswered(
     wires,

@@ -35,6 +35,7 @@ export const faultNames = [
   'poisonKills',
   'tableRestored',
   'massDeletion',
+  'tightBudget',
 ] as const;
 export type FaultName = (typeof faultNames)[number];
 
@@ -73,6 +74,7 @@ const rates: Readonly<Record<FaultName, number>> = {
   poisonKills: 1,
   tableRestored: 1,
   massDeletion: 1,
+  tightBudget: 1,
 };
 
 export interface Faults {
@@ -95,10 +97,17 @@ const events: ReadonlySet<FaultName> = new Set(['poisoned', 'poisonKills', 'tabl
 /** How many of all faults a seed switches on. */
 const share = 0.4;
 const rareShare = 0.08;
+/** In how many worlds requests to Wave are few, and shared by all containers. */
+const budgetShare = 0.2;
+
+const isDrawn = (dice: Dice, name: FaultName): boolean =>
+  name === 'tightBudget'
+    ? dice.fork(name).chance(budgetShare)
+    : dice.chance(events.has(name) ? rareShare : share);
 
 /** @param given exactly these faults; unless said, chance decides. */
 export function faultsOf(dice: Dice, given: readonly FaultName[] | undefined): Faults {
-  const on = new Set(given ?? faultNames.filter((name) => dice.chance(events.has(name) ? rareShare : share)));
+  const on = new Set(given ?? faultNames.filter((name) => isDrawn(dice, name)));
   const counts: Partial<Record<FaultName, number>> = {};
   let stopped = false;
   const count = (name: FaultName) => {

@@ -16,4 +16,8 @@ export const scenarios: readonly Scenario[] = [
   { name: 'the answer of a create is lost, and its origin changes to a parent without a link', seed: 2_396 },
   { name: 'the origin of a lost create cannot be seen for a while, and is edited meanwhile', seed: 100_858 },
   { name: 'a user of the restored time empties what a link that is forgotten had filled', seed: 300_004 },
+  { name: 'a create is answered, and the question after it is not: the create was made again', seed: 972 },
+  { name: 'a conflict is settled by taking an edit back, and no webhook tells of it', seed: 1_824 },
+  { name: 'a child waits for a parent whose create is ambiguous, and which is gone', seed: 1_084 },
+  { name: 'the records that were to show beside those that are gone are gone themselves', seed: 1_090 },
 ];

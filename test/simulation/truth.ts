@@ -41,6 +41,9 @@ export interface Happening extends RecordRef {
   readonly rows: readonly string[];
 }
 
+/** When the request that did it was sent; what users do happens at once, ms. */
+export const setOut = ({ at, by }: Happening): number => (by.who === 'engine' && by.attempt?.at) || at;
+
 /** Everything that happened in both systems, in order: what the checks compare the end with. */
 export interface Truth {
   readonly note: (change: Omit<Happening, 'order' | 'at' | 'rows'>) => void;

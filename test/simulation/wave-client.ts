@@ -1,5 +1,7 @@
 import type { DocumentNode, FieldNode, SelectionNode } from 'graphql';
 import type { Body, Pair } from '../../lib/domain/record.ts';
+import type { Slot } from '../../lib/sync/request-budget.ts';
+import type { Ending as RequestEnding, Want } from '../../lib/sync/request-slots.ts';
 import type { WaveAnswer, WaveError } from '../../lib/wave/answer.ts';
 import type { WaveClient } from '../../lib/wave/client.ts';
 import * as documents from '../../lib/wave/documents.ts';
@@ -18,6 +20,10 @@ export interface WaveDoor {
   noRightsUntil: number;
   /** A record of which no read succeeds; with `poisonKills` one that kills whoever reads it. */
   poisoned: string | undefined;
+  /** When each request set out, ms by the true clock. */
+  readonly requests: number[];
+  /** What any minute may hold of them; anything goes while undefined. */
+  readonly perMinute: number | undefined;
 }
 
 const lagMs = 30_000;
@@ -34,12 +40,25 @@ export function waveClientOf(
   container: Container,
   door: WaveDoor,
   claim: Desk['claim'],
+  takeSlot?: (want: Want) => Promise<Slot>,
 ): WaveClient {
-  return (document, variables, intention, call) => {
+  return async (document, variables, intention, call) => {
+    const slot = await takeSlot?.({ cost: 1, intention, call });
+    let ending: RequestEnding = { did: 'unsent' };
     const sent = JSON.parse(JSON.stringify(variables)) as Variables;
     const writes = writesOf(document as unknown as DocumentNode, sent, claim);
     const label = writes.map(({ field, target }) => `${field} ${target ?? ''}`.trim()).join(', ') || 'query';
-    return exchange(wires, container, { system: 'wave', intention, label, call }, () => {
+    const request = {
+      system: 'wave',
+      intention,
+      label,
+      call,
+      sent: () => door.requests.push(wires.scheduler.now()),
+      ended(how: RequestEnding) {
+        ending = how;
+      },
+    } as const;
+    return exchange(wires, container, request, () => {
       if (wires.faults.strikes('noRights')) {
         door.noRightsUntil = wires.scheduler.now() + wires.faults.dice.between(60_000, 1_500_000);
         wires.trace.note('the token shows nothing for a while');
@@ -49,7 +68,7 @@ export function waveClientOf(
           ? together(writes.map((each) => mutate(wires, door, each)))
           : query(wires, container, door, document as unknown as DocumentNode, sent);
       return { ...answer, date: Math.floor(door.now() / 1000) * 1000 } as unknown as WaveAnswer<never>;
-    });
+    }).finally(() => slot?.end(ending));
   };
 }
 

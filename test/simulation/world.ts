@@ -4,6 +4,7 @@ import type { Body, Pair, RecordRef, System } from '../../lib/domain/record.ts';
 import type { MappingSettings } from '../../lib/mappings/mapping.ts';
 import type { Engine, EngineSettings, OutcomeLine } from '../../lib/sync/engine.ts';
 import { receive } from '../../lib/sync/receive-webhook.ts';
+import { requestBudget } from '../../lib/sync/request-budget.ts';
 import { waveFeed } from '../../lib/wave/feed.ts';
 import { waveRecords } from '../../lib/wave/records.ts';
 import { waveTaxes } from '../../lib/wave/taxes.ts';
@@ -71,6 +72,8 @@ export interface WorldOptions {
 }
 
 const businessId = 'B-1';
+/** As lib/wave/connection.ts has them, for a time-out of 20 s. */
+const budgetLimits = { inFlight: 2, perDay: 50_000, leaseMs: 30_000, windowMs: 60_000 };
 
 export function makeWorld({ seed, keepTrace, faults: allowed, plant }: WorldOptions): World {
   const dice = diceOf(seed);
@@ -120,6 +123,8 @@ export function makeWorld({ seed, keepTrace, faults: allowed, plant }: WorldOpti
     now: waveNow,
     noRightsUntil: 0,
     poisoned: undefined,
+    requests: [],
+    perMinute: faults.has('tightBudget') ? dice.fork('budget').pick([90, 120, 150]) : undefined,
   };
   const remembered = new Map<string, { readonly sent: unknown; readonly answer: Body }>();
   const tableStore = store(wires, (what) => broken.push(what));
@@ -141,7 +146,7 @@ export function makeWorld({ seed, keepTrace, faults: allowed, plant }: WorldOpti
     };
     everyContainer.push(container);
     const now = () => clockOf(wires, container);
-    const own = desk(container, tableStore, now, (what) => broken.push(what));
+    const own = desk(container, tableStore, time.now, (what) => broken.push(what));
     const crmClient = customcrmClientOf(wires, container, {
       customcrm: crm,
       truth,
@@ -149,7 +154,23 @@ export function makeWorld({ seed, keepTrace, faults: allowed, plant }: WorldOpti
       hidden,
       claim: own.claim,
     });
-    const client = waveClientOf(wires, container, waveDoor, own.claim);
+    const table = tableStore.tableOf(container);
+    const clock = {
+      now,
+      sleep: (ms: number) => new Promise<void>((resolve) => deliver(wires, container, ms, resolve)),
+    };
+    const { perMinute } = waveDoor;
+    const budget =
+      perMinute === undefined
+        ? undefined
+        : requestBudget({
+            table,
+            clock,
+            newId,
+            random: dice.fork(`budget of ${container.name}`).next,
+            limits: { ...budgetLimits, perMinute },
+          });
+    const client = waveClientOf(wires, container, waveDoor, own.claim, budget?.take);
     const waveOptions = { businessId, incomeAccountId: 'A-income' };
     const plain: Engine = {
       systems: {
@@ -158,9 +179,9 @@ export function makeWorld({ seed, keepTrace, faults: allowed, plant }: WorldOpti
       },
       feed: waveFeed(client, waveOptions),
       taxes: waveTaxes(client, waveOptions, now),
-      table: tableStore.tableOf(container),
+      table,
       queues: { customcrm: queues.customcrm.portOf(container), wave: queues.wave.portOf(container) },
-      clock: { now, sleep: (ms) => new Promise((resolve) => deliver(wires, container, ms, resolve)) },
+      clock,
       newId,
       report(line) {
         outcomes.push(line);

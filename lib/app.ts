@@ -14,6 +14,7 @@ import type { Engine, OutcomeLine } from './sync/engine.ts';
 import { handleBatch, type Message } from './sync/handle-batch.ts';
 import { ensureIdentity } from './sync/identity.ts';
 import { tidy } from './sync/janitor.ts';
+import { noteDelivery } from './sync/last-delivery.ts';
 import { markFailed } from './sync/mark-failed.ts';
 import { pollCustomcrm } from './sync/poll-customcrm.ts';
 import { type PollResult, pollWave } from './sync/poll-wave.ts';
@@ -104,15 +105,15 @@ function createApp({ config, engine }: Connections): App {
       system: System,
       read: (rawBody: string, headers: Headers, secrets: readonly string[], now: number) => Delivery,
     ) =>
-    ({ rawBody, headers }: WebhookRequest): Promise<number> =>
-      rawBody.length > bodyLimit
-        ? Promise.resolve(413)
-        : receive(engine, system, read(rawBody, headers, secretsOf[system], Date.now()), log).then(
-            (status) => {
-              if (status === 202) count('ChangesTaken');
-              return status;
-            },
-          );
+    async ({ rawBody, headers }: WebhookRequest): Promise<number> => {
+      if (rawBody.length > bodyLimit) return 413;
+      const delivery = read(rawBody, headers, secretsOf[system], Date.now());
+      const status = await receive(engine, system, delivery, log);
+      if (status !== 202) return status;
+      count('ChangesTaken');
+      await noteDelivery(engine, system);
+      return status;
+    };
   return measured({
     customcrmWebhook: webhook('customcrm', readCustomcrmWebhook),
     waveWebhook: webhook('wave', readWaveWebhook),

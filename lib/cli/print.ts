@@ -45,6 +45,8 @@ export function overview(found: Overview): string {
       ],
       ['Customcrm read', polled(found.polledAgoMs.customcrm)],
       ['Wave read', polled(found.polledAgoMs.wave)],
+      ['Customcrm webhook', polled(found.heardAgoMs.customcrm)],
+      ['Wave webhook', polled(found.heardAgoMs.wave)],
       ['blown fuses', found.blownFuses.join(', ') || 'none'],
       ['paused', found.paused.map(({ scope, reason }) => `${scope} (${reason})`).join(', ') || 'nothing'],
     ],

@@ -1,7 +1,9 @@
-import type { Command } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 import type { Connections } from '../app.ts';
 import { parametersUnder, putSecret } from '../aws/parameters.ts';
 import { webhooksApi } from '../customcrm/webhooks-api.ts';
+import type { Engine } from '../sync/engine.ts';
+import { lastDelivery } from '../sync/last-delivery.ts';
 import { columns } from './columns.ts';
 import { callNow } from './connect.ts';
 
@@ -26,6 +28,9 @@ async function storeSecret(secret: string): Promise<string | undefined> {
   await putSecret(name, secrets.join(','));
   return name;
 }
+
+/** How often a delivery is looked for, ms. */
+const lookEveryMs = 2_000;
 
 const waveEvents = [
   'invoice.approved',
@@ -112,7 +117,41 @@ export function addWebhookCommands(program: Command, { connected, say, confirmed
     });
   group
     .command('wave')
-    .description("the steps that register our URL in Wave's developer portal")
+    .description(
+      "the steps that register our URL in Wave's developer portal; then waits for the first delivery",
+    )
     .argument('<url>', 'the deployed URL that ends in /webhooks/wave')
-    .action((url: string) => say({ url, events: waveEvents }, waveSteps(url)));
+    .option('--no-watch', 'print the steps only')
+    .option('--minutes <n>', 'wait this long', minutesOf, 15)
+    .action(async (url: string, { watch, minutes }: { watch: boolean; minutes: number }) => {
+      if (!watch) return say({ url, events: waveEvents }, waveSteps(url));
+      process.stderr.write(`${waveSteps(url)}\n\nWaiting ${minutes} minutes for a signed delivery ...\n`);
+      const heardAt = await firstDelivery((await connected()).engine, minutes * 60_000);
+      if (heardAt === undefined) process.exitCode = 1;
+      say(
+        { url, events: waveEvents, heardAt: heardAt ?? null },
+        heardAt === undefined
+          ? 'None came. Approve an invoice in Wave, and ask again. If the log of wave-webhook shows `webhook refused`, the secret is another one; if it shows nothing, the URL is.'
+          : 'Wave was heard: its webhooks arrive, and their signature is right.',
+      );
+    });
+}
+
+function minutesOf(text: string): number {
+  const minutes = Number(text);
+  if (!(minutes > 0 && minutes <= 60)) throw new InvalidArgumentError('Say a number of minutes up to 60.');
+  return minutes;
+}
+
+/** Answers when it came, ms since 1970; undefined when none came within that time. */
+async function firstDelivery(engine: Engine, patienceMs: number): Promise<number | undefined> {
+  const { clock } = engine;
+  const before = await lastDelivery(engine, 'wave');
+  const end = clock.now() + patienceMs;
+  for (;;) {
+    const heardAt = await lastDelivery(engine, 'wave');
+    if (heardAt !== undefined && heardAt !== before) return heardAt;
+    if (clock.now() >= end) return undefined;
+    await clock.sleep(lookEveryMs);
+  }
 }

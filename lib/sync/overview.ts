@@ -3,6 +3,7 @@ import { type Pair, pairs, parseRef, type RecordRef, type System, systems } from
 import type { Engine } from './engine.ts';
 import { blownSince, type FuseName, fuseNames } from './fuses.ts';
 import type { Intent } from './intents.ts';
+import { lastDelivery } from './last-delivery.ts';
 import { linkedIds } from './links.ts';
 import { pauses } from './pause.ts';
 import { progressOf } from './poll-progress.ts';
@@ -44,6 +45,8 @@ export interface Overview {
   readonly intents: { readonly open: number; readonly oldestMs: number };
   /** How long ago each system was last read completely, ms; undefined when it never was. */
   readonly polledAgoMs: Readonly<Record<System, number | undefined>>;
+  /** How long ago a signed webhook of each system was last heard, ms; undefined when none ever was. */
+  readonly heardAgoMs: Readonly<Record<System, number | undefined>>;
   readonly blownFuses: readonly FuseName[];
   readonly paused: readonly { readonly scope: string; readonly reason: string }[];
 }
@@ -55,6 +58,7 @@ export async function overview(engine: Engine): Promise<Overview> {
   const intents = await engine.table.byState('intent', Number.MAX_SAFE_INTEGER, stateLimit);
   const startedAt = intents.map((item) => (item.intent as Intent).startedAt);
   const polled = await each(systems, async (system) => (await progressOf(engine, system)).completeAt);
+  const heard = await each(systems, (system) => lastDelivery(engine, system));
   return {
     linked: await each(pairs, (pair) => countLinks(engine, pair)),
     states: await each(shownStates, async (state) => (await recordsIn(engine, state)).length),
@@ -63,6 +67,10 @@ export async function overview(engine: Engine): Promise<Overview> {
     polledAgoMs: {
       customcrm: polled.customcrm ? now - polled.customcrm : undefined,
       wave: polled.wave ? now - polled.wave : undefined,
+    },
+    heardAgoMs: {
+      customcrm: heard.customcrm ? now - heard.customcrm : undefined,
+      wave: heard.wave ? now - heard.wave : undefined,
     },
     blownFuses: await blownFuses(engine),
     paused: await pauses(engine),

@@ -173,3 +173,35 @@ test('a wave of deletions stops at the fuse until a person lets it pass', async 
   await world.cli('fuse', 'deletions', '--release');
   await eventually('all are archived', async () => (await archived()) === 4);
 });
+
+test('the steps for Wave end with its first delivery', async (t) => {
+  const world = await startWorld();
+  t.after(() => world.close());
+  assert.deepEqual((await world.cli('status')).heardAgoMs, {});
+  const url = `${world.functionsUrl}/webhooks/wave`;
+  const steps = await world.cli('webhooks', 'wave', url, '--no-watch');
+  assert.equal(steps.url, url);
+  const { Id: CustomerId } = await world.customcrm('POST', '/customers', { Name: 'Rowan' });
+  async function approve() {
+    const { Id } = await world.customcrm('POST', '/orders', {
+      CustomerId,
+      Currency: 'CAD',
+      OrderDate: '2026-10-01',
+      Lines: [{ Description: 'Survey', Quantity: '1', UnitPrice: '80' }],
+    });
+    await mutate(world, 'invoiceApprove', { invoiceId: await counterpartInWave(world, `/orders/${Id}`) });
+  }
+  let heardAt: unknown;
+  const watching = world.cli('webhooks', 'wave', url, '--minutes', '2').then((found) => {
+    heardAt = found.heardAt;
+  });
+  // It may not wait yet when the first one is approved.
+  for (let times = 1; times <= 5 && heardAt === undefined; times++) {
+    await approve();
+    await Promise.race([watching, sleep(15_000)]);
+  }
+  await watching;
+  assert.equal(typeof heardAt, 'number');
+  const heard = (await world.cli('status')).heardAgoMs as Json;
+  assert.deepEqual(Object.keys(heard).sort(), ['customcrm', 'wave']);
+});

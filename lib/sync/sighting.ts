@@ -55,8 +55,11 @@ function changedRows({ settings }: Engine, link: Link, system: System, cells: Ce
     const isOurs =
       system === 'wave' && owner !== undefined && !isBlank(cell) && compare(owner, cell) === 'same';
     if (isOurs) return false;
+    const change = compare(row.id, cell);
+    // What a system filled in by itself flows back; an unanswered write may have left that for later.
+    const isOpen = change === 'none' && row.direction === 'both' && !isBlank(cell);
     // Where a person is asked, what its user does to the row may settle it, also by taking it back.
-    return compare(row.id, cell) === 'changed' || asksAbout(link, row.id);
+    return change === 'changed' || isOpen || asksAbout(link, row.id);
   };
   return cells.flatMap(([row, cell]) => (cell && isChanged(row, cell) ? [row] : []));
 }

@@ -44,6 +44,9 @@ const restWithinMs = 150 * minute;
 const lookedAfterMs = 10 * minute;
 /** At rest: nothing was written for so long, and nothing waits. */
 const calmMs = 7 * minute;
+/** A further pass over everything has ended by then, also where few requests to Wave are allowed. */
+const passedMs = 12 * minute;
+const tightlyPassedMs = 60 * minute;
 /** The last comparison of everything has ended by then. */
 const sweptMs = 12 * minute;
 
@@ -235,5 +238,6 @@ async function fullPass(world: World, functions: Lambda): Promise<void> {
       await engine.queues.wave.ring(wave.map((ref) => ({ ...ref, eventId: 'full pass', at })));
     }
   });
-  await scheduler.runUntil(scheduler.now() + 12 * minute);
+  const patience = world.waveDoor.perMinute === undefined ? passedMs : tightlyPassedMs;
+  await scheduler.runUntil(scheduler.now() + patience);
 }

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { startStack } from '../../infra/local/stack.ts';
+import { type StackOptions, startStack } from '../../infra/local/stack.ts';
 import { localBankAccountId, localBusinessId, localIncomeAccountId } from '../../infra/local/wave/server.ts';
 import { awsRecorder, type Recorder } from '../support/aws-recorder.ts';
 import { refusedByRoles } from '../support/rights.ts';
@@ -35,7 +35,10 @@ export interface World {
 }
 
 /** Closing it fails when a function called what its role does not grant: AWS would have refused it. */
-export async function startWorld(env: Record<string, string> = {}): Promise<World> {
+export async function startWorld(
+  env: Record<string, string> = {},
+  between: NonNullable<StackOptions['between']> = async (endpoints) => endpoints,
+): Promise<World> {
   const statePath = await mkdtemp(join(tmpdir(), 'sync-world-'));
   const outcomes: Json[] = [];
   const recorder = awsRecorder();
@@ -51,10 +54,10 @@ export async function startWorld(env: Record<string, string> = {}): Promise<Worl
       SETTLE_SECONDS: '30',
       ...env,
     },
-    between: async ({ dynamodb, sqs }) => ({
-      dynamodb: await recorder.before(dynamodb),
-      sqs: await recorder.before(sqs),
-    }),
+    async between(endpoints) {
+      const { dynamodb, sqs } = await between(endpoints);
+      return { dynamodb: await recorder.before(dynamodb), sqs: await recorder.before(sqs) };
+    },
     onLine: (line) => {
       if (!line.startsWith('{')) return;
       const outcome = JSON.parse(line) as Json;

@@ -1,6 +1,6 @@
 import { type Known, type Resource, resolve, resourcesOf, type Template } from './local/template.ts';
 
-/** One right: an IAM action on one resource, `dynamodb:GetItem arn:aws:dynamodb:...`. */
+/** One right: an IAM action on one resource, `dynamodb:PutItem arn:aws:dynamodb:...`. */
 export type Right = `${string}:${string} ${string}`;
 
 /** The function's name without service and stage, which its zip and its file bear too. */

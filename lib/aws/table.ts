@@ -1,10 +1,12 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
+  type AttributeValue,
+  BatchGetItemCommand,
   ConditionalCheckFailedException,
   DeleteItemCommand,
   type DeleteItemCommandInput,
   DescribeTableCommand,
   DynamoDBClient,
-  GetItemCommand,
   PutItemCommand,
   type PutItemCommandInput,
   QueryCommand,
@@ -13,10 +15,15 @@ import {
   TransactWriteItemsCommand,
 } from '@aws-sdk/client-dynamodb';
 import { marshall, unmarshall } from '@aws-sdk/util-dynamodb';
+import DataLoader from 'dataloader';
 import type { Condition, Item, Key, Table, Write, WriteResult } from '../sync/ports.ts';
 
 /** The SDK's own tries of one call: throttling and transaction conflicts are retried with jitter, then thrown. */
 const maxAttempts = 4;
+/** The pause before keys that DynamoDB left undone are asked for again grows from here, ms. */
+const firstPauseMs = 50;
+/** Keys of one BatchGetItem: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html */
+const keysLimit = 100;
 
 /** The table's own id, which a restore from a backup changes; undefined where it is not told. */
 export async function tableIdOf(tableName: string): Promise<string | undefined> {
@@ -29,13 +36,9 @@ export async function tableIdOf(tableName: string): Promise<string | undefined> 
 /** The one table, in DynamoDB. Key `pk`/`sk`, index `byState` on `state`/`due`. */
 export function dynamoTable(tableName: string): Table {
   const client = new DynamoDBClient({ maxAttempts });
+  const reader = readerOf(client, tableName);
   return {
-    async get(key) {
-      const { Item } = await client.send(
-        new GetItemCommand({ TableName: tableName, Key: marshall(key), ConsistentRead: true }),
-      );
-      return Item && (unmarshall(Item) as Item);
-    },
+    get: (key) => reader.load(key),
     async query(pk, { prefix, after, limit }) {
       return pagesOf(limit, (start, left) =>
         client.send(
@@ -82,16 +85,51 @@ export function dynamoTable(tableName: string): Table {
   };
 }
 
-type Start = Record<string, import('@aws-sdk/client-dynamodb').AttributeValue>;
-type Page = { readonly Items?: Start[] | undefined; readonly LastEvaluatedKey?: Start | undefined };
+/** Reads that are asked for in one tick share a request. Nothing is cached. */
+function readerOf(client: DynamoDBClient, tableName: string): DataLoader<Key, Item | undefined> {
+  return new DataLoader<Key, Item | undefined>(
+    async (keys) => {
+      const found = await readAll(client, tableName, new Map(keys.map((key) => [nameOf(key), keyOf(key)])));
+      return keys.map((key) => found.get(nameOf(key)));
+    },
+    { cache: false, maxBatchSize: keysLimit },
+  );
+}
+
+const nameOf = ({ pk, sk }: Key): string => JSON.stringify([pk, sk]);
+
+/** Consistent. What DynamoDB leaves undone is asked for again. @throws Error when that does not help */
+async function readAll(
+  client: DynamoDBClient,
+  tableName: string,
+  keys: ReadonlyMap<string, Raw>,
+): Promise<ReadonlyMap<string, Item>> {
+  const found = new Map<string, Item>();
+  let left: readonly Raw[] = [...keys.values()];
+  for (let attempt = 0; attempt < maxAttempts; attempt++) {
+    const request = { [tableName]: { Keys: [...left], ConsistentRead: true } };
+    const answer = await client.send(new BatchGetItemCommand({ RequestItems: request }));
+    for (const each of answer.Responses?.[tableName] ?? []) {
+      const item = unmarshall(each) as Item;
+      found.set(nameOf(item), item);
+    }
+    left = answer.UnprocessedKeys?.[tableName]?.Keys ?? [];
+    if (left.length === 0) return found;
+    await sleep(firstPauseMs * 2 ** attempt);
+  }
+  throw new Error(`DynamoDB left ${left.length} of ${keys.size} reads undone`);
+}
+
+type Raw = Record<string, AttributeValue>;
+type Page = { readonly Items?: Raw[] | undefined; readonly LastEvaluatedKey?: Raw | undefined };
 
 /** A page ends after 1 MB even below its limit; go on until the limit or the end. */
 async function pagesOf(
   limit: number,
-  page: (start: Start | undefined, left: number) => Promise<Page>,
+  page: (start: Raw | undefined, left: number) => Promise<Page>,
 ): Promise<readonly Item[]> {
   const items: Item[] = [];
-  let start: Start | undefined;
+  let start: Raw | undefined;
   do {
     const answer = await page(start, limit - items.length);
     items.push(...(answer.Items ?? []).map((item) => unmarshall(item) as Item));

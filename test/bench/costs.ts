@@ -39,14 +39,18 @@ interface Body {
   readonly Item?: Item;
   readonly TransactItems?: readonly { readonly Put?: { readonly Item: Item } }[];
   readonly ConsistentRead?: boolean;
+  readonly RequestItems?: Readonly<Record<string, { readonly Keys: readonly unknown[] }>>;
 }
 
 /** In request units of DynamoDB, and requests to SQS. What an index or a deleted item holds beyond 1 KB is not seen from here. */
 function unitsOf(target: string, body: Body, answered: number): Partial<Units> {
   const [service = '', name = ''] = target.split('.');
   if (service.startsWith('AmazonSQS')) return name.startsWith('SendMessage') ? { messages: 1 } : {};
-  if (name === 'GetItem' || name === 'Query')
+  if (name === 'Query')
     return { reads: Math.max(1, Math.ceil(answered / 4096)) * (body.ConsistentRead ? 1 : 0.5) };
+  // A unit for each key, whatever came back: items above 4 KB are not told apart from here.
+  if (name === 'BatchGetItem')
+    return { reads: Object.values(body.RequestItems ?? {}).reduce((sum, { Keys }) => sum + Keys.length, 0) };
   if (name === 'PutItem' && body.Item) return { writes: writesOf(body.Item) };
   if (name === 'TransactWriteItems') {
     const each = (body.TransactItems ?? []).map(({ Put }) => (Put ? kilobytes(Put.Item) * 2 : 2));

@@ -8,6 +8,7 @@ import { customcrmRecords } from './customcrm/records.ts';
 import { readCustomcrmWebhook } from './customcrm/webhook.ts';
 import type { System } from './domain/record.ts';
 import type { Delivery, Headers } from './domain/webhook.ts';
+import { ReconnectNeededError } from './errors.ts';
 import { log } from './log.ts';
 import { count, countOutcome, sendMetrics } from './metrics.ts';
 import type { Engine, OutcomeLine } from './sync/engine.ts';
@@ -28,6 +29,7 @@ import type { OAuthApplication } from './wave/oauth.ts';
 import type { WaveOptions } from './wave/options.ts';
 import { waveRecords } from './wave/records.ts';
 import { waveTaxes } from './wave/taxes.ts';
+import { tokenState } from './wave/tokens.ts';
 import { readWaveWebhook } from './wave/webhook.ts';
 
 /** The longest that one remote request may take, ms. */
@@ -129,6 +131,10 @@ function createApp({ config, engine }: Connections): App {
       const tidied = await tidy(engine);
       count('OldestIntentMs', tidied.oldestIntentMs);
       for (const age of tidied.pollAgesMs) count('PollAgeMs', age);
+      count('Paused', tidied.paused);
+      const { connection } = await tokenState(engine.table);
+      // A full-access token has no state but the refusals, which are counted as they come.
+      if (config.WAVE_CLIENT_ID !== undefined) count('WaveConnected', connection === 'good' ? 1 : 0);
       log('info', { message: 'janitor ran', woken: tidied.woken, intents: tidied.intents });
     },
     async sweep(remainingMs) {
@@ -196,7 +202,7 @@ async function repeatedly(
   const call = callWithin(remainingMs, 'live');
   for (;;) {
     const startedAt = Date.now();
-    const result = await poll(call);
+    const result = await poll(call).catch(countRefusal);
     if (result.rung > 0 || !result.complete)
       log('info', {
         message: 'polled',
@@ -209,6 +215,12 @@ async function repeatedly(
     if (next + pollReserveMs > call.deadline) return;
     await sleep(Math.max(0, next - Date.now()));
   }
+}
+
+/** A refused token would else only show when there is something to do. */
+function countRefusal(error: unknown): never {
+  if (error instanceof ReconnectNeededError) count('ReconnectNeeded');
+  throw error;
 }
 
 /** Outcomes that a person should look at. */

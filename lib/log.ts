@@ -1,5 +1,5 @@
 /** The only fields that are ever logged: no payload, no personal data, no secret can slip in under another name. */
-const allowed = new Set([
+export const logFields: ReadonlySet<string> = new Set([
   'level',
   'message',
   'system',
@@ -25,7 +25,7 @@ const allowed = new Set([
 /** Writes one JSON line an outcome. */
 export function log(level: 'info' | 'warn' | 'error', line: object): void {
   const fields = Object.entries({ level, ...line }).filter(
-    ([name, value]) => allowed.has(name) && value !== undefined,
+    ([name, value]) => logFields.has(name) && value !== undefined,
   );
   process.stdout.write(`${JSON.stringify(Object.fromEntries(fields))}\n`);
 }

@@ -18,6 +18,8 @@ export const metricUnits = {
   Failed: MetricUnit.Count,
   FuseTrips: MetricUnit.Count,
   ReconnectNeeded: MetricUnit.Count,
+  WaveConnected: MetricUnit.Count,
+  Paused: MetricUnit.Count,
   LagMs: MetricUnit.Milliseconds,
   ReadToWriteMs: MetricUnit.Milliseconds,
   OldestIntentMs: MetricUnit.Milliseconds,

@@ -2,6 +2,7 @@ import { systems } from '../domain/record.ts';
 import type { Engine } from './engine.ts';
 import type { Intent } from './intents.ts';
 import { wakeOverdue } from './parking.ts';
+import { pauses } from './pause.ts';
 import { progressOf } from './poll-progress.ts';
 
 /** Intents of each kind that one run rings for. */
@@ -14,6 +15,8 @@ export interface Tidied {
   readonly oldestIntentMs: number;
   /** How long ago each system was last read completely. */
   readonly pollAgesMs: readonly number[];
+  /** Scopes that stand still by somebody's command. */
+  readonly paused: number;
 }
 
 /** Re-rings what has waited longer than its cause allows, and resumes intents whose outcome stayed unknown. */
@@ -37,5 +40,6 @@ export async function tidy(engine: Engine): Promise<Tidied> {
     intents: items.length,
     oldestIntentMs: oldest ? now - (oldest.intent as Intent).startedAt : 0,
     pollAgesMs: polled.filter(({ completeAt }) => completeAt > 0).map(({ completeAt }) => now - completeAt),
+    paused: (await pauses(engine)).length,
   };
 }

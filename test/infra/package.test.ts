@@ -11,6 +11,7 @@ import { buildFunctions } from '../../infra/build.ts';
 import { packaged } from '../../infra/local/package.ts';
 import { type Resource, readTemplate, resourcesOf, type Template } from '../../infra/local/template.ts';
 import { settings } from '../../lib/config.ts';
+import { logFields } from '../../lib/log.ts';
 import { metricUnits } from '../../lib/metrics.ts';
 
 // What `npm run package` makes.
@@ -149,22 +150,46 @@ test('the table outlives the stack, and can be restored', () => {
   assert.deepEqual(table?.Properties.PointInTimeRecoverySpecification, { PointInTimeRecoveryEnabled: true });
 });
 
-test('alarms, dashboard and saved queries name only metrics and fields that the code knows', () => {
-  const known = new Set(Object.keys(metricUnits));
+/** Every metric that the code counts somewhere, by the calls that do. */
+const counted: ReadonlySet<string> = new Set(
+  ['lib/app.ts', 'lib/metrics.ts']
+    .flatMap((path) => [
+      ...readFileSync(file(path), 'utf8').matchAll(/(?:count\(|addMetric\(|: )'([A-Z]\w+)'/g),
+    ])
+    .map(([, name = '']) => name),
+);
+
+test('every metric is counted somewhere, and alarms and dashboard name no other', () => {
+  assert.deepEqual([...counted].sort(), Object.keys(metricUnits).sort());
   for (const [id, { Properties }] of resourcesOf(template, 'AWS::CloudWatch::Alarm'))
-    assert.ok(known.has(String(Properties.MetricName)), id);
+    assert.ok(counted.has(String(Properties.MetricName)), id);
   const dashboard = JSON.stringify(resourcesOf(template, 'AWS::CloudWatch::Dashboard'));
-  const named = [...dashboard.matchAll(/\[\\"(?:CustomcrmWaveSync|\.)\\",\\"([A-Za-z]+)\\"/g)].map(
-    ([, name]) => name ?? '',
-  );
-  assert.ok(named.length > 10);
-  for (const name of named) assert.ok(known.has(name), name);
-  const log = readFileSync(file('lib/log.ts'), 'utf8');
+  const named = [
+    ...dashboard.matchAll(/\[\\"(?:CustomcrmWaveSync|\.)\\",\\"([A-Za-z]+)\\"|MetricName=\\+"(\w+)/g),
+  ].map(([, listed, searched]) => listed ?? searched ?? '');
+  assert.deepEqual([...new Set(named)].sort(), Object.keys(metricUnits).sort());
+});
+
+test('every alarm leads to its own paragraph of the runbook, and no paragraph is of an alarm that is gone', () => {
+  const alarms = resourcesOf(template, 'AWS::CloudWatch::Alarm').map(([id, { Properties }]) => {
+    const [, name] = /docs\/RUNBOOK\.md#([a-z]+)$/.exec(String(Properties.AlarmDescription)) ?? [];
+    assert.ok(String(Properties.AlarmName).endsWith(`-${name}`), id);
+    assert.deepEqual(Properties.AlarmActions, [{ Ref: 'AlarmTopic' }], id);
+    return name;
+  });
+  const [, section = ''] = readFileSync(file('docs/RUNBOOK.md'), 'utf8').split('\n## Alarms\n');
+  const paragraphs = [...(section.split('\n## ')[0] ?? '').matchAll(/^### (.+)$/gm)].map(([, name]) => name);
+  assert.deepEqual(paragraphs.sort(), alarms.sort());
+});
+
+test('saved queries name only fields that are logged', () => {
+  const language = /\b(?:fields|filter|stats|sort|limit|by|as|in|or|and|desc|asc|count|latest|times|last)\b/g;
   for (const [id, { Properties }] of resourcesOf(template, 'AWS::Logs::QueryDefinition')) {
-    const text = String(Properties.QueryString);
-    for (const [field] of text.matchAll(
-      /\b(message|because|rows|eventId|counterpart|pair|id|lagMs|readToWriteMs)\b/g,
-    ))
-      assert.match(log, new RegExp(`'${field}'`), id);
+    const text = String(Properties.QueryString)
+      .replaceAll(/"[^"]*"/g, '')
+      .replaceAll(language, '');
+    const fields = text.match(/@?[a-z]\w*/gi) ?? [];
+    assert.ok(fields.length > 2, id);
+    for (const field of fields) assert.ok(field === '@timestamp' || logFields.has(field), `${id}: ${field}`);
   }
 });

@@ -274,6 +274,10 @@ export function connect(config: Config, report: Engine['report'] = logAndCount):
       customcrm: sqsQueue(config.CUSTOMCRM_CHANGES_QUEUE_URL),
       wave: sqsQueue(config.WAVE_CHANGES_QUEUE_URL),
     },
+    background: {
+      customcrm: sqsQueue(config.CUSTOMCRM_BACKGROUND_QUEUE_URL),
+      wave: sqsQueue(config.WAVE_BACKGROUND_QUEUE_URL),
+    },
     clock,
     newId: randomUUID,
     report,

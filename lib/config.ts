@@ -169,6 +169,8 @@ export const settings = z.object({
   TABLE_NAME: given(z.string()).describe('Set by the deployment'),
   CUSTOMCRM_CHANGES_QUEUE_URL: given(z.url()).describe('Set by the deployment'),
   WAVE_CHANGES_QUEUE_URL: given(z.url()).describe('Set by the deployment'),
+  CUSTOMCRM_BACKGROUND_QUEUE_URL: given(z.url()).describe('Set by the deployment'),
+  WAVE_BACKGROUND_QUEUE_URL: given(z.url()).describe('Set by the deployment'),
 });
 
 export type Config = z.infer<typeof settings>;

@@ -14,6 +14,8 @@ const given = {
   TABLE_NAME: 'sync',
   CUSTOMCRM_CHANGES_QUEUE_URL: 'http://127.0.0.1:9324/queue/customcrm-changes.fifo',
   WAVE_CHANGES_QUEUE_URL: 'http://127.0.0.1:9324/queue/wave-changes.fifo',
+  CUSTOMCRM_BACKGROUND_QUEUE_URL: 'http://127.0.0.1:9324/queue/customcrm-background.fifo',
+  WAVE_BACKGROUND_QUEUE_URL: 'http://127.0.0.1:9324/queue/wave-background.fifo',
 };
 
 /** The message of the error that these settings make. */

@@ -46,6 +46,8 @@ export function checkSettings(given: Given, standIns: boolean): void {
     TABLE_NAME: 'local',
     CUSTOMCRM_CHANGES_QUEUE_URL: url,
     WAVE_CHANGES_QUEUE_URL: url,
+    CUSTOMCRM_BACKGROUND_QUEUE_URL: url,
+    WAVE_BACKGROUND_QUEUE_URL: url,
   });
 }
 

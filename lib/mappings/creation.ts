@@ -81,15 +81,25 @@ export function agreedAfterCreate(pictured: Pictured, from: System, known: Known
   return agreed;
 }
 
-/** What is agreed when two records are linked that were found: the rows that are equal. A first link decides about the others. */
-export function agreedAtLink(pictured: Pictured): Agreed {
+/**
+ * What is agreed when two records are linked that were found: the rows that are equal. A first link decides about the others, but for
+ * those that still held on one side what a create was sent with, and were changed on the other since: that change flows.
+ */
+export function agreedAtLink(pictured: Pictured, edited?: KnownRows['edited']): Agreed {
   const rows = pictured.mapping.rows(pictured.facts.settings);
   const cells = cellsOf(pictured, rows);
   const agreed = { customcrm: {}, wave: {}, reverted: {} };
   for (const row of rows) {
     const { customcrm, wave } = cellsFor(cells, row);
-    if (customcrm && wave && sameCells(row, customcrm, wave, pictured.facts))
-      recordCells(agreed, row, { customcrm, wave }, pictured.prints, undefined);
+    if (!customcrm || !wave) continue;
+    const both = { customcrm, wave };
+    const since = systems.filter((system) => edited?.[system].includes(row.id) && !isBlank(both[system]));
+    if (sameCells(row, customcrm, wave, pictured.facts))
+      recordCells(agreed, row, both, pictured.prints, undefined);
+    else if (since.length > 0) {
+      const changed = Object.fromEntries(since.map((system) => [system, neverHeld]));
+      recordCells(agreed, row, { ...both, ...changed }, pictured.prints, undefined);
+    }
   }
   return agreed;
 }

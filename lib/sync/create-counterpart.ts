@@ -357,7 +357,7 @@ async function create(work: Work, origin: Snapshot, intent: Intent, creation: Se
     return notMade(work, intent, error);
   }
   // What goes wrong from here on says nothing about the create: its intent stays open, and the result will be found.
-  return linkUp(work, origin, made, creation, intent);
+  return linkUp(work, origin, { snapshot: made, isOurs: true, known: creation }, intent);
 }
 
 async function notMade(work: Work, intent: Intent, error: unknown): Promise<Handled> {
@@ -387,8 +387,8 @@ async function resume(work: Work, origin: Snapshot, intent: Intent): Promise<Han
   const found = await lookUp(engine, intent, call, origin);
   if (found.found === 'ambiguous') return suspectsOf(work, intent, found);
   if (found.found === 'one') {
-    const known = found.isOurs ? await knownRows(engine, intent, origin, found, call) : undefined;
-    return linkUp(work, origin, found.snapshot, known, { ...intent, lookedUpAt: now });
+    const known = await knownRows(engine, intent, origin, found, call);
+    return linkUp(work, origin, { ...found, known }, { ...intent, lookedUpAt: now });
   }
   if (!lookedTwice(engine, intent, now)) return notedLook(work, intent, now);
   return repeat(work, origin, intent);
@@ -445,19 +445,27 @@ async function linkMatch(work: Work, origin: Snapshot, counterpart: Snapshot): P
   return afterLink(work, link, origin, counterpart);
 }
 
-/** Links what was created, or found again, and drops the intent: one transaction. Nothing is known of the rows of a record that is perhaps not ours. */
+interface Result {
+  readonly snapshot: Snapshot;
+  /** Otherwise it is perhaps somebody's own record, of which a create says less. */
+  readonly isOurs: boolean;
+  readonly known: KnownRows;
+}
+
+/** Links what was created, or found again, and drops the intent: one transaction. */
 async function linkUp(
   work: Work,
   origin: Snapshot,
-  made: Snapshot,
-  known: KnownRows | undefined,
+  { snapshot: made, isOurs, known }: Result,
   intent: Intent,
 ): Promise<Handled> {
   const { engine, call } = work;
-  const bare = newLink(engine, origin, made, known ? 'created' : 'matched');
+  const bare = newLink(engine, origin, made, isOurs ? 'created' : 'matched');
   const both = bothOf(origin, made);
   const pictured = await picture(engine, bare, both, call);
-  const agreed = known ? agreedAfterCreate(pictured, origin.system, known) : agreedAtLink(pictured);
+  const agreed = isOurs
+    ? agreedAfterCreate(pictured, origin.system, known)
+    : agreedAtLink(pictured, known.edited);
   const link = {
     ...bare,
     agreed,

@@ -6,7 +6,7 @@ import type { Doorbell } from './ports.ts';
 import { noteSighting } from './sighting.ts';
 import { type FoundRecord, pageAfter, type SweepRun } from './sweep-run.ts';
 
-/** Doorbells of a sweep that may be unhandled at a time: what live changes wait behind at the most. */
+/** Doorbells of a sweep that may be unhandled at a time. */
 export const outstandingLimit = 40;
 /** Doorbells rung at once. */
 const ringBatch = 10;
@@ -16,9 +16,9 @@ const backlogs = ['unavailable', 'reconnect', 'busy', ...systems.map(pollKey)];
 /** By this prefix of its event id the worker knows a doorbell that may wait. */
 export const sweepPrefix = 'sweep:';
 
-/** How many doorbells and records wait for the workers; undefined where the queue does not tell. */
-export async function outstanding({ queues, table }: Engine): Promise<number | undefined> {
-  const depths = await Promise.all(systems.map((system) => queues[system].depth?.()));
+/** How many doorbells of sweeps, and records, wait for the workers; undefined where the queue does not tell. */
+export async function outstanding({ background, table }: Engine): Promise<number | undefined> {
+  const depths = await Promise.all(systems.map((system) => background[system].depth?.()));
   if (depths.some((depth) => depth === undefined)) return undefined;
   const parked = await Promise.all(
     backlogs.map(async (cause) => (await table.query(`parked#${cause}`, { limit: outstandingLimit })).length),
@@ -100,7 +100,7 @@ async function ringFor(
         ...(seen !== undefined && { seen }),
       }),
     );
-    if (doorbells.length > 0) await engine.queues[system].ring(doorbells);
+    if (doorbells.length > 0) await engine.background[system].ring(doorbells);
   }
   for (const { system, id, print, repair } of found) {
     const ref = refOf(system, pair, id);

@@ -107,11 +107,27 @@ test('queues outlive their workers: visibility above the time-out, FIFO dead-let
     assert.equal(Properties.DeduplicationScope, 'messageGroup');
     assert.equal(Properties.FifoThroughputLimit, 'perMessageGroupId');
   }
-  const redrives = Object.values(queues).flatMap(({ Properties }) => Properties.RedrivePolicy ?? []);
-  assert.deepEqual(redrives, [
-    { deadLetterTargetArn: { 'Fn::GetAtt': ['CustomcrmChangesDead', 'Arn'] }, maxReceiveCount: 20 },
-    { deadLetterTargetArn: { 'Fn::GetAtt': ['WaveChangesDead', 'Arn'] }, maxReceiveCount: 20 },
-  ]);
+  const redrives = Object.entries(queues).flatMap(([id, { Properties }]) =>
+    Properties.RedrivePolicy ? [[id, Properties.RedrivePolicy]] : [],
+  );
+  const toDead = (id: string) => ({
+    deadLetterTargetArn: { 'Fn::GetAtt': [id, 'Arn'] },
+    maxReceiveCount: 20,
+  });
+  assert.deepEqual(Object.fromEntries(redrives), {
+    CustomcrmChanges: toDead('CustomcrmChangesDead'),
+    WaveChanges: toDead('WaveChangesDead'),
+    CustomcrmBackground: toDead('CustomcrmChangesDead'),
+    WaveBackground: toDead('WaveChangesDead'),
+  });
+  for (const [id, { Properties }] of Object.entries(queues))
+    if (Properties.RedrivePolicy) {
+      const { deadLetterTargetArn } = Properties.RedrivePolicy as {
+        deadLetterTargetArn: { 'Fn::GetAtt': string[] };
+      };
+      const dead = queues[deadLetterTargetArn['Fn::GetAtt'][0] ?? '']?.Properties.RedriveAllowPolicy;
+      assert.match(JSON.stringify(dead), new RegExp(`:${Properties.QueueName}"`), id);
+    }
   for (const [, { Properties }] of resourcesOf(template, 'AWS::Lambda::EventSourceMapping')) {
     assert.deepEqual(Properties.FunctionResponseTypes, ['ReportBatchItemFailures']);
     const [queue] = (Properties.EventSourceArn as { 'Fn::GetAtt': string[] })['Fn::GetAtt'];

@@ -169,4 +169,16 @@ describe('what is agreed when two records are linked that were found', () => {
     assert.equal(agreed.wave.Name, agreed.customcrm.Name);
     assert.deepEqual(agreed.reverted, {});
   });
+
+  test('lets flow what was changed on one side since it was sent, but takes no value away', () => {
+    const found = editedCustomer(
+      { Fax: '1', Phone: '' },
+      { fax: '2', phone: '3' },
+      { agreed: nothingAgreed },
+    );
+    const agreed = agreedAtLink(found, { customcrm: ['Fax', 'Phone'], wave: [] });
+    const { writes } = planRecord({ ...found, agreed }, policiesOf());
+    assert.deepEqual(writes.wave?.rows, ['Fax']);
+    assert.deepEqual(writes.customcrm?.rows, ['Phone']);
+  });
 });

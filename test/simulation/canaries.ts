@@ -153,7 +153,8 @@ function contentBased(engine: Engine): Engine {
     ...queue,
     ring: (doorbells) => queue.ring(doorbells.map((doorbell) => ({ ...doorbell, eventId: 'changed' }))),
   });
-  return { ...engine, queues: { customcrm: same(engine.queues.customcrm), wave: same(engine.queues.wave) } };
+  const both = (queues: Engine['queues']) => ({ customcrm: same(queues.customcrm), wave: same(queues.wave) });
+  return { ...engine, queues: both(engine.queues), background: both(engine.background) };
 }
 
 const stampsOf = new WeakMap<World, Map<string, number>>();

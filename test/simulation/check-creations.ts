@@ -70,9 +70,9 @@ function isSecond(
   });
 }
 
-/** A restored table does not know the link, and users have changed everything by which the two could be matched since. */
+/** A restored table does not know the link: and one of the two has its former one again, or users have changed everything by which they could be matched. */
 function isUnrecognisable(
-  { world: { restored, truth, settings } }: Ending,
+  { world: { restored, truth, settings, store } }: Ending,
   made: Happening,
   origin: RecordRef,
   at: number,
@@ -86,7 +86,8 @@ function isUnrecognisable(
       .matchKeys(snapshot, settings.mapping)
       .map(({ name, form }) => `${name} ${form}`);
   });
-  const isForgotten = own !== undefined && !own.some((key) => other?.includes(key));
+  const hasFormerLink = [made, origin].some((ref) => store.revivedLink(refKey(ref)) !== undefined);
+  const isForgotten = hasFormerLink || (own !== undefined && !own.some((key) => other?.includes(key)));
   if (isForgotten) except('forgottenByRestore');
   return isForgotten;
 }

@@ -19,7 +19,7 @@ export function checkRest({ world, functions, restedAt, writesAtRest }: Ending, 
   look(
     'comes to rest',
     restedAt === undefined
-      ? `queues ${world.queues.customcrm.size()} and ${world.queues.wave.size()}, ${functions.running()} running`
+      ? `queues ${Object.values(world.queues).map((queue) => queue.size())}, ${functions.running()} running`
       : undefined,
   );
   look('nothing waits at rest');

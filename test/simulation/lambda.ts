@@ -1,4 +1,3 @@
-import type { System } from '../../lib/domain/record.ts';
 import type { Engine } from '../../lib/sync/engine.ts';
 import { handleBatch, type Message } from '../../lib/sync/handle-batch.ts';
 import { tidy } from '../../lib/sync/janitor.ts';
@@ -8,7 +7,7 @@ import { pollWave } from '../../lib/sync/poll-wave.ts';
 import type { Call } from '../../lib/sync/ports.ts';
 import { startSweep, sweep } from '../../lib/sync/sweep.ts';
 import { clockOf, kill } from './container.ts';
-import type { Sandbox, World } from './world.ts';
+import type { QueueName, Sandbox, World } from './world.ts';
 
 /** Runs the functions of the product as Lambda does: schedules, queues, sandboxes that are used again, and a time-out. */
 export interface Lambda {
@@ -37,7 +36,7 @@ export function lambda(world: World): Lambda {
   const { scheduler, faults, latency, trace } = wires;
   const idle: Sandbox[] = [];
   const failures: Record<string, number> = {};
-  const workers: Record<System, number> = { customcrm: 0, wave: 0 };
+  const workers: Partial<Record<QueueName, number>> = {};
   let running = 0;
 
   function invoke<T>(
@@ -99,30 +98,31 @@ export function lambda(world: World): Lambda {
     if (sandbox.container.alive) idle.push(sandbox);
   }
 
-  function work(system: System): void {
-    const from = world.queues[system];
-    dead(system);
-    if (workers[system] >= workerLimit || !from.hasFree()) return;
+  function work(name: QueueName): void {
+    const from = world.queues[name];
+    const atWork = workers[name] ?? 0;
+    dead(name);
+    if (atWork >= workerLimit || !from.hasFree()) return;
     const messages = from.receive(latency.between(1, batchLimit));
-    dead(system);
+    dead(name);
     if (messages.length === 0) return;
-    workers[system] += 1;
+    workers[name] = atWork + 1;
     if (world.acknowledgesEarly) from.remove(messages.map(({ messageId }) => messageId));
     invoke(
-      `apply ${system}`,
+      `apply ${name}`,
       (engine, call) => handleBatch(engine, messages, call),
       (failed) => {
-        workers[system] -= 1;
+        workers[name] = (workers[name] ?? 1) - 1;
         if (failed)
           from.remove(messages.map(({ messageId }) => messageId).filter((id) => !failed.includes(id)));
-        scheduler.after(latency.between(5, 50), () => work(system));
+        scheduler.after(latency.between(5, 50), () => work(name));
       },
     );
-    scheduler.after(latency.between(5, 50), () => work(system));
+    scheduler.after(latency.between(5, 50), () => work(name));
   }
 
-  function dead(system: System): void {
-    const messages: readonly Message[] = world.queues[system].takeDead();
+  function dead(name: QueueName): void {
+    const messages: readonly Message[] = world.queues[name].takeDead();
     if (messages.length > 0)
       invoke(
         'markFailed',
@@ -131,7 +131,7 @@ export function lambda(world: World): Lambda {
       );
   }
 
-  world.onWork((system, delayMs) => scheduler.after(delayMs + latency.between(5, 100), () => work(system)));
+  world.onWork((name, delayMs) => scheduler.after(delayMs + latency.between(5, 100), () => work(name)));
   return {
     wavePoll: () => invoke('wavePoll', pollWave, () => undefined),
     customcrmPoll: () => invoke('customcrmPoll', pollCustomcrm, () => undefined),

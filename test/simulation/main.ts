@@ -1,5 +1,5 @@
 /*
- * The simulator: the real use cases of lib/sync over two simulated systems, one simulated table and two simulated queues. Everything
+ * The simulator: the real use cases of lib/sync over two simulated systems, one simulated table and simulated queues. Everything
  * that happens follows from one seed: the people who work in both systems, what goes wrong, and when each await of the engine ends.
  *
  *   scheduler.ts  the only clock, an event heap       container.ts  one Lambda sandbox: its skewed clock, kills, freezes, requests

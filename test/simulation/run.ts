@@ -216,8 +216,7 @@ function isCalm({ truth, queues, store, wires: { scheduler } }: World, functions
   return (
     scheduler.now() - lastChange > calmMs &&
     functions.running() === 0 &&
-    queues.customcrm.size() === 0 &&
-    queues.wave.size() === 0 &&
+    Object.values(queues).every((queue) => queue.size() === 0) &&
     waitingForNobody({ store }).length === 0
   );
 }

@@ -15,6 +15,8 @@ export interface Store {
   readonly linkedAt: (linkId: string) => number | undefined;
   readonly snapshot: () => ReadonlyMap<string, Item>;
   readonly restore: (snapshot: ReadonlyMap<string, Item>) => void;
+  /** The id of the record that this one, by its partition key, is linked with in the backup that was restored. */
+  readonly revivedLink: (pk: string) => string | undefined;
   /** What somebody else than a container writes. */
   readonly put: (item: Item) => void;
   /** Every value that ever lost a conflict, also when a restored table does not hold it any more. */
@@ -38,6 +40,7 @@ export function store(wires: Wires, broken: (what: string) => void): Store {
   const everLinked = new Map<string, string[]>();
   const linkedAt = new Map<string, number>();
   const linkTimes = new Map<string, number[]>();
+  const revived = new Map<string, string>();
   const losers: Item[] = [];
   const parkings: (string | undefined)[] = [];
   const commits: (string | undefined)[] = [];
@@ -75,8 +78,12 @@ export function store(wires: Wires, broken: (what: string) => void): Store {
     put: (item) => set(item, item),
     restore(snapshot) {
       for (const item of all()) if (!snapshot.has(nameOf(item))) set(item, undefined);
-      for (const item of snapshot.values()) set(item, item);
+      for (const item of snapshot.values()) {
+        set(item, item);
+        if (item.sk === 'link') revived.set(item.pk, otherEnd(item));
+      }
     },
+    revivedLink: (pk) => revived.get(pk),
   };
 }
 
@@ -95,8 +102,12 @@ function sleepsForNothing(find: (key: Key) => Item | undefined, { pk, cause }: I
   return isGone ? `${pk} waits for ${cause}, which is gone already` : undefined;
 }
 
-function noteLink(everLinked: Map<string, string[]>, { pk, waveId, customcrmId }: Item): void {
-  const other = String(waveId ?? customcrmId);
+/** The id of the record at the other end of a half of a link. */
+const otherEnd = ({ waveId, customcrmId }: Item): string => String(waveId ?? customcrmId);
+
+function noteLink(everLinked: Map<string, string[]>, item: Item): void {
+  const { pk } = item;
+  const other = otherEnd(item);
   const known = everLinked.get(pk) ?? [];
   if (known.at(-1) !== other) everLinked.set(pk, [...known, other]);
 }

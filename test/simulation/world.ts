@@ -32,12 +32,13 @@ export interface World {
   readonly wave: Wave;
   readonly waveDoor: WaveDoor;
   readonly store: Store;
-  readonly queues: Readonly<Record<System, Queue>>;
+  /** The live queue of each system, and behind it the one of sweeps. */
+  readonly queues: Readonly<Record<QueueName, Queue>>;
   readonly settings: EngineSettings;
   readonly hidden: ReadonlySet<string>;
   readonly makeSandbox: () => Sandbox;
   /** Called when a queue may have something to deliver, so much later. */
-  readonly onWork: (listener: (system: System, delayMs: number) => void) => void;
+  readonly onWork: (listener: (name: QueueName, delayMs: number) => void) => void;
   readonly outcomes: OutcomeLine[];
   /** Records that were poisoned for a while. */
   readonly poisoned: Set<string>;
@@ -53,6 +54,8 @@ export interface World {
   readonly broken: string[];
   readonly counterpartOf: (ref: RecordRef) => string | undefined;
 }
+
+export type QueueName = System | `${System} background`;
 
 /** A container with the engine that lives in it. */
 export interface Sandbox {
@@ -89,13 +92,16 @@ export function makeWorld({ seed, keepTrace, faults: allowed, plant }: WorldOpti
     faults.has('absentKeys') ? ['Fax', 'Footer', 'InvoiceUrl'].filter(() => qualities.chance(0.6)) : [],
   );
   const broken: string[] = [];
-  const listeners: ((system: System, delayMs: number) => void)[] = [];
-  const ready = (system: System) => (delayMs: number) => {
-    for (const listener of listeners) listener(system, delayMs);
-  };
+  const listeners: ((name: QueueName, delayMs: number) => void)[] = [];
+  const queueOf = (name: QueueName) =>
+    queue(wires, name, (delayMs) => {
+      for (const listener of listeners) listener(name, delayMs);
+    });
   const queues = {
-    customcrm: queue(wires, 'customcrm', ready('customcrm')),
-    wave: queue(wires, 'wave', ready('wave')),
+    customcrm: queueOf('customcrm'),
+    wave: queueOf('wave'),
+    'customcrm background': queueOf('customcrm background'),
+    'wave background': queueOf('wave background'),
   };
   const skews = { customcrm: skew(60_000), wave: skew(60_000) };
   const hooks = webhooks(wires, dice.fork('webhooks'));
@@ -181,6 +187,10 @@ export function makeWorld({ seed, keepTrace, faults: allowed, plant }: WorldOpti
       taxes: waveTaxes(client, waveOptions, now),
       table,
       queues: { customcrm: queues.customcrm.portOf(container), wave: queues.wave.portOf(container) },
+      background: {
+        customcrm: queues['customcrm background'].portOf(container),
+        wave: queues['wave background'].portOf(container),
+      },
       clock,
       newId,
       report(line) {

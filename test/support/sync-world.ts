@@ -99,6 +99,8 @@ export async function startSyncWorld(
     TABLE_NAME: tableName,
     CUSTOMCRM_CHANGES_QUEUE_URL: 'http://127.0.0.1:1/customcrm.fifo',
     WAVE_CHANGES_QUEUE_URL: 'http://127.0.0.1:1/wave.fifo',
+    CUSTOMCRM_BACKGROUND_QUEUE_URL: 'http://127.0.0.1:1/customcrm-background.fifo',
+    WAVE_BACKGROUND_QUEUE_URL: 'http://127.0.0.1:1/wave-background.fifo',
   });
   const connected = connect(config).engine;
   const queues = { customcrm: memoryQueue(), wave: memoryQueue() };
@@ -111,6 +113,7 @@ export async function startSyncWorld(
   const engine: Engine = {
     ...connected,
     queues,
+    background: queues,
     clock: { now, sleep: async (ms) => pass(ms) },
     report: (line) => void outcomes.push(line),
     settings: { ...connected.settings, maxReadToWriteMs: 60_000, startedPairs: () => false, ...settings },

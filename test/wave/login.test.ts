@@ -115,6 +115,8 @@ describe('the settings of the access to Wave', () => {
     TABLE_NAME: 'sync',
     CUSTOMCRM_CHANGES_QUEUE_URL: 'http://127.0.0.1:9324/queue/customcrm-changes.fifo',
     WAVE_CHANGES_QUEUE_URL: 'http://127.0.0.1:9324/queue/wave-changes.fifo',
+    CUSTOMCRM_BACKGROUND_QUEUE_URL: 'http://127.0.0.1:9324/queue/customcrm-background.fifo',
+    WAVE_BACKGROUND_QUEUE_URL: 'http://127.0.0.1:9324/queue/wave-background.fifo',
   };
   const faults = (env: Readonly<Record<string, string>>) => {
     try {

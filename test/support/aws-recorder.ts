@@ -90,15 +90,18 @@ function note(calls: Map<string, Set<Right>>, caller: string, rights: readonly R
   for (const right of rights) noted.add(right);
 }
 
-/** https://docs.aws.amazon.com/service-authorization/latest/reference/: batches and transactions are rights to what they consist of. */
+/** https://docs.aws.amazon.com/service-authorization/latest/reference/: transactions, and batches of SQS, are rights to what they consist of. */
 function rightsIn(target: string, input: Json): readonly Right[] {
   const [service = '', action = ''] = target.split('.');
-  if (service.startsWith('DynamoDB_'))
-    return action === 'TransactWriteItems'
-      ? (input.TransactItems as readonly Json[]).flatMap((item) =>
-          Object.entries(item).map(([kind, write]) => onTable(kindsOfWrite[kind] ?? kind, write as Json)),
-        )
-      : [onTable(action, input)];
+  if (service.startsWith('DynamoDB_')) {
+    if (action === 'TransactWriteItems')
+      return (input.TransactItems as readonly Json[]).flatMap((item) =>
+        Object.entries(item).map(([kind, write]) => onTable(kindsOfWrite[kind] ?? kind, write as Json)),
+      );
+    if (action === 'BatchGetItem')
+      return Object.keys(input.RequestItems as Json).map((TableName) => onTable(action, { TableName }));
+    return [onTable(action, input)];
+  }
   if (service === 'AmazonSQS') {
     const name = String(input.QueueUrl ?? '')
       .split('/')

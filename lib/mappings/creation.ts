@@ -12,7 +12,15 @@ import {
   sameCells,
   setPath,
 } from './mapping.ts';
-import { cellsFor, cellsOf, isBlank, neverHeld, type Pictured, recordCells } from './record-plan.ts';
+import {
+  cellsFor,
+  cellsOf,
+  isBlank,
+  neverHeld,
+  type Pictured,
+  type RecordPlan,
+  recordCells,
+} from './record-plan.ts';
 
 /** The body of a new counterpart, or why there can be none yet. */
 export type Creation =
@@ -81,14 +89,23 @@ export function agreedAfterCreate(pictured: Pictured, from: System, known: Known
   return agreed;
 }
 
+/** What is agreed at a link, and the values that the first plan will replace on the strength of it. */
+interface AgreedAtLink {
+  readonly agreed: Agreed;
+  readonly lost: RecordPlan['lost'];
+}
+
 /**
  * What is agreed when two records are linked that were found: the rows that are equal. A first link decides about the others, but for
- * those that still held on one side what a create was sent with, and were changed on the other since: that change flows.
+ * those that still held on one side what a create was sent with, and were changed on the other since: that change flows, for nobody
+ * shall see again what he has replaced. Should the record be somebody's own after all, what it held is not lost. What cannot be taken
+ * back is left to the first link.
  */
-export function agreedAtLink(pictured: Pictured, edited?: KnownRows['edited']): Agreed {
+export function agreedAtLink(pictured: Pictured, edited?: KnownRows['edited']): AgreedAtLink {
   const rows = pictured.mapping.rows(pictured.facts.settings);
   const cells = cellsOf(pictured, rows);
   const agreed = { customcrm: {}, wave: {}, reverted: {} };
+  const lost: { row: string; system: System; value: Cell['value'] }[] = [];
   for (const row of rows) {
     const { customcrm, wave } = cellsFor(cells, row);
     if (!customcrm || !wave) continue;
@@ -96,12 +113,15 @@ export function agreedAtLink(pictured: Pictured, edited?: KnownRows['edited']): 
     const since = systems.filter((system) => edited?.[system].includes(row.id) && !isBlank(both[system]));
     if (sameCells(row, customcrm, wave, pictured.facts))
       recordCells(agreed, row, both, pictured.prints, undefined);
-    else if (since.length > 0) {
+    else if (since.length > 0 && !row.rules.irreversible) {
       const changed = Object.fromEntries(since.map((system) => [system, neverHeld]));
       recordCells(agreed, row, { ...both, ...changed }, pictured.prints, undefined);
+      for (const system of systems)
+        if (!since.includes(system) && !isBlank(both[system]))
+          lost.push({ row: row.id, system, value: both[system].value });
     }
   }
-  return agreed;
+  return { agreed, lost };
 }
 
 /** What is known of the rows of a create when its counterpart is linked. */

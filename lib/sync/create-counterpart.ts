@@ -16,6 +16,7 @@ import { absenceInWave, secondLookMs, waveShowsOthers } from './absence.ts';
 import { answeredAfter } from './agree.ts';
 import { applyChange, picture, type Work } from './apply-change.ts';
 import { caughtUp } from './catch-up.ts';
+import { keepLosers } from './conflict-log.ts';
 import type { Cause, Engine, Handled } from './engine.ts';
 import { exclusionOf } from './exclusions.ts';
 import { gatherFacts } from './facts.ts';
@@ -430,7 +431,7 @@ async function linkMatch(work: Work, origin: Snapshot, counterpart: Snapshot): P
   const pictured = await picture(work.engine, bare, bothOf(origin, counterpart), work.call);
   const link = {
     ...bare,
-    agreed: agreedAtLink(pictured),
+    agreed: agreedAtLink(pictured).agreed,
     answered: answeredAfter(bare, [origin, counterpart]),
   };
   const written = await work.engine.table.write([
@@ -463,8 +464,8 @@ async function linkUp(
   const bare = newLink(engine, origin, made, isOurs ? 'created' : 'matched');
   const both = bothOf(origin, made);
   const pictured = await picture(engine, bare, both, call);
-  const agreed = isOurs
-    ? agreedAfterCreate(pictured, origin.system, known)
+  const { agreed, lost } = isOurs
+    ? { agreed: agreedAfterCreate(pictured, origin.system, known), lost: [] }
     : agreedAtLink(pictured, known.edited);
   const link = {
     ...bare,
@@ -477,6 +478,7 @@ async function linkUp(
     stillHeld(work.lease),
     ...closeWrites(engine, intent),
     removeTombstone(origin),
+    ...keepLosers(engine, both.customcrm, lost),
   ]);
   if (!written.done) return { did: 'parked', cause: settling(engine, intent) };
   return afterLink(work, link, origin, made);

@@ -182,6 +182,6 @@ export interface Table {
   ): Promise<readonly Item[]>;
   /** Items whose `state` attribute is `state` and whose `due` (ms) is at or before `dueBefore`, earliest first. Lags: never decides. */
   byState(state: string, dueBefore: number, limit: number): Promise<readonly Item[]>;
-  /** One to 25 writes on distinct keys, all or nothing. */
+  /** One to 100 writes on distinct keys, all or nothing. */
   write(writes: readonly Write[]): Promise<WriteResult>;
 }

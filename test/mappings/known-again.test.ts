@@ -16,7 +16,7 @@ import { order } from '../../lib/mappings/order.ts';
 import { product } from '../../lib/mappings/product.ts';
 import { planRecord } from '../../lib/mappings/record-plan.ts';
 import { editedCustomer, linkedCustomer } from '../support/linked-customer.ts';
-import { prints } from '../support/linked-record.ts';
+import { pictured, prints } from '../support/linked-record.ts';
 import { customcrmOrder, customcrmProduct, waveInvoice, waveProduct } from '../support/mapping-bodies.ts';
 import { mappingFacts } from '../support/mapping-facts.ts';
 import { policiesOf } from '../support/plan-rows.ts';
@@ -160,7 +160,7 @@ describe('what is agreed when the result is linked', () => {
 describe('what is agreed when two records are linked that were found', () => {
   test('is what they share; a first link decides about the others and what a side does not show', () => {
     const found = editedCustomer({ Fax: '1', Phone: undefined }, { fax: '2' }, { agreed: nothingAgreed });
-    const agreed = agreedAtLink(found);
+    const { agreed } = agreedAtLink(found);
     assert.deepEqual(
       [agreed.customcrm.Fax, agreed.wave.Fax, agreed.customcrm.Phone],
       [undefined, undefined, undefined],
@@ -176,9 +176,19 @@ describe('what is agreed when two records are linked that were found', () => {
       { fax: '2', phone: '3' },
       { agreed: nothingAgreed },
     );
-    const agreed = agreedAtLink(found, { customcrm: ['Fax', 'Phone'], wave: [] });
+    const { agreed, lost } = agreedAtLink(found, { customcrm: ['Fax', 'Phone'], wave: [] });
     const { writes } = planRecord({ ...found, agreed }, policiesOf());
     assert.deepEqual(writes.wave?.rows, ['Fax']);
     assert.deepEqual(writes.customcrm?.rows, ['Phone']);
+    assert.deepEqual(lost, [{ row: 'Fax', system: 'wave', value: '2' }]);
+  });
+
+  test('keeps nothing of two edits, of which a conflict keeps the loser, and archives nothing for an edit of what is perhaps not ours', () => {
+    const found = editedCustomer({ Fax: '1' }, { fax: '2' }, { agreed: nothingAgreed });
+    assert.deepEqual(agreedAtLink(found, { customcrm: ['Fax'], wave: ['Fax'] }).lost, []);
+    const archived = pictured(product, { ...customcrmProduct, Active: false }, waveProduct);
+    const { agreed, lost } = agreedAtLink(archived, { customcrm: ['Active'], wave: [] });
+    assert.equal(planRecord({ ...archived, agreed }, policiesOf()).verdicts.get('Active')?.do, 'hold');
+    assert.deepEqual(lost, []);
   });
 });

@@ -28,7 +28,7 @@ export interface Store {
 }
 
 /** What the port allows in one transaction. */
-const writeLimit = 25;
+const writeLimit = 100;
 /** The index of states lags by up to this, ms. */
 const indexLagMs = 3_000;
 

@@ -113,14 +113,22 @@ async function missing(work: Work): Promise<Handled> {
   return neverLinked(work);
 }
 
+/** What matched does not show: it shows again, or is proven to be gone, and then matches nothing any more. */
+async function awaitSight(work: Work, ref: RecordRef): Promise<Handled> {
+  const unproven = await awaitProof(work, ref);
+  if (unproven) return unproven;
+  await forgetKeys(work.engine, ref);
+  return busy(work.engine);
+}
+
 /** "Not found" must be said twice, beside a record that shows, or by Customcrm for an hour. Undefined when that is so. */
 async function awaitProof({ engine, doorbell, call }: Work, gone: RecordRef): Promise<Handled | undefined> {
   const key = `not-found#${refKey(gone)}`;
   const now = engine.clock.now();
   const since = (await parkedSince(engine, doorbell, key)) ?? now;
-  const proven =
-    gone.system === 'wave' ? (await absenceInWave(engine, gone, call)) === true : now > since + hourMs;
-  return proven && now >= since + secondLookMs
+  const absence = gone.system === 'wave' ? await absenceInWave(engine, gone, call) : now > since + hourMs;
+  if (absence === 'living') return busy(engine);
+  return absence && now >= since + secondLookMs
     ? undefined
     : { did: 'parked', cause: { name: 'not-found', key, due: now + secondLookMs } };
 }
@@ -214,12 +222,11 @@ async function abandon(work: Work, intent: Intent): Promise<Handled> {
     ]);
     return linked.done ? busy(engine) : { did: 'parked', cause: settling(engine, intent) };
   }
-  if (lookedTwice(engine, intent, now)) {
-    await engine.table.write([stillHeld(lease), ...closeWrites(engine, intent)]);
-    await wake(engine, fenceKey(intent.origin));
-    return busy(engine);
-  }
-  return notedLook(work, intent, now);
+  const unproven = await notedLook(work, intent, now);
+  if (unproven) return unproven;
+  await engine.table.write([stillHeld(lease), ...closeWrites(engine, intent)]);
+  await wake(engine, fenceKey(intent.origin));
+  return busy(engine);
 }
 
 const busy = ({ clock }: Engine): Handled => ({
@@ -245,11 +252,16 @@ async function suspectsOf(
   return finished('record ambiguous', reason);
 }
 
-/** A look-up found nothing: once is not enough, and an empty answer must show that it sees anything at all. */
-async function notedLook({ engine, lease, call }: Work, intent: Intent, now: number): Promise<Handled> {
+/** A look-up found nothing: once is not enough, and an empty answer must show that it sees anything at all. Undefined when it was the second. */
+async function notedLook(
+  { engine, lease, call }: Work,
+  intent: Intent,
+  now: number,
+): Promise<Handled | undefined> {
   const intoWave = intent.origin.system === 'customcrm';
   if (intoWave && !(await waveShowsOthers(engine, intent.origin, call)))
     return { did: 'parked', cause: { ...settling(engine, intent), due: now + engine.settings.settleMs } };
+  if (lookedTwice(engine, intent, now)) return undefined;
   const lookedUpAt = intent.lookedUpAt ?? now;
   await updateIntent(engine, intent, { ...intent, lookedUpAt }, lease);
   const due = lookedUpAt + engine.settings.lookupPauseMs;
@@ -289,6 +301,7 @@ async function matchOrCreate(work: Work, origin: Snapshot): Promise<Handled> {
     return { did: 'parked', cause: polled(engine, origin.system) };
   if (match.found === 'ambiguous') return show(work, 'ambiguous', match.reason);
   if (match.found === 'fenced') return waitBehind(work, match.by);
+  if (match.found === 'unseen') return awaitSight(work, match.ref);
   if (match.found === 'one') return linkUniqueMatch(work, origin);
   const tombstone = await tombstoneOf(engine.table, origin);
   if (tombstone?.kind === 'survivor' && !beginsNewLife(tombstone, origin))
@@ -391,8 +404,7 @@ async function resume(work: Work, origin: Snapshot, intent: Intent): Promise<Han
     const known = await knownRows(engine, intent, origin, found, call);
     return linkUp(work, origin, { ...found, known }, { ...intent, lookedUpAt: now });
   }
-  if (!lookedTwice(engine, intent, now)) return notedLook(work, intent, now);
-  return repeat(work, origin, intent);
+  return (await notedLook(work, intent, now)) ?? repeat(work, origin, intent);
 }
 
 /** Nothing came of the attempt before. When nothing can be sent now either, the intent has no reason to stay open. */

@@ -14,6 +14,8 @@ export type Match =
   | { readonly found: 'one'; readonly snapshot: Snapshot }
   /** The matching record may be the result of this create, which is under way. */
   | { readonly found: 'fenced'; readonly by: Intent }
+  /** A record that was seen with the key does not show now: a lagging replica, no rights, or gone. No match may be concluded from that. */
+  | { readonly found: 'unseen'; readonly ref: RecordRef }
   | { readonly found: 'ambiguous'; readonly reason: string };
 
 /** Unlinked holders of one key that are worth reading one by one. */
@@ -36,6 +38,7 @@ export async function findMatch(engine: Engine, origin: Snapshot, call: Call): P
       key,
       call,
     );
+    if ('unseen' in candidates) return { found: 'unseen', ref: candidates.unseen };
     if (candidates.length === 0) continue;
     const prefers = mappings[origin.pair].preferred;
     const rivals = await confirmed(
@@ -44,6 +47,7 @@ export async function findMatch(engine: Engine, origin: Snapshot, call: Call): P
       key,
       call,
     );
+    if ('unseen' in rivals) return { found: 'unseen', ref: rivals.unseen };
     const [only, ...others] = bestOf(candidates, prefers);
     if (!only || others.length > 0 || bestOf([origin, ...rivals], prefers).some(({ id }) => id !== origin.id))
       return { found: 'ambiguous', reason: `more than one record has the same ${key.name}` };
@@ -77,16 +81,18 @@ async function unlinkedHolders(
   return ids.filter((_, index) => taken[index] === undefined);
 }
 
-/** The index may lag: only a by-id read says who holds the key now. */
+/** The index may lag: only a by-id read says who holds the key now, and "not found" says nothing. */
 async function confirmed(
   engine: Engine,
   refs: readonly RecordRef[],
   key: MatchKey,
   call: Call,
-): Promise<readonly Snapshot[]> {
+): Promise<readonly Snapshot[] | { readonly unseen: RecordRef }> {
   const readings = await Promise.all(
     refs.map(({ system, pair, id }) => engine.systems[system].read(pair, id, call)),
   );
+  const unseen = refs.find((_, index) => readings[index]?.state === 'not-found');
+  if (unseen) return { unseen };
   return readings.flatMap((reading) => {
     if (reading.state !== 'living') return [];
     const { snapshot } = reading;

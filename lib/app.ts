@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { parseDoorbell, sqsQueue } from './aws/change-queue.ts';
+import { changeQueue, parseDoorbell } from './aws/change-queue.ts';
 import { parametersUnder } from './aws/parameters.ts';
 import { dynamoTable, tableIdOf } from './aws/table.ts';
 import { type Config, loadConfig } from './config.ts';
@@ -271,12 +271,14 @@ export function connect(config: Config, report: Engine['report'] = logAndCount):
     taxes: waveTaxes(client, waveOptions),
     table,
     queues: {
-      customcrm: sqsQueue(config.CUSTOMCRM_CHANGES_QUEUE_URL),
-      wave: sqsQueue(config.WAVE_CHANGES_QUEUE_URL),
-    },
-    background: {
-      customcrm: sqsQueue(config.CUSTOMCRM_BACKGROUND_QUEUE_URL),
-      wave: sqsQueue(config.WAVE_BACKGROUND_QUEUE_URL),
+      customcrm: changeQueue({
+        live: config.CUSTOMCRM_CHANGES_QUEUE_URL,
+        background: config.CUSTOMCRM_BACKGROUND_QUEUE_URL,
+      }),
+      wave: changeQueue({
+        live: config.WAVE_CHANGES_QUEUE_URL,
+        background: config.WAVE_BACKGROUND_QUEUE_URL,
+      }),
     },
     clock,
     newId: randomUUID,

@@ -33,7 +33,7 @@ const fingerprintKeys = z.string().transform((text, context): [FingerprintKey, .
   const [first, ...others] = keys;
   if (keys.length > keyLimit) {
     context.addIssue(
-      `at most ${keyLimit} keys: a sweep moves everything to the first one, then the oldest can go`,
+      `at most ${keyLimit} keys: "Rotating secrets" in docs/RUNBOOK.md says when the oldest can go`,
     );
     return z.NEVER;
   }

@@ -215,7 +215,8 @@ function previewText(entries: readonly PreviewEntry[], counts: ReturnType<typeof
 }
 
 function progressText(progress: SweepProgress): string {
-  const { phase, pair, compared, total, done, perMinute, leftMs, repairs, stopped } = progress;
+  const { phase, pair, compared, total, done, perMinute, leftMs, repairs, underOlderKeys, stopped } =
+    progress;
   const parts = [
     pair ? `${phase} ${pair}` : phase,
     `${compared} compared`,
@@ -223,6 +224,7 @@ function progressText(progress: SweepProgress): string {
     perMinute === undefined ? '' : `${Math.round(perMinute)} a minute`,
     leftMs === undefined ? '' : `${ago(leftMs)} left`,
     repairs > 0 ? `${repairs} missed changes found` : '',
+    underOlderKeys > 0 ? `${underOlderKeys} links stood under an older fingerprint key` : '',
     stopped ? `stopped: ${stopped}` : '',
   ];
   return parts.filter(Boolean).join(', ');

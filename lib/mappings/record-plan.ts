@@ -305,6 +305,7 @@ export function settle(
     const verdict = done.verdicts.get(row.id);
     const before = cellsFor(read, row);
     const shown = cellsFor(after, row);
+    renew(agreed, row, before, pictured.prints);
     const written = systemsThatGot(done, answers, row.id);
     for (const system of ['customcrm', 'wave'] as const) {
       if (answers[system] && written !== system && shown[system]?.form !== before[system]?.form)
@@ -329,6 +330,22 @@ export function settle(
     }
   }
   return { agreed, differences, somebodyWasThere };
+}
+
+/** What still holds is noted under the key that writes now: the older one can go one day. */
+function renew(
+  agreed: Readonly<Record<'customcrm' | 'wave' | 'reverted', Record<string, string>>>,
+  row: Row,
+  cells: Readonly<Record<System, Cell | undefined>>,
+  prints: Fingerprints,
+): void {
+  const { customcrm, wave } = cells;
+  const sent = row.direction === 'toWave' ? customcrm : wave;
+  for (const [name, cell] of Object.entries({ customcrm, wave, reverted: sent })) {
+    const noted = agreed[name as keyof typeof agreed];
+    if (cell && prints.compare(noted[row.id], row.id, cell.form) === 'same')
+      noted[row.id] = prints.of(row.id, cell.form);
+  }
 }
 
 const systemsThatGot = (

@@ -2,7 +2,7 @@ import type { FingerprintKeys } from '../domain/fingerprint.ts';
 import { type RecordRef, refKey, type System } from '../domain/record.ts';
 import type { Engine } from './engine.ts';
 import type { Table, Write } from './ports.ts';
-import { seal, unseal } from './seal.ts';
+import { isSealedUnder, seal, unseal } from './seal.ts';
 
 /** How long the loser of a conflict can be put back, ms. */
 const keptMs = 90 * 24 * 3600 * 1000;
@@ -35,7 +35,10 @@ export function keepLosers(
   }));
 }
 
-/** The values that lost, newest last; those past their time are left out even while the table still holds them. */
+/**
+ * The values that lost, newest last; those past their time are left out even while the table still holds them, and so are those that
+ * were sealed under a key that is gone.
+ */
 export async function losersOf(
   table: Table,
   keys: FingerprintKeys,
@@ -45,6 +48,6 @@ export async function losersOf(
 ): Promise<readonly Loser[]> {
   const items = await table.query(refKey(ref), { prefix: 'loser#', limit });
   return items
-    .filter((item) => Number(item.expiresAt) * 1000 > now)
+    .filter((item) => Number(item.expiresAt) * 1000 > now && isSealedUnder(keys, String(item.secret)))
     .map((item) => JSON.parse(unseal(keys, purpose, String(item.secret))) as Loser);
 }

@@ -12,8 +12,6 @@ export interface Engine {
   readonly table: Table;
   /** By the system in which the change was made. */
   readonly queues: Readonly<Record<System, ChangeQueue>>;
-  /** The same for what a sweep rings for: workers of their own, so that no live change stands behind it. */
-  readonly background: Readonly<Record<System, ChangeQueue>>;
   readonly clock: Clock;
   readonly newId: () => string;
   /** One line an outcome: log and metrics. */

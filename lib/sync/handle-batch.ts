@@ -2,7 +2,6 @@ import { type RecordRef, refKey } from '../domain/record.ts';
 import type { Engine } from './engine.ts';
 import { handleDoorbell } from './handle-doorbell.ts';
 import type { Call, Doorbell } from './ports.ts';
-import { sweepPrefix } from './sweep-ring.ts';
 
 /** One message of a queue, as the worker got it. */
 export interface Message {
@@ -71,20 +70,19 @@ async function handleOne(engine: Engine, work: readonly Message[], call: Call): 
 
 /** What only a sweep has found may wait: live changes come first. */
 const callFor = (work: readonly Message[], call: Call): Call =>
-  work.every(({ doorbell }) => doorbell.eventId.startsWith(sweepPrefix))
-    ? { ...call, priority: 'background' }
-    : call;
+  work.every(({ doorbell }) => doorbell.background) ? { ...call, priority: 'background' } : call;
 
 /** The first time we heard of it; an echo can only be told by a single message. */
 function merged(doorbells: readonly Doorbell[]): Doorbell | undefined {
   const last = doorbells.at(-1);
   if (!last || doorbells.length === 1) return last;
-  const { version: _version, updatedAt: _updatedAt, seen: _seen, ...rest } = last;
+  const { version: _version, updatedAt: _updatedAt, seen: _seen, background: _background, ...rest } = last;
   const seen = doorbells.flatMap((doorbell) => doorbell.seen ?? []);
   return {
     ...rest,
     at: Math.min(...doorbells.map((doorbell) => doorbell.at)),
     ...(seen.length > 0 && { seen: Math.max(...seen) }),
+    ...(doorbells.every(({ background }) => background) && { background: true }),
   };
 }
 

@@ -151,7 +151,14 @@ function workOf(engine: Engine, doorbell: Doorbell, call: Call, lease: Lease): W
 /** Parents have no parents, so this goes one level deep. What waits for a deleted parent is shown as blocked. */
 async function linkParent(engine: Engine, child: Doorbell, parent: RecordRef, call: Call): Promise<Handled> {
   const { system, pair, id } = parent;
-  const doorbell: Doorbell = { system, pair, id, eventId: child.eventId, at: child.at };
+  const doorbell: Doorbell = {
+    system,
+    pair,
+    id,
+    eventId: child.eventId,
+    at: child.at,
+    ...(child.background && { background: true }),
+  };
   const tried = await tryThreeTimes(engine, doorbell, call);
   // Somebody else is at the parent: only the child waits for that. A parent parked by each of its children would be rung with them again and again.
   if (tried.did === 'parked' && tried.cause.name === 'lease') return tried;

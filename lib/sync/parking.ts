@@ -8,6 +8,9 @@ const parkedKey = (cause: string, ref: RecordRef): Key => ({ pk: `parked#${cause
 /** How many records one wake-up or one run of the janitor rings for. The rest follows at the next one. */
 const ringLimit = 200;
 
+/** What is put aside: a record, and whether only a sweep has rung for it. */
+type Waiting = RecordRef & Pick<Doorbell, 'background'>;
+
 /** Two workers may put one record aside at once: as its parent, and by its own doorbell. */
 const tries = 3;
 
@@ -15,7 +18,7 @@ const tries = 3;
  * Puts a record aside until whoever removes the cause rings, or the janitor does. Answers false when the cause is gone
  * already (a parent was linked, a lease given back): then go on at once.
  */
-export async function park(engine: Engine, ref: RecordRef, cause: Cause): Promise<boolean> {
+export async function park(engine: Engine, ref: Waiting, cause: Cause): Promise<boolean> {
   for (let attempt = 1; attempt <= tries; attempt++) {
     const result = await parkOnce(engine, ref, cause);
     if (result.done) return true;
@@ -27,17 +30,28 @@ export async function park(engine: Engine, ref: RecordRef, cause: Cause): Promis
 const pointerPosition = 0;
 
 /** Pointer and item change together, and only from what was read: no item is left behind that no pointer knows. */
-async function parkOnce({ table, clock }: Engine, ref: RecordRef, cause: Cause): Promise<WriteResult> {
+async function parkOnce({ table, clock }: Engine, ref: Waiting, cause: Cause): Promise<WriteResult> {
   const before = await table.get(pointerKey(ref));
   const same = before?.cause === cause.key;
   const since = same ? Number(before?.since) : clock.now();
   const times = same ? Number(before?.times) + 1 : 1;
+  // A live change that waits stays one, whoever comes to wait for the same.
+  const lane = ref.background && (!before || before.background) ? { background: true } : {};
   const writes: Write[] = [
     {
-      put: { ...pointerKey(ref), cause: cause.key, name: cause.name, since, times },
+      put: { ...pointerKey(ref), cause: cause.key, name: cause.name, since, times, ...lane },
       when: asRead(before),
     },
-    { put: { ...parkedKey(cause.key, ref), name: cause.name, since, state: 'parked', due: cause.due } },
+    {
+      put: {
+        ...parkedKey(cause.key, ref),
+        name: cause.name,
+        since,
+        state: 'parked',
+        due: cause.due,
+        ...lane,
+      },
+    },
   ];
   if (before && !same) writes.push({ delete: parkedKey(String(before.cause), ref) });
   if (cause.while) writes.push(cause.while);
@@ -92,7 +106,12 @@ export async function wakeOverdue(engine: Engine): Promise<number> {
 
 async function ringFor(engine: Engine, items: readonly Item[]): Promise<number> {
   const doorbells = items.map(
-    (item): Doorbell => ({ ...parseRef(item.sk), eventId: `wake:${engine.newId()}`, at: Number(item.since) }),
+    (item): Doorbell => ({
+      ...parseRef(item.sk),
+      eventId: `wake:${engine.newId()}`,
+      at: Number(item.since),
+      ...(item.background === true && { background: true }),
+    }),
   );
   for (const system of ['customcrm', 'wave'] as const) {
     const own = doorbells.filter((doorbell) => doorbell.system === system);

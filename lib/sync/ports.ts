@@ -115,14 +115,16 @@ export interface Doorbell extends RecordRef {
   readonly updatedAt?: string;
   /** The stamp of the picture that was heard of ({@link pictureStamp}): a read that shows an older one is a lagging replica's. */
   readonly seen?: number;
+  /** Only a sweep has found it: live changes come first, also when it was parked and is rung for again. */
+  readonly background?: true;
 }
 
-/** Kept by lib/aws/change-queue.ts. */
+/** The changes of one system, in two lanes: no live change stands behind what may wait. Kept by lib/aws/change-queue.ts. */
 export interface ChangeQueue {
   /** @throws when one doorbell could not be queued; a repeat is swallowed by its event id. */
   ring(doorbells: readonly Doorbell[]): Promise<void>;
-  /** About how many doorbells are not dealt with yet, those under way included. Absent where nobody knows. */
-  depth?(): Promise<number>;
+  /** About how many doorbells of each lane are not dealt with yet, those under way included. Absent where nobody knows. */
+  depth?(): Promise<Readonly<Record<Call['priority'], number>>>;
 }
 
 export interface Clock {

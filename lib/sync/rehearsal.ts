@@ -60,7 +60,6 @@ export async function rehearse(engine: Engine, assumed: readonly Pair[]): Promis
       systems: { customcrm: pretended(engine.systems.customcrm), wave: pretended(engine.systems.wave) },
       feed: pretendedFeed(engine.feed, known),
       queues: { customcrm: silent, wave: silent },
-      background: { customcrm: silent, wave: silent },
       report: () => undefined,
       settings: { ...engine.settings, startedPairs: (pair) => started.has(pair) },
     },

@@ -20,6 +20,10 @@ export function seal([key]: FingerprintKeys, purpose: string, plain: string): st
   ].join('.');
 }
 
+/** Can this be opened with these keys? */
+export const isSealedUnder = (keys: FingerprintKeys, sealed: string): boolean =>
+  keys.some(({ id }) => sealed.startsWith(`${id}.`));
+
 /** @throws Error when the key is not among these any more, or the text was sealed for another purpose or changed since. */
 export function unseal(keys: FingerprintKeys, purpose: string, sealed: string): string {
   const [id, iv = '', tag = '', text = ''] = sealed.split('.');

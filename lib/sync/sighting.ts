@@ -17,6 +17,10 @@ export interface Sighting {
   readonly differs: boolean;
   /** The rows of a linked record that are not what was agreed, apart from those that one side alone cannot judge. */
   readonly changed: readonly string[];
+  /** The rows about which nothing was ever agreed, such as one that is mapped since today: nobody need have changed anything. */
+  readonly open: readonly string[];
+  /** Something stands that was agreed under an older fingerprint key. */
+  readonly isUnderOlderKey: boolean;
   readonly link: Link | undefined;
   /** What this doorbell would be recognised by: the picture, and the link's revision at the time. */
   readonly print: string;
@@ -36,32 +40,62 @@ export async function sight(engine: Engine, snapshot: Snapshot, taxes: readonly 
   const link = await findLink(engine.table, snapshot);
   const print = `${link?.revision ?? 0}.${fingerprints(engine.settings.keys, refKey(snapshot)).of('sighting', picture)}`;
   const rowsChanged = link ? changedRows(engine, link, snapshot.system, cells) : [];
-  const changed = rowsChanged.filter(({ rules }) => !rules.applies);
+  const judged = rowsChanged.filter(({ row }) => !row.rules.applies);
   const isOpen = link
     ? link.state === 'deletion-suspected' || link.ahead !== undefined
     : await isStarted(engine, snapshot.pair);
   const news = (isOpen || rowsChanged.length > 0) && (await lastPrint(engine, snapshot)) !== print;
-  return { news, differs: isOpen || changed.length > 0, changed: changed.map(({ id }) => id), link, print };
+  const idsOf = (rows: readonly RowChange[]) => rows.map(({ row }) => row.id);
+  return {
+    news,
+    differs: isOpen || judged.length > 0,
+    changed: idsOf(judged.filter(({ change }) => change !== 'none')),
+    open: idsOf(judged.filter(({ change }) => change === 'none')),
+    isUnderOlderKey: link !== undefined && isUnderOlderKey(engine, link, snapshot.system, cells),
+    link,
+    print,
+  };
 }
 
 type Cells = readonly (readonly [Row, Cell | undefined])[];
 
-function changedRows({ settings }: Engine, link: Link, system: System, cells: Cells): readonly Row[] {
+interface RowChange {
+  readonly row: Row;
+  readonly change: 'same' | 'changed' | 'none';
+}
+
+function changedRows({ settings }: Engine, link: Link, system: System, cells: Cells): readonly RowChange[] {
   const prints = fingerprints(settings.keys, link.id);
   const compare = (row: string, cell: Cell) => prints.compare(link.agreed[system][row], row, cell.form);
-  const isChanged = (row: Row, cell: Cell) => {
+  const isChanged = (row: Row, cell: Cell, change: RowChange['change']) => {
     const owner = row.rules.waveCellOf;
     // An empty cell of Wave's is nobody's number.
     const isOurs =
       system === 'wave' && owner !== undefined && !isBlank(cell) && compare(owner, cell) === 'same';
     if (isOurs) return false;
-    const change = compare(row.id, cell);
     // What a system filled in by itself flows back; an unanswered write may have left that for later.
     const isOpen = change === 'none' && row.direction === 'both' && !isBlank(cell);
     // Where a person is asked, what its user does to the row may settle it, also by taking it back.
     return change === 'changed' || isOpen || asksAbout(link, row.id);
   };
-  return cells.flatMap(([row, cell]) => (cell && isChanged(row, cell) ? [row] : []));
+  return cells.flatMap(([row, cell]) => {
+    if (!cell) return [];
+    const change = compare(row.id, cell);
+    return isChanged(row, cell, change) ? [{ row, change }] : [];
+  });
+}
+
+/** Agreed, and still so, but noted under a key that shall go one day: the worker notes it anew. */
+function isUnderOlderKey({ settings }: Engine, link: Link, system: System, cells: Cells): boolean {
+  const prints = fingerprints(settings.keys, link.id);
+  return cells.some(([row, cell]) => {
+    const noted = link.agreed[system][row.id];
+    return (
+      cell !== undefined &&
+      prints.compare(noted, row.id, cell.form) === 'same' &&
+      noted !== prints.of(row.id, cell.form)
+    );
+  });
 }
 
 const sightingKey = (ref: RecordRef) => ({ pk: refKey(ref), sk: 'sighting' });

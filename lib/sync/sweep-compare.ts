@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { type Link, refOf } from '../domain/link.ts';
 import { type Pair, type RecordRef, refKey, type System } from '../domain/record.ts';
 import { RemoteRejectedError } from '../errors.ts';
+import { mappings } from '../mappings/pairs.ts';
 import { asksAbout } from './agree.ts';
 import { reportBroken } from './broken-links.ts';
 import type { Engine } from './engine.ts';
@@ -12,7 +13,7 @@ import type { Call, Change, Tax } from './ports.ts';
 import { type RecordState, recordStateOf } from './record-state.ts';
 import { type Sighting, sight } from './sighting.ts';
 import { startedAt } from './started-pairs.ts';
-import { type FoundRecord, type Seen, type Step, type SweepRun, seenOf } from './sweep-run.ts';
+import { type FoundRecord, nothingSeen, type Seen, type Step, type SweepRun, seenOf } from './sweep-run.ts';
 
 /** A difference this old is one that webhook and poll have missed, ms. */
 const missedAfterMs = 15 * 60_000;
@@ -48,6 +49,7 @@ export async function comparePage(
     rows: living,
     linked: judged.filter(({ link }) => link).length,
     changed: judged.filter(({ changed }) => changed).length,
+    older: judged.filter(({ older }) => older).length,
   });
   const { cursor: _cursor, ...rest } = run;
   return {
@@ -66,6 +68,7 @@ const addTo = (before: Seen, more: Seen): Seen => ({
   rows: before.rows + more.rows,
   linked: before.linked + more.linked,
   changed: before.changed + more.changed,
+  older: (before.older ?? 0) + (more.older ?? 0),
 });
 
 /** Customcrm's list holds deleted records too; Wave's walks in the order of creation, so that an edit moves no row. */
@@ -95,7 +98,7 @@ async function readPage(
 function againFrom({ cursor: _cursor, ...run }: SweepRun, pair: Pair, system: System): SweepRun {
   const seen = {
     ...run.seen,
-    [pair]: { ...seenOf(run, pair), [system]: { rows: 0, linked: 0, changed: 0 } },
+    [pair]: { ...seenOf(run, pair), [system]: nothingSeen },
   };
   return { ...run, seen, restarts: run.restarts + 1 };
 }
@@ -103,6 +106,7 @@ function againFrom({ cursor: _cursor, ...run }: SweepRun, pair: Pair, system: Sy
 interface Judged {
   readonly link?: Link | undefined;
   readonly changed: boolean;
+  readonly older?: boolean;
   readonly found?: FoundRecord | undefined;
 }
 
@@ -133,22 +137,23 @@ async function judgeLiving(
   taxes: readonly Tax[],
 ): Promise<Judged> {
   const sighting = await sight(engine, snapshot, taxes);
-  const { news, differs, link, print } = sighting;
+  const { news, differs, link, print, isUnderOlderKey: older } = sighting;
   await indexKeys(engine, snapshot);
   // What a person was asked about has not changed "at once with all the others".
   const changed = link !== undefined && sighting.changed.some((row) => !asksAbout(link, row));
   const shown = link ? undefined : await recordStateOf(engine, snapshot);
   const mayHaveEnded = shown !== undefined && mayEnd.has(shown.state);
   const isSettled = !differs || (!mayHaveEnded && (await isExplained(engine, snapshot, sighting, shown)));
-  if (!news && isSettled) return { link, changed };
+  if (!news && isSettled && !older) return { link, changed };
   // A worker is in the middle of a write: nobody has missed anything.
   const isUnderWay = link?.ahead !== undefined;
   const isUnasked = link ? changed && !isUnderWay : differs && shown === undefined;
-  const repair = isUnasked && (await isMissed(engine, snapshot, link, news));
+  const repair = isUnasked && (await isMissed(engine, snapshot, sighting));
   const { system, id } = snapshot;
   const stamp = pictureStamp(snapshot);
   const seen = stamp === undefined ? {} : { seen: stamp };
-  return { link, changed, found: { system, id, revision: link?.revision ?? 0, print, ...seen, repair } };
+  const found = { system, id, revision: link?.revision ?? 0, print, ...seen, repair };
+  return { link, changed, older, found };
 }
 
 /** What such a record shows may have ended without a word: its rival was renamed, a tax was added. It is looked at again by each run. */
@@ -158,11 +163,12 @@ const mayEnd: ReadonlySet<RecordState> = new Set(['ambiguous', 'blocked']);
 async function isExplained(
   engine: Engine,
   ref: RecordRef,
-  { link, changed }: Sighting,
+  { link, changed, open }: Sighting,
   shown: object | undefined,
 ): Promise<boolean> {
   if (link?.refused !== undefined || shown !== undefined) return true;
-  if (link && changed.length > 0 && changed.every((row) => asksAbout(link, row))) return true;
+  const rows = [...changed, ...open];
+  if (link && rows.length > 0 && rows.every((row) => asksAbout(link, row))) return true;
   return waits(engine, ref, link);
 }
 
@@ -173,16 +179,25 @@ async function waits({ table }: Engine, ref: RecordRef, link: Link | undefined):
   return pointers.some((pointer) => pointer !== undefined);
 }
 
-/** Neither webhook nor poll brought it, and nothing waits for it: what the metric of repairs counts. A first load counts nothing. */
+/**
+ * Neither webhook nor poll brought it, and nothing is queued or waits for it: what the metric of repairs counts. Which record a queue
+ * holds cannot be asked, so nothing counts while its live lane holds any. A first load counts nothing.
+ */
 async function isMissed(
   engine: Engine,
   record: RecordRef & { readonly createdAt: number; readonly modifiedAt: number },
-  link: Link | undefined,
-  news: boolean,
+  { link, changed, news }: Sighting,
 ): Promise<boolean> {
-  const old = engine.clock.now() - record.modifiedAt > missedAfterMs;
-  if (!old || (news && (await waits(engine, record, link)))) return false;
+  const isOld = engine.clock.now() - record.modifiedAt > missedAfterMs;
+  if (!isOld || (link && !changed.some((row) => movesStamp(engine, record, row)))) return false;
+  if (news && (await waits(engine, record, link))) return false;
+  if (((await engine.queues[record.system].depth?.())?.live ?? 0) > 0) return false;
   if (link) return true;
   const started = await startedAt(engine, record.pair);
   return started !== undefined && record.createdAt > started;
 }
+
+/** What Wave computes (amounts, a status that the date changes) may change without moving `modifiedAt`: how old that is, nobody knows. */
+const movesStamp = ({ settings }: Engine, { system, pair }: RecordRef, id: string): boolean =>
+  system === 'customcrm' ||
+  mappings[pair].rows(settings.mapping).some((row) => row.id === id && row.direction !== 'toCustomcrm');

@@ -21,6 +21,8 @@ export interface SweepProgress {
   /** Doorbells and records that wait for the workers right now, live ones included. */
   readonly outstanding: number;
   readonly repairs: number;
+  /** Links of which something stood under an older fingerprint key when they were compared; they were rung for. */
+  readonly underOlderKeys: number;
   /** At the pace so far, which is that of the request budget; undefined before there is one. */
   readonly perMinute: number | undefined;
   readonly leftMs: number | undefined;
@@ -52,6 +54,10 @@ export async function sweepProgress(engine: Engine): Promise<SweepProgress | und
     done,
     outstanding: open,
     repairs: run.repairs,
+    underOlderKeys: Object.values(run.seen).reduce(
+      (sum, { customcrm, wave }) => sum + Math.max(customcrm.older ?? 0, wave.older ?? 0),
+      0,
+    ),
     perMinute,
     leftMs: perMinute && step?.phase === 'ring' ? ((run.found - done) / perMinute) * 60_000 : undefined,
   };

@@ -13,12 +13,11 @@ const ringBatch = 10;
 /** Causes that an outage piles records up under. Waiting for a parent, a fuse or a person says nothing about the workers. */
 const backlogs = ['unavailable', 'reconnect', 'busy', ...systems.map(pollKey)];
 
-/** By this prefix of its event id the worker knows a doorbell that may wait. */
-export const sweepPrefix = 'sweep:';
-
 /** How many doorbells of sweeps, and records, wait for the workers; undefined where the queue does not tell. */
-export async function outstanding({ background, table }: Engine): Promise<number | undefined> {
-  const depths = await Promise.all(systems.map((system) => background[system].depth?.()));
+export async function outstanding({ queues, table }: Engine): Promise<number | undefined> {
+  const depths = await Promise.all(
+    systems.map(async (system) => (await queues[system].depth?.())?.background),
+  );
   if (depths.some((depth) => depth === undefined)) return undefined;
   const parked = await Promise.all(
     backlogs.map(async (cause) => (await table.query(`parked#${cause}`, { limit: outstandingLimit })).length),
@@ -88,7 +87,7 @@ async function ringFor(
   pair: Pair,
   found: readonly FoundRecord[],
 ): Promise<void> {
-  const eventId = `${sweepPrefix}${run.id}`;
+  const eventId = `sweep:${run.id}`;
   const at = engine.clock.now();
   for (const system of systems) {
     const own = found.filter((each) => each.system === system);
@@ -97,10 +96,11 @@ async function ringFor(
         ...refOf(system, pair, id),
         eventId,
         at,
+        background: true,
         ...(seen !== undefined && { seen }),
       }),
     );
-    if (doorbells.length > 0) await engine.background[system].ring(doorbells);
+    if (doorbells.length > 0) await engine.queues[system].ring(doorbells);
   }
   for (const { system, id, print, repair } of found) {
     const ref = refOf(system, pair, id);

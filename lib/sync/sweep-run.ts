@@ -15,8 +15,10 @@ export interface Seen {
   readonly linked: number;
   /** Linked rows that are not what they were when both sides last agreed. */
   readonly changed: number;
+  /** Linked rows of which something stands under an older fingerprint key; absent in runs of older code. */
+  readonly older?: number;
 }
-const nothingSeen: Seen = { rows: 0, linked: 0, changed: 0 };
+export const nothingSeen: Seen = { rows: 0, linked: 0, changed: 0, older: 0 };
 
 /** One comparison of everything, over as many invocations as it takes. */
 export interface SweepRun {

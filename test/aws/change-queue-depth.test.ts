@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CreateQueueCommand, ReceiveMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
 import { startSqs } from '../../infra/local/sqs/server.ts';
-import { sqsQueue } from '../../lib/aws/change-queue.ts';
+import { changeQueue, parseDoorbell } from '../../lib/aws/change-queue.ts';
 
-test('the depth of a queue counts what waits and what is under way', async (t) => {
+test('what may wait has a lane of its own, and the depth of each counts what waits and what is under way', async (t) => {
   const { url, close } = await startSqs({ port: 0, path: ':memory:' });
   t.after(close);
   Object.assign(process.env, {
@@ -15,15 +15,21 @@ test('the depth of a queue counts what waits and what is under way', async (t) =
   });
   const client = new SQSClient({});
   t.after(() => client.destroy());
-  const { QueueUrl = '' } = await client.send(
-    new CreateQueueCommand({ QueueName: 'changes.fifo', Attributes: { FifoQueue: 'true' } }),
+  const make = async (QueueName: string) => {
+    const Attributes = { FifoQueue: 'true' };
+    const { QueueUrl = '' } = await client.send(new CreateQueueCommand({ QueueName, Attributes }));
+    return QueueUrl;
+  };
+  const urls = { live: await make('changes.fifo'), background: await make('background.fifo') };
+  const queue = changeQueue(urls);
+  assert.deepEqual(await queue.depth?.(), { live: 0, background: 0 });
+  const order = (id: string) => ({ system: 'wave', pair: 'order', id, eventId: 'any', at: 0 }) as const;
+  const later = ['1', '2', '3'].map((id) => ({ ...order(id), background: true as const }));
+  await queue.ring([order('4'), ...later]);
+  assert.deepEqual(await queue.depth?.(), { live: 1, background: 3 });
+  const { Messages: [message] = [] } = await client.send(
+    new ReceiveMessageCommand({ QueueUrl: urls.background, MaxNumberOfMessages: 1 }),
   );
-  const queue = sqsQueue(QueueUrl);
-  assert.equal(await queue.depth?.(), 0);
-  await queue.ring(
-    ['1', '2', '3'].map((id) => ({ system: 'wave', pair: 'order', id, eventId: 'sweep:1', at: 0 })),
-  );
-  assert.equal(await queue.depth?.(), 3);
-  await client.send(new ReceiveMessageCommand({ QueueUrl, MaxNumberOfMessages: 1 }));
-  assert.equal(await queue.depth?.(), 3);
+  assert.deepEqual(parseDoorbell(String(message?.Body)), later[0]);
+  assert.deepEqual(await queue.depth?.(), { live: 1, background: 3 });
 });

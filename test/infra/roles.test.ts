@@ -83,9 +83,7 @@ describe('a role', () => {
       await until(name, async (count) => {
         await world.disturb({ lostAnswer: 0.05, throttle: 0.05, serverError: 0.05, lag: 0.1 });
         // Whoever gives a lease back rings for what waits for it.
-        for (const { id } of made)
-          for (const ref of ['customcrm#customer#none', 'wave#customer#none'])
-            await world.leaveWaiting(`lease#customcrm#customer#${id}`, ref);
+        for (const { id } of made) await world.leaveWaiting(`lease#customcrm#customer#${id}`);
         await inWave(`w${count}`);
         const polled = world.invoke('wave-poll').catch(() => undefined);
         for (let times = 1; times <= 20; times++) await inCustomcrm(`${count}.${times}`);
@@ -103,8 +101,7 @@ describe('a role', () => {
         const name = `Map ${system} ${count}`;
         if (system === 'customcrm') await world.customcrm('PATCH', product.path, { Name: name });
         else await mutate(world, 'productPatch', { id: product.waveId, name });
-        for (const ref of ['customcrm#customer#none', 'wave#customer#none'])
-          await world.leaveWaiting(`poll#${system}`, ref);
+        await world.leaveWaiting(`poll#${system}`);
         await world.invoke(`${system}-poll`);
         await sleep(2_000);
       });
@@ -113,8 +110,7 @@ describe('a role', () => {
 
   test('lets the janitor ring for what has waited too long', async () => {
     await until('janitor', async () => {
-      for (const ref of ['customcrm#customer#none', 'wave#customer#none'])
-        await world.leaveWaiting('poll#wave', ref);
+      await world.leaveWaiting('poll#wave');
       await world.invoke('janitor');
     });
   });

@@ -153,8 +153,7 @@ function contentBased(engine: Engine): Engine {
     ...queue,
     ring: (doorbells) => queue.ring(doorbells.map((doorbell) => ({ ...doorbell, eventId: 'changed' }))),
   });
-  const both = (queues: Engine['queues']) => ({ customcrm: same(queues.customcrm), wave: same(queues.wave) });
-  return { ...engine, queues: both(engine.queues), background: both(engine.background) };
+  return { ...engine, queues: { customcrm: same(engine.queues.customcrm), wave: same(engine.queues.wave) } };
 }
 
 const stampsOf = new WeakMap<World, Map<string, number>>();

@@ -3,9 +3,29 @@ import type { Message } from '../../lib/sync/handle-batch.ts';
 import type { ChangeQueue, Doorbell } from '../../lib/sync/ports.ts';
 import { type Container, step, type Wires } from './container.ts';
 
+/** What a container does with one queue. */
+interface QueuePort {
+  readonly send: (doorbells: readonly Doorbell[]) => Promise<void>;
+  readonly depth: () => Promise<number>;
+}
+
+/** Both lanes of one system, as lib/aws/change-queue.ts has them. */
+export const lanesOf = (live: QueuePort, background: QueuePort): ChangeQueue => ({
+  async ring(doorbells) {
+    const soon = doorbells.filter((doorbell) => !doorbell.background);
+    const later = doorbells.filter((doorbell) => doorbell.background);
+    if (soon.length > 0) await live.send(soon);
+    if (later.length > 0) await background.send(later);
+  },
+  async depth() {
+    const [soon, later] = await Promise.all([live.depth(), background.depth()]);
+    return { live: soon, background: later };
+  },
+});
+
 /** SQS FIFO: one group a record, de-duplicated for five minutes, dead-lettered after twenty receives. */
 export interface Queue {
-  readonly portOf: (container: Container) => ChangeQueue;
+  readonly portOf: (container: Container) => QueuePort;
   /** Messages of free groups, at most `limit`; hidden until they are deleted or their time is up. */
   readonly receive: (limit: number) => readonly Message[];
   readonly remove: (messageIds: readonly string[]) => void;
@@ -69,7 +89,7 @@ export function queue(wires: Wires, name: string, onSend: (delayMs: number) => v
           answerMs: latency.between(2, 20),
           execute: () => stored.length,
         }),
-      ring(doorbells) {
+      send(doorbells) {
         const before = faults.strikes('queueFailsBefore');
         const after = !before && faults.strikes('queueFailsAfter');
         return step(wires, container, {

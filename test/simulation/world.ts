@@ -14,7 +14,7 @@ import { customcrmClientOf } from './customcrm-client.ts';
 import { desk } from './desk.ts';
 import { type Dice, diceOf } from './dice.ts';
 import { type FaultName, type Faults, faultsOf } from './faults.ts';
-import { type Queue, queue } from './queue.ts';
+import { lanesOf, type Queue, queue } from './queue.ts';
 import { scheduler } from './scheduler.ts';
 import { type Store, store } from './table.ts';
 import { type Trace, traceOf } from './trace.ts';
@@ -186,10 +186,12 @@ export function makeWorld({ seed, keepTrace, faults: allowed, plant }: WorldOpti
       feed: waveFeed(client, waveOptions),
       taxes: waveTaxes(client, waveOptions, now),
       table,
-      queues: { customcrm: queues.customcrm.portOf(container), wave: queues.wave.portOf(container) },
-      background: {
-        customcrm: queues['customcrm background'].portOf(container),
-        wave: queues['wave background'].portOf(container),
+      queues: {
+        customcrm: lanesOf(
+          queues.customcrm.portOf(container),
+          queues['customcrm background'].portOf(container),
+        ),
+        wave: lanesOf(queues.wave.portOf(container), queues['wave background'].portOf(container)),
       },
       clock,
       newId,

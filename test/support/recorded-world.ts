@@ -14,6 +14,7 @@ import { marshall } from '@aws-sdk/util-dynamodb';
 import { localFunction } from '../../infra/local/containers.ts';
 import { credentials, region } from '../../infra/local/provision.ts';
 import { localToken } from '../../infra/local/stand-ins.ts';
+import { systems } from '../../lib/domain/record.ts';
 import { startWorld, type World } from '../end-to-end/world.ts';
 import { rightsOf } from './rights.ts';
 
@@ -28,8 +29,8 @@ export interface RecordedWorld extends World {
   readonly invoke: (name: string, event?: object) => Promise<unknown>;
   /** Lets the table forget whose it is, as it was before the first start. */
   readonly forgetIdentity: () => Promise<void>;
-  /** Puts a record aside since ever, as a worker does: some causes, such as two polls that overtake each other, are too rare to wait for. */
-  readonly leaveWaiting: (cause: string, ref: string) => Promise<void>;
+  /** Puts two records of each system aside since ever, for a live change and for a sweep, as a worker does: some causes, such as two polls that overtake each other, are too rare to wait for. */
+  readonly leaveWaiting: (cause: string) => Promise<void>;
   /** How often the stand-ins do what they should not, as their faults. */
   readonly disturb: (rates: object) => Promise<void>;
 }
@@ -77,10 +78,15 @@ export async function startRecordedWorld(): Promise<RecordedWorld> {
         inTable(env, (client, TableName) =>
           client.send(new DeleteItemCommand({ TableName, Key: marshall({ pk: 'identity', sk: 'stack' }) })),
         ),
-      leaveWaiting: (cause, ref) =>
-        inTable(env, (client, TableName) => {
-          const Item = { pk: `parked#${cause}`, sk: ref, name: 'poll', since: 1, state: 'parked', due: 1 };
-          return client.send(new PutItemCommand({ TableName, Item: marshall(Item) }));
+      leaveWaiting: (cause) =>
+        inTable(env, async (client, TableName) => {
+          for (const system of systems)
+            for (const lane of [{}, { background: true }]) {
+              const sk = `${system}#customer#none${'background' in lane ? 2 : 1}`;
+              const since = { name: 'poll', since: 1, state: 'parked', due: 1 };
+              const Item = marshall({ pk: `parked#${cause}`, sk, ...since, ...lane });
+              await client.send(new PutItemCommand({ TableName, Item }));
+            }
         }),
       async disturb(rates) {
         for (const url of [env.CUSTOMCRM_API_URL, env.WAVE_API_URL])

@@ -6,6 +6,7 @@ import { CreateTableCommand, DynamoDBClient, ScanCommand } from '@aws-sdk/client
 import { unmarshall } from '@aws-sdk/util-dynamodb';
 import { startCustomcrm } from '../../infra/local/customcrm/server.ts';
 import { startDynamoDb } from '../../infra/local/dynamodb.ts';
+import type { Behaviours } from '../../infra/local/wave/behaviours.ts';
 import { localBusinessId, localIncomeAccountId, startWave } from '../../infra/local/wave/server.ts';
 import { connect } from '../../lib/app.ts';
 import { loadConfig } from '../../lib/config.ts';
@@ -66,12 +67,16 @@ export interface SyncWorld {
   readonly edit: (ref: RecordRef, changes: Body) => Promise<void>;
   readonly read: (ref: RecordRef) => Promise<Body>;
   readonly counterpart: (ref: RecordRef) => Promise<RecordRef | undefined>;
-  /** Works through the queues until they are empty. */
-  readonly drain: () => Promise<void>;
+  /** Works through the queues until they are empty, with this engine or a variant of it. */
+  readonly drain: (by?: Engine) => Promise<void>;
   readonly poll: () => Promise<void>;
   /** Writes that each system has carried out. */
   readonly writes: () => Promise<Readonly<Record<System, number>>>;
   readonly emptyWave: () => Promise<void>;
+  /** What is unconfirmed about Wave, from now on so. */
+  readonly behave: (behaviours: Partial<Behaviours>) => Promise<void>;
+  /** A user of Wave's carries out a mutation, which must succeed. */
+  readonly inWave: (mutation: string, input: Body) => Promise<void>;
   readonly items: () => Promise<readonly Item[]>;
   readonly close: () => Promise<void>;
 }
@@ -113,7 +118,6 @@ export async function startSyncWorld(
   const engine: Engine = {
     ...connected,
     queues,
-    background: queues,
     clock: { now, sleep: async (ms) => pass(ms) },
     report: (line) => void outcomes.push(line),
     settings: { ...connected.settings, maxReadToWriteMs: 60_000, startedPairs: () => false, ...settings },
@@ -122,6 +126,14 @@ export async function startSyncWorld(
   const state = async (origin: string) => {
     const answer = await fetch(`${origin}/_control/state`, { headers: { authorization: 'Bearer local' } });
     return (await answer.json()) as { readonly writes: number };
+  };
+  const toWave = async (path: string, body: object): Promise<object> => {
+    const answer = await fetch(`${wave.origin}/${path}`, {
+      method: 'POST',
+      headers: { authorization: 'Bearer local', 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    });
+    return (await answer.json()) as object;
   };
   const snapshotOf = async ({ system, pair, id }: RecordRef): Promise<Snapshot> => {
     const reading = await engine.systems[system].read(pair, id, call());
@@ -149,11 +161,11 @@ export async function startSyncWorld(
         ? { system: 'wave', pair, id: String(item.waveId) }
         : { system: 'customcrm', pair, id: String(item.customcrmId) };
     },
-    async drain() {
+    async drain(by = engine) {
       for (let worked = 0; worked < workLimit; worked++) {
         const batch = [...queues.customcrm.take(10), ...queues.wave.take(10)];
         if (batch.length === 0) return;
-        const failed = await handleBatch(engine, batch, call());
+        const failed = await handleBatch(by, batch, call());
         if (failed.length > 0) throw new Error(`Messages failed: ${JSON.stringify(outcomes.at(-1))}`);
       }
       throw new Error('The queues never became empty');
@@ -166,11 +178,16 @@ export async function startSyncWorld(
       customcrm: (await state(customcrm.origin)).writes,
       wave: (await state(wave.origin)).writes,
     }),
-    async emptyWave() {
-      await fetch(`${wave.origin}/_control/reset`, {
-        method: 'POST',
-        headers: { authorization: 'Bearer local' },
-      });
+    emptyWave: async () => void (await toWave('_control/reset', {})),
+    behave: async (behaviours) => void (await toWave('_control/behaviours', behaviours)),
+    async inWave(mutation, input) {
+      const type = `${mutation[0]?.toUpperCase()}${mutation.slice(1)}Input`;
+      const query = `mutation ($input: ${type}!) { ${mutation}(input: $input) { didSucceed inputErrors { message } } }`;
+      const answer = await toWave(new URL(wave.url).pathname.slice(1), { query, variables: { input } });
+      const { data } = answer as {
+        readonly data?: Readonly<Record<string, { readonly didSucceed: boolean }>>;
+      };
+      if (!data?.[mutation]?.didSucceed) throw new Error(`${mutation}: ${JSON.stringify(answer)}`);
     },
     items: () => scan(dynamodb, tableName),
     async close() {
@@ -246,7 +263,10 @@ function memoryQueue(): MemoryQueue {
         rung.push(doorbell);
       }
     },
-    depth: async () => waiting.length,
+    async depth() {
+      const background = waiting.filter((doorbell) => doorbell.background).length;
+      return { live: waiting.length - background, background };
+    },
     take: (limit) =>
       waiting.splice(0, limit).map((doorbell) => ({ messageId: randomUUID(), doorbell, receiveCount: 1 })),
     takeRung: () => rung.splice(0),

@@ -1,11 +1,15 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { localBankAccountId } from '../../infra/local/wave/server.ts';
 import { type Pair, pairs, type RecordRef } from '../../lib/domain/record.ts';
-import type { Engine } from '../../lib/sync/engine.ts';
+import type { Cause, Engine } from '../../lib/sync/engine.ts';
 import { blownSince } from '../../lib/sync/fuses.ts';
 import { handleBatch } from '../../lib/sync/handle-batch.ts';
+import { tidy } from '../../lib/sync/janitor.ts';
 import { linkKey } from '../../lib/sync/keys.ts';
 import { findLink } from '../../lib/sync/links.ts';
+import { park } from '../../lib/sync/parking.ts';
+import type { Doorbell } from '../../lib/sync/ports.ts';
 import { recordStateOf } from '../../lib/sync/record-state.ts';
 import { startPair, startSweep, sweep } from '../../lib/sync/sweep.ts';
 import { sweepProgress } from '../../lib/sync/sweep-progress.ts';
@@ -48,7 +52,7 @@ describe('what a sweep rings for', () => {
     await fullSweep(world);
     const rung = world.takeRung();
     assert.deepEqual(named(rung), named([here, there]));
-    assert.ok(rung.every(({ eventId }) => eventId.startsWith('sweep:')));
+    assert.ok(rung.every(({ background }) => background));
     await world.drain();
     assert.ok(await world.counterpart(here));
     assert.ok(await world.counterpart(there));
@@ -131,8 +135,8 @@ function forget(world: SyncWorld): void {
 const ringFor = (world: SyncWorld, { system, pair, id }: RecordRef) =>
   world.engine.queues[system].ring([{ system, pair, id, eventId: 'webhook', at: world.engine.clock.now() }]);
 
-/** A linked order whose draft invoice the Wave user has deleted. */
-async function draftOrder(world: SyncWorld) {
+/** A linked order and its draft invoice. */
+async function linkedOrder(world: SyncWorld) {
   const product = await world.make('customcrm', 'product', {
     Name: 'Ladder',
     UnitPrice: '49.9',
@@ -151,6 +155,13 @@ async function draftOrder(world: SyncWorld) {
   await world.drain();
   const wave = await world.counterpart(customcrm);
   assert.ok(wave);
+  world.takeRung();
+  return { customcrm, wave };
+}
+
+/** A linked order whose draft invoice the Wave user has deleted. */
+async function draftOrder(world: SyncWorld) {
+  const { customcrm, wave } = await linkedOrder(world);
   const reading = await world.engine.systems.wave.read('order', wave.id, world.call());
   assert.ok(reading.state === 'living');
   await world.engine.systems.wave.remove('order', reading.snapshot, world.call());
@@ -189,6 +200,49 @@ describe('a sweep', () => {
     await fullSweep(world);
     assert.equal((await sweepProgress(world.engine))?.repairs, 1);
     assert.equal(world.outcomes.filter(({ message }) => message === 'missed change found').length, 1);
+  });
+
+  test('calls nothing missed while live changes are queued, of which this may be one', async (t) => {
+    const world = await startSyncWorld(database, allStarted);
+    t.after(world.close);
+    const [first] = await linkedCustomers(world, 1);
+    assert.ok(first);
+    await world.edit(first, { Phone: '+1 555 0100' });
+    await world.engine.queues.customcrm.ring([
+      { ...first, eventId: 'webhook', at: world.engine.clock.now() },
+    ]);
+    world.pass(16 * 60_000);
+    await fullSweep(world);
+    const progress = await sweepProgress(world.engine);
+    assert.deepEqual([progress?.total, progress?.repairs], [1, 0]);
+  });
+
+  test('calls nothing missed that Wave computes by itself: a payment need not move the stamp of its invoice', async (t) => {
+    const world = await startSyncWorld(database, allStarted);
+    t.after(world.close);
+    await world.behave({ paymentMovesInvoice: false });
+    const { customcrm, wave } = await linkedOrder(world);
+    await world.inWave('invoiceApprove', { invoiceId: wave.id });
+    await world.poll();
+    await world.drain();
+    await world.inWave('invoicePaymentCreateManual', {
+      invoiceId: wave.id,
+      paymentAccountId: localBankAccountId,
+      amount: '10',
+      paymentDate: '2026-11-01',
+      paymentMethod: 'CASH',
+      exchangeRate: '1',
+    });
+    world.pass(24 * 3600_000);
+    world.takeRung();
+    await fullSweep(world, ['order']);
+    assert.ok(
+      world.takeRung().some(({ id }) => id === wave.id),
+      'rung for although its stamp stands still',
+    );
+    assert.equal((await sweepProgress(world.engine))?.repairs, 0);
+    await world.drain();
+    assert.equal((await world.read(customcrm)).AmountPaid, '10.00');
   });
 
   test('rings again for a doorbell that was lost, unless something shows why it is not settled', async (t) => {
@@ -266,16 +320,31 @@ describe('a sweep', () => {
       systems: { ...world.engine.systems, customcrm: { ...customcrm, read } },
     };
     const { system, pair, id } = record;
-    const message = (eventId: string) => ({
+    const message = (eventId: string, lane: Pick<Doorbell, 'background'> = {}) => ({
       messageId: eventId,
-      doorbell: { system, pair, id, eventId, at: 0 },
+      doorbell: { system, pair, id, eventId, at: 0, ...lane },
       receiveCount: 1,
     });
-    await handleBatch(engine, [message('sweep:1')], world.call());
+    await handleBatch(engine, [message('sweep:1', { background: true })], world.call());
     assert.deepEqual([...new Set(priorities)], ['background']);
     priorities.length = 0;
-    await handleBatch(engine, [message('sweep:2'), message('webhook')], world.call());
+    await handleBatch(engine, [message('sweep:2', { background: true }), message('webhook')], world.call());
     assert.deepEqual([...new Set(priorities)], ['live']);
+  });
+
+  test('is still background work when it was parked and is rung for again, unless a live change waits as well', async (t) => {
+    const world = await startSyncWorld(database, allStarted);
+    t.after(world.close);
+    const cause: Cause = { name: 'unavailable', key: 'unavailable', due: 0 };
+    const ref = (id: string) => ({ system: 'customcrm', pair: 'customer', id }) as const;
+    await park(world.engine, { ...ref('later'), background: true }, cause);
+    await park(world.engine, ref('soon'), cause);
+    await park(world.engine, { ...ref('soon'), background: true }, cause);
+    await park(world.engine, { ...ref('changed'), background: true }, cause);
+    await park(world.engine, ref('changed'), cause);
+    await tidy(world.engine);
+    const lanes = world.takeRung().map(({ id, background = false }) => `${id} ${background}`);
+    assert.deepEqual(lanes.sort(), ['changed false', 'later true', 'soon false']);
   });
 
   test('is worked on by one invocation at a time', async (t) => {

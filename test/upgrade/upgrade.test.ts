@@ -3,10 +3,15 @@ import { after, before, describe, test } from 'node:test';
 import type { FingerprintKeys } from '../../lib/domain/fingerprint.ts';
 import type { Link } from '../../lib/domain/link.ts';
 import type { RecordRef } from '../../lib/domain/record.ts';
+import { blownSince } from '../../lib/sync/fuses.ts';
 import { handleDoorbell } from '../../lib/sync/handle-doorbell.ts';
 import { holdersOf, indexKeys, keysOf } from '../../lib/sync/key-index.ts';
 import { linkKey } from '../../lib/sync/keys.ts';
 import { findLink } from '../../lib/sync/links.ts';
+import { resolve } from '../../lib/sync/operate.ts';
+import { showRecord } from '../../lib/sync/show-record.ts';
+import { startSweep, sweep } from '../../lib/sync/sweep.ts';
+import { type SweepProgress, sweepProgress } from '../../lib/sync/sweep-progress.ts';
 import { type Database, type SyncWorld, startDatabase, startSyncWorld } from '../support/sync-world.ts';
 
 let database: Database;
@@ -43,6 +48,41 @@ async function linked(world: SyncWorld) {
   const there = await world.counterpart(made);
   assert.ok(there);
   return { here: made, there };
+}
+
+const hourMs = 3600_000;
+
+/** More links than {@link startSyncWorld}'s fuse lets change at once. */
+async function manyLinked(world: SyncWorld) {
+  const made = await Promise.all(
+    Array.from({ length: 22 }, (_, index) =>
+      world.make('customcrm', 'customer', { Name: `Customer ${index}`, Fax: `${index}` }),
+    ),
+  );
+  await fullSweep(world);
+  world.takeRung();
+  const links = await Promise.all(
+    made.map(async (here) => {
+      const there = await world.counterpart(here);
+      assert.ok(there);
+      return { here, there };
+    }),
+  );
+  const [first, ...others] = links;
+  assert.ok(first);
+  return [first, ...others] as const;
+}
+
+/** A whole run, and what its doorbells come to. */
+async function fullSweep({ engine, call, drain }: SyncWorld): Promise<SweepProgress> {
+  await startSweep(engine, { pairs: ['customer'] });
+  for (let invocation = 1; invocation <= 10; invocation++) {
+    await sweep(engine, call());
+    await drain(engine);
+    const progress = await sweepProgress(engine);
+    if (progress?.finishedAt !== undefined) return progress;
+  }
+  throw new Error('The sweep does not come to its end');
 }
 
 async function linkOf(world: SyncWorld, ref: RecordRef): Promise<Link> {
@@ -117,6 +157,25 @@ describe('a property that is mapped from now on', () => {
     assert.ok(agreed.customcrm.Fax && agreed.wave.Fax, 'agreed from now on');
   });
 
+  test('is no storm: a sweep of more links than any fuse lets pass rings for each, and calls nothing changed or missed', async (t) => {
+    const world = await start();
+    t.after(world.close);
+    const links = await manyLinked(world);
+    for (const { here } of links) await forget(world, here);
+    world.pass(25 * hourMs);
+    const writes = await writesOf(world, async () => {
+      const progress = await fullSweep(world);
+      assert.deepEqual([progress.phase, progress.stopped, progress.repairs], ['finished', undefined, 0]);
+      assert.equal(await blownSince(world.engine, 'emptied'), undefined);
+    });
+    assert.deepEqual(writes, { customcrm: 0, wave: 0 });
+    for (const { here } of links) assert.ok((await linkOf(world, here)).agreed.wave.Fax);
+    world.takeRung();
+    world.pass(25 * hourMs);
+    await fullSweep(world);
+    assert.deepEqual(world.takeRung(), [], 'the next sweep has nothing to do');
+  });
+
   test('holds what differs, overwrites nothing, and lets the other rows flow', async (t) => {
     const world = await start();
     t.after(world.close);
@@ -133,6 +192,42 @@ describe('a property that is mapped from now on', () => {
 });
 
 describe('fingerprint keys that rotate', () => {
+  test('can go once a sweep has found nothing under them: nothing is held, nothing blows, and what lost before is not in the way', async (t) => {
+    const world = await start();
+    t.after(world.close);
+    const links = await manyLinked(world);
+    const [{ here, there }] = links;
+    await world.edit(here, { Fax: 'lost' });
+    await world.edit(there, { fax: 'won' });
+    world.pass(hourMs);
+    await resolve(world.engine, here, 'wave', undefined, world.call());
+    const rotated = withKeys(world, [next, old]);
+    const found: number[] = [];
+    for (let times = 1; times <= 2; times++) {
+      world.pass(25 * hourMs);
+      const writes = await writesOf(world, async () => {
+        found.push((await fullSweep(rotated)).underOlderKeys);
+      });
+      assert.deepEqual(writes, { customcrm: 0, wave: 0 });
+    }
+    assert.deepEqual(found, [links.length, 0]);
+    const shown = await showRecord(rotated.engine, here, world.call());
+    assert.deepEqual(
+      shown.losers.map(({ row }) => row),
+      ['Fax'],
+      'opens while its key is there',
+    );
+
+    const without = withKeys(world, [next]);
+    world.pass(25 * hourMs);
+    const progress = await fullSweep(without);
+    assert.deepEqual([progress.stopped, progress.total], [undefined, 0]);
+    await world.edit(here, { Phone: '+1 416 555 0100' });
+    await ring(without, here);
+    assert.equal((await world.read(there)).phone, '+1 416 555 0100');
+    assert.deepEqual((await showRecord(without.engine, here, world.call())).losers, []);
+  });
+
   test('change nothing by themselves, and move a link to the new key when it is written', async (t) => {
     const world = await start();
     t.after(world.close);

@@ -97,8 +97,8 @@ export async function load(
 export async function atRest(engine: Engine, deadline: number): Promise<void> {
   for (;;) {
     const { waiting, intents } = await overview(engine);
-    const queues = [...Object.values(engine.queues), ...Object.values(engine.background)];
-    const depths = await Promise.all(queues.map((queue) => queue.depth?.() ?? 0));
+    const lanes = await Promise.all(Object.values(engine.queues).map((queue) => queue.depth?.() ?? {}));
+    const depths = lanes.flatMap((lane) => Object.values(lane));
     if (Object.keys(waiting).length === 0 && intents.open === 0 && depths.every((depth) => depth === 0))
       return;
     await lookAgain(deadline, `it does not come to rest: ${JSON.stringify({ waiting, intents, depths })}`);

@@ -95,5 +95,6 @@ function refusal(status: number, body: unknown, sent: unknown): Error {
   const reason = [`HTTP ${status}`, title, type.startsWith('urn:') ? type : '', ...details]
     .filter(Boolean)
     .join('; ');
-  return new RemoteRejectedError('customcrm', scrub(reason, sent));
+  const paths = errors.flatMap(({ field }) => (field ? [field.replaceAll(/\[\d*\]/g, '')] : []));
+  return new RemoteRejectedError('customcrm', scrub(reason, sent), { paths });
 }

@@ -444,7 +444,7 @@ async function linkMatch(work: Work, origin: Snapshot, counterpart: Snapshot): P
   const link = {
     ...bare,
     agreed: agreedAtLink(pictured).agreed,
-    answered: answeredAfter(bare, [origin, counterpart]),
+    answered: answeredAfter(work.engine, bare, [origin, counterpart]),
   };
   const written = await work.engine.table.write([
     ...newLinkWrites(link),
@@ -483,7 +483,7 @@ async function linkUp(
     ...bare,
     agreed,
     marked: made.system === 'customcrm',
-    answered: answeredAfter(bare, [origin, made]),
+    answered: answeredAfter(engine, bare, [origin, made]),
   };
   const written = await engine.table.write([
     ...newLinkWrites(link),

@@ -9,7 +9,7 @@ import { counterpartOf, findLink } from './links.ts';
 import { park, timesParked, unpark, wake } from './parking.ts';
 import { pauseCause, pausedBy, stillPaused } from './pause.ts';
 import type { Call, Doorbell } from './ports.ts';
-import { recordStateOf } from './record-state.ts';
+import { noLongerFailed, recordStateOf } from './record-state.ts';
 import { isStarted, noteEarly } from './started-pairs.ts';
 
 const ownEcho = 'echo';
@@ -58,11 +58,17 @@ async function putAway(engine: Engine, doorbell: Doorbell, handled: Handled): Pr
   return handled;
 }
 
-/** Either half of a link may have been put aside; both were looked at now. */
-async function unparkBoth(engine: Engine, ref: RecordRef, counterpart: string | undefined): Promise<void> {
-  await unpark(engine, ref);
-  if (counterpart !== undefined)
-    await unpark(engine, { system: otherSystem(ref.system), pair: ref.pair, id: counterpart });
+/** Either half of a link may have been put aside, or have failed; both were looked at now. */
+async function unparkBoth(
+  engine: Engine,
+  { system, pair, id }: RecordRef,
+  counterpart: string | undefined,
+): Promise<void> {
+  const halves = [{ system, pair, id }];
+  if (counterpart !== undefined) halves.push({ system: otherSystem(system), pair, id: counterpart });
+  // What shows a state without a link has just been judged; of a link only that it failed stands beside it.
+  const mended = counterpart === undefined ? [] : halves.map((half) => noLongerFailed(engine, half));
+  await Promise.all([...halves.map((half) => unpark(engine, half)), ...mended]);
 }
 
 async function tryThreeTimes(engine: Engine, doorbell: Doorbell, call: Call): Promise<Handled> {

@@ -28,8 +28,8 @@ export function throwIfLagging(
   link?: Pick<Link, 'answered' | 'history'>,
 ): void {
   const stamp = pictureStamp(snapshot);
-  const lastOutcome = link?.history.at(-1)?.at ?? 0;
-  const answered = clock.now() - lastOutcome < longestLagMs ? link?.answered?.[snapshot.system] : undefined;
+  const since = link?.answered?.at ?? link?.history[0]?.at ?? 0;
+  const answered = clock.now() - since < longestLagMs ? link?.answered?.[snapshot.system] : undefined;
   const heard =
     doorbell.system === snapshot.system &&
     doorbell.id === snapshot.id &&

@@ -5,8 +5,10 @@ import type { Condition, Doorbell, Item, Key, Write, WriteResult } from './ports
 const pointerKey = (ref: RecordRef): Key => ({ pk: refKey(ref), sk: 'parked' });
 const parkedKey = (cause: string, ref: RecordRef): Key => ({ pk: `parked#${cause}`, sk: refKey(ref) });
 
-/** How many records one wake-up or one run of the janitor rings for. The rest follows at the next one. */
+/** How many records are rung for at a time, and by one run of the janitor; the rest follows at the next one. */
 const ringLimit = 200;
+/** So many times a wake-up rings; what is behind them is left to the janitor. */
+const wakePages = 50;
 
 /** What is put aside: a record, and whether only a sweep has rung for it. */
 type Waiting = RecordRef & Pick<Doorbell, 'background'>;
@@ -90,7 +92,21 @@ export async function unpark({ table }: Engine, ref: RecordRef): Promise<void> {
 
 /** Rings for everything that waits for this cause. */
 export async function wake(engine: Engine, causeKey: string): Promise<number> {
-  return ringFor(engine, await engine.table.query(`parked#${causeKey}`, { limit: ringLimit }));
+  let rung = 0;
+  for await (const page of waitingFor(engine, causeKey)) rung += await ringFor(engine, page);
+  return rung;
+}
+
+/** Everything that waits for this cause, page by page. */
+export async function* waitingFor({ table }: Engine, causeKey: string): AsyncGenerator<readonly Item[]> {
+  let after: string | undefined;
+  for (let pages = 0; pages < wakePages; pages++) {
+    const from = after === undefined ? {} : { after };
+    const page = await table.query(`parked#${causeKey}`, { ...from, limit: ringLimit });
+    if (page.length > 0) yield page;
+    after = page.at(-1)?.sk;
+    if (page.length < ringLimit) return;
+  }
 }
 
 /** Rings for everything that has waited longer than its cause allows. */

@@ -28,6 +28,12 @@ export async function setRecordState(
     ]);
 }
 
+/** It was dealt with since. */
+export async function noLongerFailed(engine: Engine, ref: RecordRef): Promise<void> {
+  if ((await recordStateOf(engine, ref))?.state === 'failed')
+    await setRecordState(engine, ref, undefined, '');
+}
+
 export async function recordStateOf(
   { table }: Engine,
   ref: RecordRef,

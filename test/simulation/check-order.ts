@@ -1,15 +1,7 @@
 import { otherSystem } from '../../lib/domain/record.ts';
 import { typedBack } from './check-values.ts';
 import type { Notebook } from './checks.ts';
-import {
-  bothCells,
-  type Ending,
-  everOpposite,
-  isRefused,
-  type Linked,
-  namesRow,
-  sameOnce,
-} from './ending.ts';
+import { bothCells, type Ending, everOpposite, type Linked, namesRow, sameOnce } from './ending.ts';
 import type { FaultName } from './faults.ts';
 import { describe } from './truth.ts';
 
@@ -46,7 +38,6 @@ export function checkOrder(ending: Ending, notebook: Notebook): void {
 
 function checkRows(ending: Ending, linked: Linked, check: string, { look, except }: Notebook): void {
   const { customcrm, wave, link } = linked;
-  if (isRefused(linked)) return;
   const told = [customcrm, wave].flatMap(({ ref, happenings }) => [
     ...happenings,
     ...everOpposite(ending, ref).filter((other) => other.id !== customcrm.ref.id && other.id !== wave.ref.id),

@@ -6,7 +6,6 @@ import {
   bothCells,
   type Ending,
   everOpposite,
-  isRefused,
   type Linked,
   namesRow,
   type Standing,
@@ -45,9 +44,6 @@ function checkConvergence(ending: Ending, linked: Linked, { look, except }: Note
       except(
         `shown on the link: ${linked.link.reasons.find((reason) => reason.startsWith(`${row.id}: `))?.slice(row.id.length + 2)}`,
       );
-      look(check);
-    } else if (isRefused(linked)) {
-      except(`refused: ${linked.link.reasons.join('; ')}`);
       look(check);
     } else
       look(

@@ -155,7 +155,7 @@ async function everyLoser(
     // What was lost while the Wave record was linked with another one is in that one's log.
     const logs = world.store.everLinkedWith(wave.key).map((id) => {
       const ref = { system: 'customcrm', pair: link.pair, id } as const;
-      return losersOf(table as never, world.settings.keys, ref, beginning, 1_000);
+      return losersOf(table as never, world.settings.keys, ref, beginning, { limit: 1_000 });
     });
     found.set(link.id, (await Promise.all(logs)).flat());
   }
@@ -172,10 +172,6 @@ export const bothCells = (system: System, own: Cell, other: Cell): readonly [cus
 /** Does this link ask a person something about this row? A recorded difference asks nothing. */
 export const namesRow = ({ link }: Linked, row: string): boolean =>
   link.reasons.some((reason) => reason.startsWith(`${row}: `) && !reason.endsWith(': recorded difference'));
-
-/** Was a write to one of the two refused, and shown as that? No row of it went. */
-export const isRefused = ({ link }: Linked): boolean =>
-  link.refused !== undefined && link.state !== 'in-sync';
 
 /** What happened to every record that this one was ever linked with, in order. */
 export const everOpposite = ({ world }: Ending, { system, pair, id }: RecordRef): readonly Happening[] =>

@@ -1,5 +1,5 @@
 import type { Link } from '../../lib/domain/link.ts';
-import type { Condition, Item, Key, Table, Write, WriteResult } from '../../lib/sync/ports.ts';
+import type { Condition, Item, Key, Query, Table, Write, WriteResult } from '../../lib/sync/ports.ts';
 import { type Container, step, type Wires } from './container.ts';
 
 /** The one table: what is stored, and what its index of states shows by now. */
@@ -169,15 +169,11 @@ function portOf(wires: Wires, container: Container, inside: Inside): Table {
 function rowsOf(
   { partitions }: Inside,
   pk: string,
-  {
-    prefix = '',
-    after,
-    limit,
-  }: { readonly prefix?: string; readonly after?: string; readonly limit: number },
+  { prefix = '', after, last, limit }: Query,
 ): readonly Item[] {
   return [...(partitions.get(pk)?.values() ?? [])]
     .filter(({ sk }) => sk.startsWith(prefix) && (after === undefined || sk > after))
-    .sort((a, b) => (a.sk < b.sk ? -1 : 1))
+    .sort((a, b) => (a.sk < b.sk === (last === undefined) ? -1 : 1))
     .slice(0, limit);
 }
 

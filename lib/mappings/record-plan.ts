@@ -8,7 +8,7 @@ import {
   type Side,
   type WriteBecause,
 } from '../domain/plan.ts';
-import { type Body, otherSystem, type RecordRef, type System } from '../domain/record.ts';
+import { type Body, otherSystem, type RecordRef, type System, systems } from '../domain/record.ts';
 import {
   type Cell,
   type Facts,
@@ -162,6 +162,22 @@ export function arrived(pictured: Pictured): Pictured {
   const inWave = { ...pictured, agreed: arrivedAt('wave', pictured.wave, pictured, unequal) };
   const agreed = arrivedAt('customcrm', pictured.customcrm, inWave, unequal);
   return { ...pictured, agreed, ahead: undefined };
+}
+
+/**
+ * What a write is about to replace was seen there: should its answer be lost, anything that is neither this nor what was sent is its
+ * user's, also where nothing was ever agreed.
+ */
+export function seenBefore(pictured: Pictured, planned: Pick<RecordPlan, 'writes'>): Pictured {
+  const { mapping, facts, prints } = pictured;
+  const agreed = { ...pictured.agreed };
+  for (const row of mapping.rows(facts.settings)) {
+    const to = systems.find((system) => planned.writes[system]?.rows.includes(row.id));
+    const cell = to && readCell(row, to, pictured[to], facts);
+    if (to && cell && agreed[to][row.id] === undefined)
+      agreed[to] = { ...agreed[to], [row.id]: prints.of(row.id, cell.form) };
+  }
+  return { ...pictured, agreed };
 }
 
 /** What is agreed when this side holds what was sent to it without an answer. The other side's is news then, when it is something else. */

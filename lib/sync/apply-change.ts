@@ -11,7 +11,14 @@ import {
 } from '../errors.ts';
 import { externalIdOf } from '../mappings/match-keys.ts';
 import { mappings } from '../mappings/pairs.ts';
-import { arrived, type Pictured, planRecord, type RecordPlan, settle } from '../mappings/record-plan.ts';
+import {
+  arrived,
+  type Pictured,
+  planRecord,
+  type RecordPlan,
+  seenBefore,
+  settle,
+} from '../mappings/record-plan.ts';
 import {
   agree,
   answeredAfter,
@@ -139,7 +146,7 @@ async function carryOut(
   if (fuses.did === 'parked') return fuses;
   if (fuses.did === 'rejected') return rejectedByFuse(work, link, planned, fuses);
   if (engine.clock.now() - readAt > engine.settings.maxReadToWriteMs) return { did: 'again', link };
-  return write(work, link, both, pictured, planned, readAt, fuses.spends);
+  return write(work, link, both, seenBefore(pictured, planned), planned, readAt, fuses.spends);
 }
 
 /**

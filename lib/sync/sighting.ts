@@ -6,6 +6,7 @@ import { mappings } from '../mappings/pairs.ts';
 import { isBlank } from '../mappings/record-plan.ts';
 import { asksAbout } from './agree.ts';
 import type { Engine } from './engine.ts';
+import { pictureStamp } from './lagging.ts';
 import { findLink } from './links.ts';
 import type { Tax } from './ports.ts';
 import { isStarted } from './started-pairs.ts';
@@ -38,7 +39,9 @@ export async function sight(engine: Engine, snapshot: Snapshot, taxes: readonly 
   const cells = rows.map((row) => [row, readCell(row, snapshot.system, snapshot.body, facts)] as const);
   const picture = JSON.stringify(cells.map(([row, cell]) => [row.id, cell?.form ?? null]));
   const link = await findLink(engine.table, snapshot);
-  const print = `${link?.revision ?? 0}.${fingerprints(engine.settings.keys, refKey(snapshot)).of('sighting', picture)}`;
+  // With its stamp: a lagging list may have shown this very picture before, and then its user made it so.
+  const shown = `${pictureStamp(snapshot) ?? ''} ${picture}`;
+  const print = `${link?.revision ?? 0}.${fingerprints(engine.settings.keys, refKey(snapshot)).of('sighting', shown)}`;
   const rowsChanged = link ? changedRows(engine, link, snapshot.system, cells) : [];
   const judged = rowsChanged.filter(({ row }) => !row.rules.applies);
   const isOpen = link

@@ -5,7 +5,8 @@ import { losersOf } from '../../lib/sync/conflict-log.ts';
 import { blowFuse } from '../../lib/sync/fuses.ts';
 import { markFailed } from '../../lib/sync/mark-failed.ts';
 import { recordStateOf } from '../../lib/sync/record-state.ts';
-import { blindTo, linkedPair, linkOf, ring, withWave } from '../support/sync-steps.ts';
+import { noteSighting, sight } from '../../lib/sync/sighting.ts';
+import { blindTo, linkedOrder, linkedPair, linkOf, ring, withWave } from '../support/sync-steps.ts';
 import { type Database, startDatabase, startSyncWorld } from '../support/sync-world.ts';
 
 let database: Database;
@@ -50,6 +51,26 @@ describe('a picture that is older than the one that was agreed on', () => {
     assert.equal((await ring(world, crm, restored)).did, 'finished');
     assert.equal((await world.read(crm)).Phone, '1');
   });
+});
+
+test('what a lagging list showed is news again when its user makes it so', async (t) => {
+  const world = await start();
+  t.after(world.close);
+  const { wave } = await linkedOrder(world, { OrderNumber: 'SO-1' });
+  const reading = await world.engine.systems.wave.read('order', wave.id, world.call());
+  assert.ok(reading.state === 'living');
+  const emptied = (ms: number) => {
+    const { snapshot } = reading;
+    const body = { ...snapshot.body, poNumber: null };
+    return { ...snapshot, body, modifiedAt: snapshot.modifiedAt + ms };
+  };
+  const look = async (ms: number) => {
+    const { news, print } = await sight(world.engine, emptied(ms), []);
+    await noteSighting(world.engine, wave, print);
+    return news;
+  };
+  assert.deepEqual([await look(-1_000), await look(-1_000)], [true, false], 'the lagging one, rung for once');
+  assert.deepEqual([await look(1_000), await look(1_000)], [true, false]);
 });
 
 test('a deletion is not concluded from two absences between which the record was seen', async (t) => {

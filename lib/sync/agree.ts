@@ -201,10 +201,11 @@ export function observedAfter(work: Work, link: Link, planned: RecordPlan): Link
   return isOpen ? firstSeen(work, link) : {};
 }
 
-/** When a change of each side was first heard of, ms; of a side that no doorbell named, now. */
-export function firstSeen({ engine, doorbell }: Work, { observed }: Link): Required<ObservedAt> {
-  const now = engine.clock.now();
-  const seen = (system: System) =>
-    observed[system] ?? (doorbell.system === system ? Math.min(doorbell.at, now) : now);
-  return { customcrm: seen('customcrm'), wave: seen('wave') };
+/** When a change of each side was first heard of since both agreed, ms; of a side that nobody told of, unknown. */
+export function firstSeen({ heard }: Work, { observed }: Link): ObservedAt {
+  const known = systems.flatMap((system) => {
+    const times = [observed[system], heard[system]].filter((at) => at !== undefined);
+    return times.length > 0 ? [[system, Math.min(...times)]] : [];
+  });
+  return Object.fromEntries(known);
 }

@@ -1,5 +1,6 @@
 import { fingerprints } from '../domain/fingerprint.ts';
 import { type Link, refOf } from '../domain/link.ts';
+import type { ObservedAt } from '../domain/policy.ts';
 import { type RecordRef, type Snapshot, type System, systems } from '../domain/record.ts';
 import {
   ReconnectNeededError,
@@ -51,6 +52,8 @@ export interface Work {
   readonly doorbell: Doorbell;
   readonly lease: Lease;
   readonly call: Call;
+  /** When a change of either side was first heard of, as far as doorbells that came, or wait, tell. */
+  readonly heard: ObservedAt;
   /** Makes sure that this record is linked; answers what it waits for otherwise. */
   readonly linkParent: (parent: RecordRef) => Promise<Handled>;
   /** Runs with the lease on this record, or answers that another worker has it. */
@@ -228,7 +231,7 @@ async function rest(
     !link.missing &&
     stamp.agreedVersion === link.agreedVersion &&
     JSON.stringify(settled.agreed) === JSON.stringify(link.agreed) &&
-    Object.keys(observed).length === Object.keys(link.observed).length &&
+    JSON.stringify(observed) === JSON.stringify(link.observed) &&
     JSON.stringify(reasons) === JSON.stringify(link.reasons) &&
     Object.keys(planned.refusals).length === Object.keys(link.refusals ?? {}).length;
   if (unchanged)

@@ -22,11 +22,12 @@ import { exclusionOf } from './exclusions.ts';
 import { gatherFacts } from './facts.ts';
 import { findMatch } from './find-match.ts';
 import {
+  closedIntentsInto,
   closeWrites,
+  earliestResult,
   fenceKey,
   findIntent,
   type Intent,
-  lateCreateOf,
   mayBeResultOf,
   noOpenIntent,
   noteAlike,
@@ -40,8 +41,8 @@ import { stillHeld } from './leases.ts';
 import { counterpartOf, findLink, newLinkWrites } from './links.ts';
 import { type Found, knownRows, likenessOf, lookUp, printsOfIntent } from './look-up.ts';
 import { parkedSince, wake } from './parking.ts';
-import { pollKey } from './poll-progress.ts';
-import { type RecordState, setRecordState } from './record-state.ts';
+import { clockAhead, pollKey } from './poll-progress.ts';
+import { isOnItsOwn, type RecordState, setRecordState } from './record-state.ts';
 import { isNotedGone, noteGone } from './sighting.ts';
 import { removeTombstone, type Tombstone, tombstoneOf } from './tombstones.ts';
 
@@ -81,9 +82,10 @@ export async function createCounterpart(work: Work): Promise<Handled> {
     mappings[origin.pair].excluded(origin, engine.settings.mapping);
   if (open) return resume(work, origin, open);
   if (excluded) return show(work, 'excluded', excluded);
-  const foreign = (await markedForAnother(engine, origin)) ?? (await lateCreate(engine, origin));
-  if (foreign)
-    return show(work, 'ambiguous', `carries the marker of ${refKey(foreign)}, which is linked already`);
+  const foreign = (await isOnItsOwn(engine, origin))
+    ? undefined
+    : ((await markedForAnother(engine, origin)) ?? (await lateCreate(work, origin)));
+  if (foreign) return show(work, 'ambiguous', foreign);
   const tombstone = await tombstoneOf(engine.table, origin);
   if (tombstone?.kind === 'deleted') {
     const revived = await revive(work, origin, tombstone);
@@ -148,20 +150,33 @@ const fenced = ({ clock, settings }: Engine, { origin, sentAt, lookAgainAt }: In
   ...(lookAgainAt !== undefined && { shows: `may be the result of the create for ${refKey(origin)}` }),
 });
 
-async function lateCreate(engine: Engine, origin: Snapshot): Promise<RecordRef | undefined> {
-  for (const hash of keysOf(engine, origin).flatMap((key) => hashesOf(engine, key))) {
-    const late = await lateCreateOf(engine, origin, hash, origin.createdAt);
-    if (late && (await counterpartOf(engine.table, late)) !== undefined) return late;
+/** A create that was given up, and looks like this record, for somebody who has his counterpart by now or is gone: perhaps executed late. */
+async function lateCreate({ engine, call }: Work, record: Snapshot): Promise<string | undefined> {
+  for (const intent of await closedIntentsInto(engine, record.system, record.pair)) {
+    if (record.createdAt < earliestResult(engine, intent)) continue;
+    const likeness = await likenessOf(engine, intent, record, call);
+    if (likeness !== 'all' && likeness !== 'key') continue;
+    const needsNone = await needsNoCounterpart(engine, intent.origin);
+    if (needsNone)
+      return `may be the late result of the create for ${refKey(intent.origin)}, which ${needsNone}`;
   }
   return undefined;
 }
 
+async function needsNoCounterpart(engine: Engine, origin: RecordRef): Promise<string | undefined> {
+  if ((await counterpartOf(engine.table, origin)) !== undefined) return 'is linked already';
+  const isGone =
+    (await tombstoneOf(engine.table, origin))?.kind === 'deleted' || (await isNotedGone(engine, origin));
+  return isGone ? 'is gone' : undefined;
+}
+
 /** Customcrm's `ExternalId` names a Wave record that has another counterpart: perhaps a copy, never a new record to import. */
-async function markedForAnother(engine: Engine, origin: Snapshot): Promise<RecordRef | undefined> {
+async function markedForAnother(engine: Engine, origin: Snapshot): Promise<string | undefined> {
   const marker = origin.system === 'customcrm' ? String(origin.body.ExternalId ?? '') : '';
   if (!marker.startsWith(markerPrefix)) return undefined;
   const named = { system: 'wave', pair: origin.pair, id: marker.slice(markerPrefix.length) } as const;
-  return (await counterpartOf(engine.table, named)) === undefined ? undefined : named;
+  const isLinked = (await counterpartOf(engine.table, named)) !== undefined;
+  return isLinked ? `carries the marker of ${refKey(named)}, which is linked already` : undefined;
 }
 
 /** A deleted record lives again: its survivor still waits for it, so their link does too. */
@@ -225,6 +240,8 @@ async function abandon(work: Work, intent: Intent): Promise<Handled> {
   const unproven = await notedLook(work, intent, now);
   if (unproven) return unproven;
   await engine.table.write([stillHeld(lease), ...closeWrites(engine, intent)]);
+  // Should the target execute it later still, its result is nobody's: it must not come back.
+  await noteGone(engine, intent.origin);
   await wake(engine, fenceKey(intent.origin));
   return busy(engine);
 }
@@ -296,7 +313,9 @@ async function matchOrCreate(work: Work, origin: Snapshot): Promise<Handled> {
   // Before the match: what is not in the key index yet cannot be found in it.
   if (!(await caughtUp(engine, target, doorbell.at, call)))
     return { did: 'parked', cause: polled(engine, target) };
-  const match = await findMatch(engine, origin, call);
+  const match = (await isOnItsOwn(engine, origin))
+    ? ({ found: 'none' } as const)
+    : await findMatch(engine, origin, call);
   if (match.found === 'one' && !(await caughtUp(engine, origin.system, doorbell.at, call)))
     return { did: 'parked', cause: polled(engine, origin.system) };
   if (match.found === 'ambiguous') return show(work, 'ambiguous', match.reason);
@@ -317,6 +336,7 @@ async function matchOrCreate(work: Work, origin: Snapshot): Promise<Handled> {
     bodyHash: bodyHash(creation.body),
     sent: sentBy(engine, origin, creation, facts),
     startedAt: now,
+    clockAheadMs: await clockAhead(engine, target),
     sentAt: now,
     attempts: 1,
     keys: keysOf(engine, origin).flatMap((key) => hashesOf(engine, key)),
@@ -424,6 +444,7 @@ async function repeat(work: Work, origin: Snapshot, intent: Intent): Promise<Han
   const again: Intent = {
     ...rest,
     ...sameOperation(engine, intent, creation.body),
+    keys: [...new Set([...intent.keys, ...keysOf(engine, origin).flatMap((key) => hashesOf(engine, key))])],
     sent: sentBy(engine, origin, creation, facts),
     sentAt: now,
     attempts: intent.attempts + 1,

@@ -6,7 +6,7 @@ import { mappings } from '../mappings/pairs.ts';
 import type { Engine } from './engine.ts';
 import { exclusionOf } from './exclusions.ts';
 import { gatherFacts } from './facts.ts';
-import { alikesOf, findIntent, type Intent } from './intents.ts';
+import { alikesOf, earliestResult, findIntent, type Intent } from './intents.ts';
 import { hashesOf, keysOf } from './key-index.ts';
 import { counterpartOf } from './links.ts';
 import type { Call } from './ports.ts';
@@ -35,7 +35,7 @@ export type Found =
  * @param origin as it is now: one of Customcrm's may name its counterpart already, when the table was restored to before their link.
  */
 export async function lookUp(engine: Engine, intent: Intent, call: Call, origin?: Snapshot): Promise<Found> {
-  const since = intent.startedAt - engine.settings.fenceMarginMs;
+  const since = earliestResult(engine, intent);
   const marker = externalIdOf(intent.origin.id);
   const alikes = await alikesOf(engine, intent);
   const found: { readonly snapshot: Snapshot; readonly likeness: Likeness }[] = [];

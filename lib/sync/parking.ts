@@ -10,8 +10,8 @@ const ringLimit = 200;
 /** So many times a wake-up rings; what is behind them is left to the janitor. */
 const wakePages = 50;
 
-/** What is put aside: a record, and whether only a sweep has rung for it. */
-type Waiting = RecordRef & Pick<Doorbell, 'background'>;
+/** What is put aside: a record, when its change was first heard of, and whether only a sweep has rung for it. */
+type Waiting = RecordRef & Partial<Pick<Doorbell, 'at' | 'background'>>;
 
 /** Two workers may put one record aside at once: as its parent, and by its own doorbell. */
 const tries = 3;
@@ -37,11 +37,12 @@ async function parkOnce({ table, clock }: Engine, ref: Waiting, cause: Cause): P
   const same = before?.cause === cause.key;
   const since = same ? Number(before?.since) : clock.now();
   const times = same ? Number(before?.times) + 1 : 1;
+  const heardAt = Math.min(ref.at ?? clock.now(), Number(before?.heardAt ?? Number.POSITIVE_INFINITY));
   // A live change that waits stays one, whoever comes to wait for the same.
   const lane = ref.background && (!before || before.background) ? { background: true } : {};
   const writes: Write[] = [
     {
-      put: { ...pointerKey(ref), cause: cause.key, name: cause.name, since, times, ...lane },
+      put: { ...pointerKey(ref), cause: cause.key, name: cause.name, since, heardAt, times, ...lane },
       when: asRead(before),
     },
     {
@@ -49,6 +50,7 @@ async function parkOnce({ table, clock }: Engine, ref: Waiting, cause: Cause): P
         ...parkedKey(cause.key, ref),
         name: cause.name,
         since,
+        heardAt,
         state: 'parked',
         due: cause.due,
         ...lane,
@@ -77,6 +79,12 @@ export async function parkedSince(
 ): Promise<number | undefined> {
   const pointer = await table.get(pointerKey(ref));
   return pointer?.cause === causeKey ? Number(pointer.since) : undefined;
+}
+
+/** When the change was first heard of that this record waits with (ms), or undefined when it does not wait. */
+export async function waitsSince({ table }: Engine, ref: RecordRef): Promise<number | undefined> {
+  const pointer = await table.get(pointerKey(ref));
+  return pointer && Number(pointer.heardAt ?? pointer.since);
 }
 
 /** The record is not waiting any more. */
@@ -125,7 +133,7 @@ async function ringFor(engine: Engine, items: readonly Item[]): Promise<number> 
     (item): Doorbell => ({
       ...parseRef(item.sk),
       eventId: `wake:${engine.newId()}`,
-      at: Number(item.since),
+      at: Number(item.heardAt ?? item.since),
       ...(item.background === true && { background: true }),
     }),
   );

@@ -54,6 +54,8 @@ export interface Records {
 export interface ChangePage {
   readonly changes: readonly Change[];
   readonly next: string | undefined;
+  /** When the system answered, ms since 1970 by its own clock. */
+  readonly date: number;
 }
 
 /** One row of a list: living with its snapshot, or deleted (Customcrm's `DeletedAt`). */

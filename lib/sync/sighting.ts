@@ -1,5 +1,5 @@
 import { fingerprints } from '../domain/fingerprint.ts';
-import type { Link } from '../domain/link.ts';
+import { type Link, refOf } from '../domain/link.ts';
 import { type RecordRef, refKey, type Snapshot, type System } from '../domain/record.ts';
 import { type Cell, type Facts, type Row, readCell } from '../mappings/mapping.ts';
 import { mappings } from '../mappings/pairs.ts';
@@ -108,8 +108,15 @@ async function lastPrint({ table }: Engine, ref: RecordRef): Promise<string | un
 }
 
 /** Notes that this picture was rung for. To be written only after the doorbell is in the queue. */
-export async function noteSighting({ table }: Engine, ref: RecordRef, print: string): Promise<void> {
-  await table.write([{ put: { ...sightingKey(ref), print } }]);
+export async function noteSighting({ table, clock }: Engine, ref: RecordRef, print: string): Promise<void> {
+  await table.write([{ put: { ...sightingKey(ref), print, at: clock.now() } }]);
+}
+
+/** When this half of a link was last rung for since the link was written (ms), or undefined. */
+export async function sightedAt({ table }: Engine, link: Link, system: System): Promise<number | undefined> {
+  const noted = await table.get(sightingKey(refOf(link, system)));
+  const isSince = String(noted?.print).startsWith(`${link.revision}.`);
+  return isSince && noted?.at !== undefined ? Number(noted.at) : undefined;
 }
 
 /** What is remembered of a record that is proven to be gone: no picture has this print, so it is news when it shows again. */

@@ -45,7 +45,7 @@ export function waveRecords(client: WaveClient, options: WaveOptions): Records {
       const answer = await feed.changes({ [pair]: { after: new Date(since).toISOString(), page } }, call);
       const list = answer.lists[pair];
       const changes = (list?.snapshots ?? []).map((snapshot) => ({ state: 'living' as const, snapshot }));
-      return { changes, next: list?.full ? String(page + 1) : undefined };
+      return { changes, next: list?.full ? String(page + 1) : undefined, date: answer.date };
     },
   };
 }

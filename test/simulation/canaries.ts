@@ -55,7 +55,9 @@ export const canaries: readonly Canary[] = [
   {
     name: 'repeated create without look-up',
     plant: (engine) =>
-      withWave(engine, () => ({ changedSince: () => Promise.resolve({ changes: [], next: undefined }) })),
+      withWave(engine, () => ({
+        changedSince: () => Promise.resolve({ changes: [], next: undefined, date: engine.clock.now() }),
+      })),
     faults: ['lostAnswer', 'lateExecution', 'killed'],
   },
   {

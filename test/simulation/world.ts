@@ -103,10 +103,13 @@ export function makeWorld({ seed, keepTrace, faults: allowed, plant }: WorldOpti
     'customcrm background': queueOf('customcrm background'),
     'wave background': queueOf('wave background'),
   };
-  const skews = { customcrm: skew(60_000), wave: skew(60_000) };
+  // The clocks of the two systems are their owners' business.
+  const most = qualities.chance(0.3) ? 12 * 60_000 : 60_000;
+  const skews = { customcrm: skew(most), wave: skew(most) };
   const hooks = webhooks(wires, dice.fork('webhooks'));
+  const customcrmNow = () => time.now() + skews.customcrm;
   const crm = customcrm({
-    now: () => time.now() + skews.customcrm,
+    now: customcrmNow,
     truth,
     trims: faults.has('customcrmTrims'),
     onChange: (ref, body) =>
@@ -154,6 +157,7 @@ export function makeWorld({ seed, keepTrace, faults: allowed, plant }: WorldOpti
     const now = () => clockOf(wires, container);
     const own = desk(container, tableStore, time.now, (what) => broken.push(what));
     const crmClient = customcrmClientOf(wires, container, {
+      now: customcrmNow,
       customcrm: crm,
       truth,
       remembered,

@@ -43,7 +43,9 @@ export async function sight(engine: Engine, snapshot: Snapshot, taxes: readonly 
   const shown = `${pictureStamp(snapshot) ?? ''} ${picture}`;
   const print = `${link?.revision ?? 0}.${fingerprints(engine.settings.keys, refKey(snapshot)).of('sighting', shown)}`;
   const rowsChanged = link ? changedRows(engine, link, snapshot.system, cells) : [];
-  const judged = rowsChanged.filter(({ row }) => !row.rules.applies);
+  const judged = rowsChanged.filter(
+    ({ row }) => !row.rules.applies || row.direction === sendsFrom[snapshot.system],
+  );
   const isOpen = link
     ? link.state === 'deletion-suspected' || link.ahead !== undefined
     : await isStarted(engine, snapshot.pair);
@@ -59,6 +61,9 @@ export async function sight(engine: Engine, snapshot: Snapshot, taxes: readonly 
     print,
   };
 }
+
+/** Whether such a row concerns the record now, both sides say together; but what its sender changed, it changed. */
+const sendsFrom = { customcrm: 'toWave', wave: 'toCustomcrm' } as const;
 
 type Cells = readonly (readonly [Row, Cell | undefined])[];
 

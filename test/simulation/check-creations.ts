@@ -64,7 +64,7 @@ function isSecond(
     // The answer of its create was lost, and its user deleted it before the look-up could see it.
     const wasLinked = world.store.linkTimes(refKey(earlier)).some((at) => at < gone.at);
     const wasUnseen = gone.by.who === 'user' && !wasLinked;
-    if (wasUnseen) except('deletedUnseen');
+    if (wasUnseen) except('deletedUnseen', describe(earlier));
     if (wasUnseen || isForgotten(ending, earlier, gone, except)) return false;
     return !revivedSince(ending, origin, gone.order);
   });
@@ -88,7 +88,7 @@ function isUnrecognisable(
   });
   const hasFormerLink = [made, origin].some((ref) => store.revivedLink(refKey(ref)) !== undefined);
   const isForgotten = hasFormerLink || (own !== undefined && !own.some((key) => other?.includes(key)));
-  if (isForgotten) except('forgottenByRestore');
+  if (isForgotten) except('forgottenByRestore', describe(made));
   return isForgotten;
 }
 
@@ -101,7 +101,7 @@ function isForgotten(
 ): boolean {
   if (!restored || made.at < restored.from || setOut(made) > restored.at) return false;
   const forgotten = !store.linkTimes(refKey(made)).some((at) => at > restored.at && at < gone.at);
-  if (forgotten) except('forgottenByRestore');
+  if (forgotten) except('forgottenByRestore', describe(made));
   return forgotten;
 }
 

@@ -12,7 +12,7 @@ import { type Loser, losersOf } from '../../lib/sync/conflict-log.ts';
 import type { Lambda } from './lambda.ts';
 import { sameLines } from './lines-compare.ts';
 import { beginning } from './scheduler.ts';
-import type { Happening } from './truth.ts';
+import type { Attempt, Happening } from './truth.ts';
 import { reformatted } from './wave.ts';
 import type { World } from './world.ts';
 
@@ -172,6 +172,25 @@ export const bothCells = (system: System, own: Cell, other: Cell): readonly [cus
 /** Does this link ask a person something about this row? A recorded difference asks nothing. */
 export const namesRow = ({ link }: Linked, row: string): boolean =>
   link.reasons.some((reason) => reason.startsWith(`${row}: `) && !reason.endsWith(': recorded difference'));
+
+/** At this time nothing in the table told yet what had come of this write: its answer was lost, or not noted. */
+export function isOpen(
+  { world }: Ending,
+  { ref, container, at: setOutAt, answeredAt }: Attempt,
+  at: number,
+): boolean {
+  if (!ref || setOutAt > at) return false;
+  const told = world.store
+    .linkWritten(refKey(ref))
+    .some(
+      (written) =>
+        written.at <= at &&
+        (written.by === container
+          ? answeredAt !== undefined && written.at >= answeredAt
+          : written.at > setOutAt),
+    );
+  return !told;
+}
 
 /** What happened to every record that this one was ever linked with, in order. */
 export const everOpposite = ({ world }: Ending, { system, pair, id }: RecordRef): readonly Happening[] =>

@@ -36,8 +36,10 @@ export interface Result extends Verdict {
 }
 
 const minute = 60_000;
-/** How long people work and things go wrong. */
+/** How long people work and things go wrong: in some worlds slowly, for longer than what the engine remembers for an hour. */
 const activeMs = 60 * minute;
+const longActiveMs = 200 * minute;
+const longShare = 0.06;
 /** Until then everything must have come to rest: several settle times, the longest pause, two looks at a deletion. */
 const restWithinMs = 150 * minute;
 /** A restored table starts paused, as lib/sync/identity.ts has it, until a person has compared everything and says that it may go on. */
@@ -62,21 +64,22 @@ export async function run({
   const functions = lambda(world);
   const { scheduler } = world.wires;
   const begun = scheduler.now();
-  schedule(world, functions, begun + activeMs);
-  people(world, begun + activeMs, busy);
+  const isLong = world.dice.fork('length').chance(longShare);
+  const peaceAt = begun + (isLong ? longActiveMs : activeMs);
+  schedule(world, functions, peaceAt);
+  people(world, peaceAt, { busy, isLong });
   accidents(world, functions);
-  await scheduler.runUntil(begun + activeMs);
+  await scheduler.runUntil(peaceAt);
   world.wires.faults.stop();
   world.waveDoor.noRightsUntil = 0;
   world.waveDoor.poisoned = undefined;
   world.trace.note('faults stop');
   // Wave tells nobody of deletions: one more comparison of everything finds them.
   scheduler.after(minute, () => functions.sweep(true));
-  const calmAt = await untilRest(world, functions, begun + activeMs + restWithinMs);
+  const calmAt = await untilRest(world, functions, peaceAt + restWithinMs);
   // What it found may have ended an ambiguity; those are looked at again by the comparison of the next day.
   functions.sweep(true);
-  const restedAt =
-    calmAt && (await untilRest(world, functions, begun + activeMs + restWithinMs + sweptMs + calmMs));
+  const restedAt = calmAt && (await untilRest(world, functions, peaceAt + restWithinMs + sweptMs + calmMs));
   const writesAtRest = world.truth.engineWrites();
   if (restedAt !== undefined) await fullPass(world, functions);
   const verdict = judge(await endingOf(world, functions, { restedAt, writesAtRest }));
@@ -89,7 +92,7 @@ export async function run({
     writes: world.truth.engineWrites(),
     creates: happenings.filter(({ by, did }) => by.who === 'engine' && did === 'created').length,
     events: scheduler.fired(),
-    restedAfterMs: restedAt === undefined ? undefined : restedAt - begun - activeMs,
+    restedAfterMs: restedAt === undefined ? undefined : restedAt - peaceAt,
     digest: world.trace.digest(),
     trace: world.trace.lines(),
   };
@@ -124,7 +127,11 @@ function schedule(world: World, functions: Lambda, peaceAt: number): void {
   });
 }
 
-function people(world: World, until: number, busy: boolean): void {
+function people(
+  world: World,
+  until: number,
+  { busy, isLong }: { readonly busy: boolean; readonly isLong: boolean },
+): void {
   const dice = world.dice.fork('users');
   const { scheduler } = world.wires;
   const fallbackProduct = world.settings.mapping.waveFallbackProductId;
@@ -141,7 +148,7 @@ function people(world: World, until: number, busy: boolean): void {
     crowded: dice.chance(0.3) || busy,
     later: (ms, act) => scheduler.after(Math.min(ms, Math.max(0, until - scheduler.now())), act),
   });
-  const meanMs = busy ? 10_000 : dice.pick([20_000, 60_000, 120_000]);
+  const meanMs = (busy ? 10_000 : dice.pick([20_000, 60_000, 120_000])) * (isLong ? 3 : 1);
   const next = (): void => {
     if (scheduler.now() > until) return;
     staff.act();

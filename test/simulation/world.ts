@@ -18,7 +18,7 @@ import { lanesOf, type Queue, queue } from './queue.ts';
 import { scheduler } from './scheduler.ts';
 import { type Store, store } from './table.ts';
 import { type Trace, traceOf } from './trace.ts';
-import { type Truth, truthOf } from './truth.ts';
+import { type Attempt, type Truth, truthOf } from './truth.ts';
 import { taxes, type Wave, wave } from './wave.ts';
 import { type WaveDoor, waveClientOf } from './wave-client.ts';
 
@@ -52,6 +52,8 @@ export interface World {
   readonly killAll: () => void;
   /** Contracts of ports that the engine broke. */
   readonly broken: string[];
+  /** Every remote write that set out, in order. */
+  readonly attempts: readonly Attempt[];
   readonly counterpartOf: (ref: RecordRef) => string | undefined;
 }
 
@@ -92,6 +94,7 @@ export function makeWorld({ seed, keepTrace, faults: allowed, plant }: WorldOpti
     faults.has('absentKeys') ? ['Fax', 'Footer', 'InvoiceUrl'].filter(() => qualities.chance(0.6)) : [],
   );
   const broken: string[] = [];
+  const attempts: Attempt[] = [];
   const listeners: ((name: QueueName, delayMs: number) => void)[] = [];
   const queueOf = (name: QueueName) =>
     queue(wires, name, (delayMs) => {
@@ -155,7 +158,13 @@ export function makeWorld({ seed, keepTrace, faults: allowed, plant }: WorldOpti
     };
     everyContainer.push(container);
     const now = () => clockOf(wires, container);
-    const own = desk(container, tableStore, time.now, (what) => broken.push(what));
+    const own = desk(
+      container,
+      tableStore,
+      time.now,
+      (what) => broken.push(what),
+      (attempt) => attempts.push(attempt),
+    );
     const crmClient = customcrmClientOf(wires, container, {
       now: customcrmNow,
       customcrm: crm,
@@ -229,6 +238,7 @@ export function makeWorld({ seed, keepTrace, faults: allowed, plant }: WorldOpti
       for (const container of everyContainer) container.alive = false;
     },
     broken,
+    attempts,
     mended: [],
     acknowledgesEarly: false,
     onWork: (listener) => listeners.push(listener),

@@ -22,6 +22,7 @@ import { exclusionOf } from './exclusions.ts';
 import { gatherFacts } from './facts.ts';
 import { findMatch } from './find-match.ts';
 import {
+  alikesOf,
   closedIntentsInto,
   closeWrites,
   earliestResult,
@@ -84,7 +85,7 @@ export async function createCounterpart(work: Work): Promise<Handled> {
   if (excluded) return show(work, 'excluded', excluded);
   const foreign = (await isOnItsOwn(engine, origin))
     ? undefined
-    : ((await markedForAnother(engine, origin)) ?? (await lateCreate(work, origin)));
+    : ((await markedForAnother(engine, origin)) ?? (await lateCreate(work, origin, intents)));
   if (foreign) return show(work, 'ambiguous', foreign);
   const tombstone = await tombstoneOf(engine.table, origin);
   if (tombstone?.kind === 'deleted') {
@@ -150,24 +151,44 @@ const fenced = ({ clock, settings }: Engine, { origin, sentAt, lookAgainAt }: In
   ...(lookAgainAt !== undefined && { shows: `may be the result of the create for ${refKey(origin)}` }),
 });
 
-/** A create that was given up, and looks like this record, for somebody who has his counterpart by now or is gone: perhaps executed late. */
-async function lateCreate({ engine, call }: Work, record: Snapshot): Promise<string | undefined> {
-  for (const intent of await closedIntentsInto(engine, record.system, record.pair)) {
+/**
+ * A create that was given up, or waits for a person, and made something like this record, perhaps much later than anybody waited: for
+ * somebody who needs no counterpart any more.
+ * @param open creates into this system whose outcome is not known
+ */
+async function lateCreate(
+  { engine, call }: Work,
+  record: Snapshot,
+  open: readonly Intent[],
+): Promise<string | undefined> {
+  const ambiguous = open.filter(({ suspects }) => suspects);
+  for (const intent of [...ambiguous, ...(await closedIntentsInto(engine, record.system, record.pair))]) {
     if (record.createdAt < earliestResult(engine, intent)) continue;
-    const likeness = await likenessOf(engine, intent, record, call);
-    if (likeness !== 'all' && likeness !== 'key') continue;
-    const needsNone = await needsNoCounterpart(engine, intent.origin);
-    if (needsNone)
-      return `may be the late result of the create for ${refKey(intent.origin)}, which ${needsNone}`;
+    const known = (await alikesOf(engine, intent)).get(record.id);
+    const likeness = known ?? (await likenessOf(engine, intent, record, call));
+    // One that its user has changed by now is only doubted when it is not much younger than the create.
+    const isAlike =
+      likeness === 'some' ? record.createdAt < sentThere(intent) + hourMs : likeness !== 'little';
+    if (!isAlike || likeness === 'little') continue;
+    const because = ambiguous.includes(intent)
+      ? 'waits for a person'
+      : await needsNoCounterpart(engine, intent.origin);
+    if (because === undefined) continue;
+    // Its user may edit it: it stays what it was when it was first seen.
+    if (!known) await noteAlike(engine, intent, record.id, likeness);
+    return `may be the late result of the create for ${refKey(intent.origin)}, which ${because}`;
   }
   return undefined;
 }
 
+/** When a create was sent, by the clock of the system that it was sent to, ms. */
+const sentThere = ({ sentAt, clockAheadMs = 0 }: Intent): number => sentAt + clockAheadMs;
+
 async function needsNoCounterpart(engine: Engine, origin: RecordRef): Promise<string | undefined> {
   if ((await counterpartOf(engine.table, origin)) !== undefined) return 'is linked already';
-  const isGone =
-    (await tombstoneOf(engine.table, origin))?.kind === 'deleted' || (await isNotedGone(engine, origin));
-  return isGone ? 'is gone' : undefined;
+  const tombstone = await tombstoneOf(engine.table, origin);
+  if (tombstone?.kind === 'survivor') return 'has lost its own';
+  return tombstone || (await isNotedGone(engine, origin)) ? 'is gone' : undefined;
 }
 
 /** Customcrm's `ExternalId` names a Wave record that has another counterpart: perhaps a copy, never a new record to import. */

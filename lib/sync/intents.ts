@@ -201,7 +201,7 @@ export async function noteAlike(engine: Engine, intent: Intent, id: string, like
   ]);
 }
 
-/** The records that once held everything that was sent, or a match key of it. */
+/** The records that once held everything that was sent, a match key of it, or some of it. */
 export async function alikesOf({ table }: Engine, intent: Intent): Promise<ReadonlyMap<string, Alike>> {
   const items = await table.query(alikeKey(intent), { limit: alikeLimit });
   return new Map(
@@ -209,4 +209,4 @@ export async function alikesOf({ table }: Engine, intent: Intent): Promise<Reado
   );
 }
 
-type Alike = 'all' | 'key';
+type Alike = 'all' | 'key' | 'some';

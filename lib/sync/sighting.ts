@@ -6,7 +6,7 @@ import { mappings } from '../mappings/pairs.ts';
 import { isBlank } from '../mappings/record-plan.ts';
 import { asksAbout } from './agree.ts';
 import type { Engine } from './engine.ts';
-import { pictureStamp } from './lagging.ts';
+import { isOlderThanAgreed, pictureStamp } from './lagging.ts';
 import { findLink } from './links.ts';
 import type { Tax } from './ports.ts';
 import { isStarted } from './started-pairs.ts';
@@ -18,7 +18,7 @@ export interface Sighting {
   readonly differs: boolean;
   /** The rows of a linked record that are not what was agreed, apart from those that one side alone cannot judge. */
   readonly changed: readonly string[];
-  /** The rows about which nothing was ever agreed, such as one that is mapped since today: nobody need have changed anything. */
+  /** Those of which it cannot be told whether anybody changed anything: nothing was agreed of them yet, or they may not concern the record now. */
   readonly open: readonly string[];
   /** Something stands that was agreed under an older fingerprint key. */
   readonly isUnderOlderKey: boolean;
@@ -42,7 +42,9 @@ export async function sight(engine: Engine, snapshot: Snapshot, taxes: readonly 
   // With its stamp: a lagging list may have shown this very picture before, and then its user made it so.
   const shown = `${pictureStamp(snapshot) ?? ''} ${picture}`;
   const print = `${link?.revision ?? 0}.${fingerprints(engine.settings.keys, refKey(snapshot)).of('sighting', shown)}`;
-  const rowsChanged = link ? changedRows(engine, link, snapshot.system, cells) : [];
+  // A list that was read before we wrote, or lags, shows what we know to be over.
+  const isOver = link !== undefined && isOlderThanAgreed(engine.clock.now(), snapshot, link);
+  const rowsChanged = link && !isOver ? changedRows(engine, link, snapshot.system, cells) : [];
   const judged = rowsChanged.filter(
     ({ row }) => !row.rules.applies || row.direction === sendsFrom[snapshot.system],
   );
@@ -54,8 +56,8 @@ export async function sight(engine: Engine, snapshot: Snapshot, taxes: readonly 
   return {
     news,
     differs: isOpen || judged.length > 0,
-    changed: idsOf(judged.filter(({ change }) => change !== 'none')),
-    open: idsOf(judged.filter(({ change }) => change === 'none')),
+    changed: idsOf(judged.filter(({ row, change }) => change !== 'none' && !row.rules.applies)),
+    open: idsOf(judged.filter(({ row, change }) => change === 'none' || row.rules.applies)),
     isUnderOlderKey: link !== undefined && isUnderOlderKey(engine, link, snapshot.system, cells),
     link,
     print,

@@ -44,7 +44,8 @@ export function customcrmClientOf(wires: Wires, container: Container, door: Cust
         ? door.claim('customcrm', pair, id === undefined ? { input: asSent(request.body) } : { id })
         : undefined;
     const label = `${request.method} ${request.path}`;
-    return exchange(wires, container, { system: 'customcrm', intention, label, call }, () => {
+    const creates = request.method === 'POST';
+    return exchange(wires, container, { system: 'customcrm', intention, label, call, creates }, () => {
       try {
         const { status, body } = answer(wires, door, request, pair, id, attempt);
         return { status, body, date: Math.floor(door.now() / 1000) * 1000 };

@@ -40,7 +40,7 @@ import { forgetKeys, hashesOf, indexKeys, keysOf } from './key-index.ts';
 import { throwIfLagging } from './lagging.ts';
 import { stillHeld } from './leases.ts';
 import { counterpartOf, findLink, newLinkWrites } from './links.ts';
-import { type Found, knownRows, likenessOf, lookUp, printsOfIntent } from './look-up.ts';
+import { agreedWithoutOrigin, type Found, knownRows, likenessOf, lookUp, printsOfIntent } from './look-up.ts';
 import { parkedSince, wake } from './parking.ts';
 import { clockAhead, pollKey } from './poll-progress.ts';
 import { isOnItsOwn, type RecordState, setRecordState } from './record-state.ts';
@@ -52,6 +52,9 @@ export const deletedUnlinked = 'deleted, and not linked';
 
 /** Customcrm says 410 for what was deleted; a 404 that lasts this long is not there either, ms. */
 const hourMs = 3600_000;
+
+/** A doorbell that comes late says nothing about the time since; both systems must be known to about now, ms. */
+const lateMs = 90_000;
 
 /** Said of a record whose counterpart was deleted: it gets no new one by itself, and so cannot be a parent. */
 export const survivorAlone = 'record unlinked';
@@ -245,12 +248,9 @@ async function abandon(work: Work, intent: Intent): Promise<Handled> {
   const found = await lookUp(engine, intent, call);
   if (found.found === 'ambiguous') return suspectsOf(work, intent, found);
   if (found.found === 'one') {
-    const link = newLink(
-      engine,
-      { ...intent.origin, createdAt: 0, modifiedAt: 0, body: {} },
-      found.snapshot,
-      'created',
-    );
+    const gone = { ...intent.origin, createdAt: 0, modifiedAt: 0, body: {} };
+    const bare = newLink(engine, gone, found.snapshot, 'created');
+    const link = { ...bare, agreed: await agreedWithoutOrigin(engine, intent, found.snapshot, bare, call) };
     const linked = await engine.table.write([
       ...newLinkWrites(link),
       stillHeld(lease),
@@ -331,13 +331,13 @@ async function linkParent(
 async function matchOrCreate(work: Work, origin: Snapshot): Promise<Handled> {
   const { engine, call, doorbell } = work;
   const target = otherSystem(origin.system);
+  const upTo = Math.max(doorbell.at, engine.clock.now() - lateMs);
   // Before the match: what is not in the key index yet cannot be found in it.
-  if (!(await caughtUp(engine, target, doorbell.at, call)))
-    return { did: 'parked', cause: polled(engine, target) };
+  if (!(await caughtUp(engine, target, upTo, call))) return { did: 'parked', cause: polled(engine, target) };
   const match = (await isOnItsOwn(engine, origin))
     ? ({ found: 'none' } as const)
     : await findMatch(engine, origin, call);
-  if (match.found === 'one' && !(await caughtUp(engine, origin.system, doorbell.at, call)))
+  if (match.found === 'one' && !(await caughtUp(engine, origin.system, upTo, call)))
     return { did: 'parked', cause: polled(engine, origin.system) };
   if (match.found === 'ambiguous') return show(work, 'ambiguous', match.reason);
   if (match.found === 'fenced') return waitBehind(work, match.by);

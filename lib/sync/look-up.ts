@@ -1,6 +1,7 @@
 import { fingerprints } from '../domain/fingerprint.ts';
+import { type Agreed, type Link, nothingAgreed } from '../domain/link.ts';
 import { otherSystem, refKey, type Snapshot } from '../domain/record.ts';
-import { type KnownRows, knownOf, rowsHeld } from '../mappings/creation.ts';
+import { agreedOfResult, type KnownRows, knownOf, rowsHeld } from '../mappings/creation.ts';
 import { externalIdOf } from '../mappings/match-keys.ts';
 import { mappings } from '../mappings/pairs.ts';
 import type { Engine } from './engine.ts';
@@ -134,6 +135,23 @@ export async function knownRows(
   const prints = printsOfIntent(engine, origin);
   const held = rowsHeld(mappings[pair], made.system, made.body, sent, facts, prints);
   return knownOf(mappings[pair], system, body, { sent, held, wasWhole }, facts, prints);
+}
+
+/** What is agreed for the result of a create whose origin is gone, as prints of this link. */
+export async function agreedWithoutOrigin(
+  engine: Engine,
+  intent: Intent,
+  made: Snapshot,
+  link: Pick<Link, 'id'>,
+  call: Call,
+): Promise<Agreed> {
+  const { system, pair, body } = made;
+  const facts = await gatherFacts(engine, pair, { [system]: body }, call);
+  const mapping = mappings[pair];
+  const held = rowsHeld(mapping, system, body, intent.sent, facts, printsOfIntent(engine, intent.origin));
+  const prints = fingerprints(engine.settings.keys, link.id);
+  const agreed = agreedOfResult({ mapping, facts, prints }, made, { sent: intent.sent, held });
+  return { ...nothingAgreed, [system]: agreed };
 }
 
 export const printsOfIntent = (engine: Engine, origin: Intent['origin']) =>

@@ -92,9 +92,34 @@ export const canaries: readonly Canary[] = [
       return engine;
     },
     faults: ['killed'],
+    busy: true,
   },
   { name: 'fuse that never blows', plant: noFuse, faults: ['massDeletion'] },
   { name: 'parked without a check of the cause', plant: parkedBlindly },
+  {
+    name: 'no locks on match keys',
+    plant: (engine) =>
+      withWrites(engine, (write) => ('put' in write && write.put.pk.startsWith('lock#') ? [] : [write])),
+    faults: ['lostAnswer', 'lateExecution', 'webhookDelayed'],
+    busy: true,
+  },
+  {
+    name: 'nothing is ever matched',
+    plant: (engine) =>
+      withWrites(engine, (write) => ('put' in write && write.put.pk.startsWith('key#') ? [] : [write])),
+  },
+  {
+    name: 'policies not asked',
+    plant: (engine) => ({
+      ...engine,
+      settings: { ...engine.settings, conflict: () => 'latest', firstLink: () => 'latest' },
+    }),
+  },
+  {
+    name: 'loops never stopped',
+    plant: (engine) => withLinks(engine, (link) => without(link, 'turns') as Link),
+    faults: ['robots'],
+  },
 ];
 
 /** The links are read first, the open creates a moment later, and nobody looks again when a create is opened. */

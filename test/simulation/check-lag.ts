@@ -15,6 +15,7 @@ const lossy: readonly FaultName[] = [
   'readLag',
   'tableRestored',
   'queueFailsBefore',
+  'messageLost',
   'absentKeys',
   ...themes.isolation,
 ];

@@ -4,6 +4,7 @@ import { checkFuses } from './check-fuses.ts';
 import { checkLag } from './check-lag.ts';
 import { checkLinks } from './check-links.ts';
 import { checkOrder } from './check-order.ts';
+import { checkPeople } from './check-people.ts';
 import { checkPromptness } from './check-promptness.ts';
 import { checkRest } from './check-rest.ts';
 import { checkValues } from './check-values.ts';
@@ -70,6 +71,10 @@ export const checkNames = [
   'loss freedom',
   'no edit sleeps',
   'request budget',
+  'twins meet',
+  'an edit beats a deletion',
+  'policies decide',
+  'loops stop',
 ] as const;
 export type CheckName = (typeof checkNames)[number];
 
@@ -97,6 +102,7 @@ export function judge(ending: Ending): Verdict {
     checkLag,
     checkFuses,
     checkOrder,
+    checkPeople,
     checkPromptness,
     checkBudget,
   ])

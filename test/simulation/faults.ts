@@ -39,6 +39,7 @@ export const faultNames = [
   'messageLost',
   'createdTooLate',
   'partialAnswer',
+  'robots',
 ] as const;
 export type FaultName = (typeof faultNames)[number];
 
@@ -81,6 +82,7 @@ const rates: Readonly<Record<FaultName, number>> = {
   messageLost: 0.15,
   createdTooLate: 0.03,
   partialAnswer: 0.03,
+  robots: 1,
 };
 
 export interface Faults {
@@ -92,13 +94,21 @@ export interface Faults {
   /** A quality of this world, for good. */
   readonly has: (name: FaultName) => boolean;
   readonly dice: Dice;
+  /** Nothing goes wrong any more. */
+  readonly isOver: () => boolean;
   readonly struck: () => Readonly<Partial<Record<FaultName, number>>>;
   /** From now on nothing goes wrong any more; qualities of the world stay. */
   readonly stop: () => void;
 }
 
 /** Those that happen at times of their own, in few worlds. */
-const events: ReadonlySet<FaultName> = new Set(['poisoned', 'poisonKills', 'tableRestored', 'massDeletion']);
+const events: ReadonlySet<FaultName> = new Set([
+  'poisoned',
+  'poisonKills',
+  'tableRestored',
+  'massDeletion',
+  'robots',
+]);
 
 /** How many of all faults a seed switches on. */
 const share = 0.4;
@@ -109,6 +119,7 @@ const ownShares: Readonly<Partial<Record<FaultName, number>>> = {
   tightBudget: 0.2,
   createdTooLate: 0.05,
   partialAnswer: share,
+  robots: 0.05,
   // SQS loses none; what is lost here is what any part of the path could lose.
   messageLost: 0,
 };
@@ -172,6 +183,7 @@ export function faultsOf(dice: Dice, given: readonly FaultName[] | undefined): F
     note: count,
     has: (name) => on.has(name),
     dice,
+    isOver: () => stopped,
     struck: () => ({ ...counts }),
     stop() {
       stopped = true;

@@ -46,6 +46,8 @@ export interface World {
   restored: { readonly from: number; readonly at: number; readonly until: number } | undefined;
   /** When a person replaced a blown fuse, ms. */
   readonly mended: number[];
+  /** Before, people worked without us; ms. */
+  installedAt: number;
   /** Messages are deleted before they are dealt with: a planted bug. */
   acknowledgesEarly: boolean;
   /** Everything that runs is gone at once. */
@@ -54,6 +56,8 @@ export interface World {
   readonly broken: string[];
   /** Every remote write that set out, in order. */
   readonly attempts: readonly Attempt[];
+  /** Records of which two people typed the same, one in each system. */
+  readonly twins: (readonly RecordRef[])[];
   readonly counterpartOf: (ref: RecordRef) => string | undefined;
 }
 
@@ -239,7 +243,9 @@ export function makeWorld({ seed, keepTrace, faults: allowed, plant }: WorldOpti
     },
     broken,
     attempts,
+    twins: [],
     mended: [],
+    installedAt: Number.POSITIVE_INFINITY,
     acknowledgesEarly: false,
     onWork: (listener) => listeners.push(listener),
     counterpartOf(ref) {
@@ -324,6 +330,7 @@ function webhooks({ scheduler: time, faults, trace }: Wires, dice: Dice) {
       world = made;
     },
     send(hook: Hook) {
+      if (!world || time.now() < world.installedAt) return;
       const eventId = `evt${++count}`;
       if (faults.strikes('webhookDropped')) {
         trace.note(`webhook ${eventId} of ${hook.ref.system}#${hook.ref.pair}#${hook.ref.id} is dropped`);

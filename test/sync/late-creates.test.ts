@@ -40,6 +40,44 @@ async function executedLate(
   return sent();
 }
 
+describe('a create whose answer was lost, and whose origin is deleted meanwhile', () => {
+  for (const [what, isEdited, archived] of [
+    ['takes its untouched result along', false, true],
+    ['leaves a result that its user has edited', true, false],
+  ] as const) {
+    test(what, async (t) => {
+      const world = await startSyncWorld(database, { startedPairs: () => true });
+      t.after(world.close);
+      await linkedPair(world, 'product', { Name: 'Witness', UnitPrice: '1' });
+      const product = await world.make('customcrm', 'product', { Name: 'Ladder', UnitPrice: '5' });
+      const { customcrm, wave } = world.engine.systems;
+      let made: Snapshot | undefined;
+      const unanswered = withWave(world.engine, {
+        create: async (...args) => {
+          made = await wave.create(...args);
+          throw new RemoteOutcomeUnknownError('wave', 'no answer');
+        },
+      });
+      await ring(world, product, unanswered);
+      assert.ok(made);
+      if (isEdited) {
+        const next = { ...made.body, description: 'Three metres' };
+        await wave.update('product', made, next, ['description'], world.call());
+      }
+      await customcrm.remove('product', product, world.call());
+      for (let look = 1; look <= 3; look++) {
+        world.pass(3 * minuteMs);
+        await ring(world, product);
+        await world.drain();
+      }
+      const reading = await wave.read('product', made.id, world.call());
+      assert.ok(reading.state === 'living');
+      assert.equal(reading.snapshot.body.isArchived, archived);
+      if (isEdited) assert.match((await shown(world, made))?.reason ?? '', /edited here since/);
+    });
+  }
+});
+
 describe('a create that Wave executes long after it was given up', () => {
   test('is held when its record has another counterpart by then, and a person may say that it is on its own', async (t) => {
     const world = await startSyncWorld(database, { startedPairs: () => true });

@@ -149,7 +149,9 @@ async function carryOut(
   if (fuses.did === 'parked') return fuses;
   if (fuses.did === 'rejected') return rejectedByFuse(work, link, planned, fuses);
   if (engine.clock.now() - readAt > engine.settings.maxReadToWriteMs) return { did: 'again', link };
-  return write(work, link, both, seenBefore(pictured, planned), planned, readAt, fuses.spends);
+  // What is equal is agreed with the write-ahead: who is killed after it leaves nothing of what was known then.
+  const known = { ...pictured, agreed: settle(pictured, planned, {}).agreed };
+  return write(work, link, both, seenBefore(known, planned), planned, readAt, fuses.spends);
 }
 
 /**

@@ -86,11 +86,13 @@ export async function createCounterpart(work: Work): Promise<Handled> {
     mappings[origin.pair].excluded(origin, engine.settings.mapping);
   if (open) return resume(work, origin, open);
   if (excluded) return show(work, 'excluded', excluded);
+  const tombstone = await tombstoneOf(engine.table, origin);
   const foreign = (await isOnItsOwn(engine, origin))
     ? undefined
-    : ((await markedForAnother(engine, origin)) ?? (await lateCreate(work, origin, intents)));
+    : ((await markedForAnother(engine, origin)) ??
+      // What was linked once is no create that nobody knew of.
+      (tombstone ? undefined : await lateCreate(work, origin, intents)));
   if (foreign) return show(work, 'ambiguous', foreign);
-  const tombstone = await tombstoneOf(engine.table, origin);
   if (tombstone?.kind === 'deleted') {
     const revived = await revive(work, origin, tombstone);
     if (revived) return revived;

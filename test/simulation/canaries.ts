@@ -14,6 +14,8 @@ export interface Canary {
   readonly faults?: readonly FaultName[];
   /** Shows only where many people are at few records. */
   readonly busy?: boolean;
+  /** A rare one: the first seed that shows it, by `--canary`. */
+  readonly from?: number;
 }
 
 const withWave = (engine: Engine, change: (wave: Records) => Partial<Records>): Engine => ({

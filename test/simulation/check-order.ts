@@ -1,5 +1,5 @@
 import { otherSystem } from '../../lib/domain/record.ts';
-import { typedBack } from './check-values.ts';
+import { lostInGap, typedBack } from './check-values.ts';
 import type { CheckName, Notebook } from './checks.ts';
 import { bothCells, type Ending, everOpposite, type Linked, namesRow, sameOnce } from './ending.ts';
 import { isOnly } from './faults.ts';
@@ -46,6 +46,10 @@ function checkRows(ending: Ending, linked: Linked, check: CheckName, { look, exc
     const arrived = ending.same(row, ...cells) || sameOnce(ending, row, ...cells);
     if (!arrived && typedBack(ending, linked, last, row, typed)) {
       except('typedBackToAgreed', `${row.id} of ${describe(last)}`);
+      continue;
+    }
+    if (!arrived && lostInGap(ending, last, row, typed)) {
+      except('editInGap', `${row.id} of ${describe(last)}`);
       continue;
     }
     look(check, arrived ? undefined : `${row.id} of ${describe(last)} did not arrive`);

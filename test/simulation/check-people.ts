@@ -91,6 +91,7 @@ function checkEditBeatsDeletion(ending: Ending, happening: Happening, { look }: 
         each.did === 'edited' &&
         each.order > gone.order &&
         each.order < happening.order &&
+        !undoesOurs(ending, each, gone) &&
         sends.some(
           (row) =>
             each.rows.includes(row.id) &&
@@ -99,6 +100,18 @@ function checkEditBeatsDeletion(ending: Ending, happening: Happening, { look }: 
     );
   look('an edit beats a deletion', edit ? `${describe(edit)}, and yet ${describe(happening)}` : undefined);
 }
+
+/** What had gone out of use by us is put back before our write was answered: whoever reads it sees what was agreed. */
+const undoesOurs = ({ world }: Ending, edit: Happening, gone: Happening): boolean =>
+  world.truth
+    .of(edit)
+    .some(
+      ({ by, rows, order }) =>
+        by.who === 'engine' &&
+        order > gone.order &&
+        order < edit.order &&
+        rows.some((row) => edit.rows.includes(row)),
+    );
 
 /** A link is made, and what a create had sent is judged, within this time, ms. */
 const linkingMs = 5_000;

@@ -463,7 +463,7 @@ const delays: Readonly<Partial<Record<FaultName, number>>> = {
 };
 
 /** The engine wrote over it on the strength of a read that was older, but not older than it may be. */
-function lostInGap(ending: Ending, happening: Happening, row: Row, typed: Cell): boolean {
+export function lostInGap(ending: Ending, happening: Happening, row: Row, typed: Cell): boolean {
   const { system } = happening;
   if (system !== 'wave') return false;
   const next = ending.world.truth

@@ -129,3 +129,33 @@ test('of very many values that lost the newest can be listed, and each be found 
   const found = await losersOf(table, settings.keys, crm, clock.now(), { at: first.at });
   assert.deepEqual(found, [first]);
 });
+
+test('what is equal is agreed with the write-ahead of something else: whoever is killed after that leaves nothing unknown', async (t) => {
+  const world = await start();
+  t.after(world.close);
+  const { crm, wave } = await linkedPair(world, 'product', { Name: 'One', UnitPrice: '1' });
+  await world.edit(crm, { Name: 'Two', UnitPrice: '2' });
+  await world.edit(wave, { unitPrice: '2' });
+  const { table } = world.engine;
+  let isDead = false;
+  const killed = {
+    ...withWave(world.engine, {
+      update: async () => {
+        isDead = true;
+        throw new Error('killed');
+      },
+    }),
+    table: {
+      ...table,
+      write: (...args: Parameters<typeof table.write>) =>
+        isDead ? Promise.reject(new Error('killed')) : table.write(...args),
+    },
+  };
+  await assert.rejects(ring(world, crm, killed), /killed/);
+  await world.edit(crm, { UnitPrice: '3' });
+  world.pass(5 * minuteMs);
+  await ring(world, crm);
+  assert.equal(String((await world.read(wave)).unitPrice), '3');
+  const { settings, clock } = world.engine;
+  assert.deepEqual(await losersOf(table, settings.keys, crm, clock.now()), []);
+});

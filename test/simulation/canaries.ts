@@ -79,7 +79,7 @@ export const canaries: readonly Canary[] = [
     faults: ['frozen', 'slowAnswer'],
   },
   { name: 'content-based de-duplication', plant: contentBased },
-  { name: 'version shortcut for Wave', plant: versionShortcut, faults: ['wholeSeconds'] },
+  { name: 'version shortcut for Wave', plant: versionShortcut, faults: ['wholeSeconds'], from: 120 },
   { name: 'NOT_FOUND means deleted', plant: notFoundIsDeleted, faults: ['noRights'] },
   { name: 'null under an error means empty', plant: nullIsEmpty, faults: ['aliasFails', 'serverError'] },
   {
@@ -98,13 +98,6 @@ export const canaries: readonly Canary[] = [
   },
   { name: 'fuse that never blows', plant: noFuse, faults: ['massDeletion'] },
   { name: 'parked without a check of the cause', plant: parkedBlindly },
-  {
-    name: 'no locks on match keys',
-    plant: (engine) =>
-      withWrites(engine, (write) => ('put' in write && write.put.pk.startsWith('lock#') ? [] : [write])),
-    faults: ['lostAnswer', 'lateExecution', 'webhookDelayed'],
-    busy: true,
-  },
   {
     name: 'nothing is ever matched',
     plant: (engine) =>

@@ -60,7 +60,7 @@ export function users(options: UsersOptions): Users {
     [34, () => editAny(options, fresh)],
     [14, () => editBoth(options, fresh)],
     [14, () => editAgain(options, fresh)],
-    [4, () => createTwins(options, fresh)],
+    [options.crowded ? 12 : 4, () => createTwins(options, fresh)],
     [options.lifeCycle ? 8 : 0, () => moveOn(options)],
     [options.deletes ? 5 : 0, () => removeAny(options)],
   ];

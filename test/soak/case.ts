@@ -1,5 +1,6 @@
 import type { Link } from '../../lib/domain/link.ts';
 import type { System } from '../../lib/domain/record.ts';
+import { asksAbout } from '../../lib/sync/agree.ts';
 import type { Book } from './bookkeeping.ts';
 import type { Picture } from './hands.ts';
 import type { Ledger } from './ledger.ts';
@@ -9,6 +10,7 @@ import type { Fields } from './rows.ts';
 export const checkNames = [
   'no duplicate',
   'no edit lost',
+  'few edits fall into the gap',
   'both sides hold the same',
   'every record has its counterpart',
   'links are one-to-one and mirrored',
@@ -41,6 +43,5 @@ export interface Case {
   readonly account: (name: string) => void;
 }
 
-/** Whether the link tells a person about this row. */
-export const isShown = ({ reasons }: Link, row: string): boolean =>
-  reasons.some((reason) => reason.startsWith(`${row}: `));
+/** Whether the link asks a person about this row. A recorded difference asks nothing: the stand-ins keep what they are sent. */
+export const isShown = asksAbout;

@@ -7,6 +7,8 @@ import { type Row, rowsOf, textForm } from './rows.ts';
 /** How long before its outcome is noted a write of the service may have read what it wrote over, ms. */
 const gapMs = 15_000;
 
+export const gapAccount = 'editInGap: typed in Wave between our read and our write';
+
 /** The last value that somebody surely typed at each side is on both sides, was replaced later, or is accounted for by name. */
 export async function lostEdits(file: Case, standings: readonly Standing[]): Promise<void> {
   const byTag = Map.groupBy(standings, ({ tag }) => tag);
@@ -61,9 +63,7 @@ async function reasonFor(file: Case, { link }: Standing, row: Row, last: Typed):
       at >= last.from - 1_000 && at <= last.to + gapMs && rows.some((each) => sharesInput(each, row, last)),
   );
   // Wave has no version check: what is typed between our read and our write is written over.
-  return overwritten && last.system === 'wave'
-    ? 'editInGap: typed in Wave between our read and our write'
-    : undefined;
+  return overwritten && last.system === 'wave' ? gapAccount : undefined;
 }
 
 function isLoser({ row: id, system, at, value }: Loser, row: Row, last: Typed): boolean {

@@ -5,8 +5,11 @@ import { type Case, type CheckName, checkNames, isShown, type Standing, type Ver
 import { formsOf, idOf, isLiving, namesIn, tagOf } from './forms.ts';
 import type { Picture } from './hands.ts';
 import type { Ledger } from './ledger.ts';
-import { lostEdits } from './lost.ts';
+import { gapAccount, lostEdits } from './lost.ts';
 import { agree, rowsOf } from './rows.ts';
+
+/** Of all edits, so many may fall between our read and our write of the same properties in Wave, where people work as densely as here. */
+const gapShare = 0.01;
 
 /** Compares what people did with what is there. */
 export async function judge(picture: Picture, book: Book, ledger: Ledger): Promise<Verdict> {
@@ -32,6 +35,9 @@ export async function judge(picture: Picture, book: Book, ledger: Ledger): Promi
     if (standing.link.pair === 'order') checkParents(file, standing);
   }
   await lostEdits(file, standings);
+  const inGap = accounts.get(gapAccount) ?? 0;
+  const most = Math.max(2, ledger.sums.edits * gapShare);
+  file.look('few edits fall into the gap', inGap > most ? `${inGap} of ${ledger.sums.edits}` : undefined);
   file.look('no e-mail sent', picture.emailsSent === 0 ? undefined : `${picture.emailsSent} were sent`);
   return { looked, findings, accounts };
 }

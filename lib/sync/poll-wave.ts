@@ -56,26 +56,27 @@ export async function pollWave(engine: Engine, call: Call): Promise<PollResult> 
   return { pages: pageLimit, rows, rung, complete: false };
 }
 
-const start: ListPosition = { after: new Date(0).toISOString(), page: 1 };
+const start: ListPosition = { after: new Date(0).toISOString() };
 
 /** A millisecond before the cursor: whether Wave's bound is inclusive is unconfirmed. */
 function boundsOf(progress: Progress, wanted: readonly Pair[]): Partial<Record<Pair, ListPosition>> {
   return Object.fromEntries(
     wanted.map((pair) => {
-      const { after, page } = progress.positions[pair] ?? start;
-      return [pair, { after: new Date(Math.max(0, Date.parse(after) - 1)).toISOString(), page }];
+      const { after, ...rest } = progress.positions[pair] ?? start;
+      return [pair, { ...rest, after: new Date(Math.max(0, Date.parse(after) - 1)).toISOString() }];
     }),
   );
 }
 
-/** Full pages go on from their last stamp (the list shifts while it is read); a page full of one stamp is walked by number. */
+/** Full pages go on from their last stamp (the list shifts while it is read); rows of one stamp that fill a page are walked by their count. */
 function nextPosition(page: WavePage, pair: Pair, before: ListPosition = start): ListPosition {
   const list = page.lists[pair];
   const last = list?.snapshots.at(-1);
-  if (!list || !last) return { after: earlier(before.after, page.date - overlapMs, before.after), page: 1 };
+  if (!list || !last) return { after: earlier(before.after, page.date - overlapMs, before.after) };
   const stamp = new Date(last.modifiedAt).toISOString();
-  if (!list.full) return { after: earlier(stamp, page.date - overlapMs, before.after), page: 1 };
-  return stamp > before.after ? { after: stamp, page: 1 } : { after: before.after, page: before.page + 1 };
+  if (!list.full) return { after: earlier(stamp, page.date - overlapMs, before.after) };
+  if (stamp > before.after) return { after: stamp };
+  return { after: before.after, skip: (before.skip ?? 0) + list.snapshots.length };
 }
 
 /** The earlier of a stamp and a time, but never before where we were. */

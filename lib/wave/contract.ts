@@ -70,7 +70,7 @@ const variablesOf: Readonly<Record<string, Readonly<Record<string, unknown>>>> =
   },
   list: { ...page, ...everyList },
   salesTaxes: page,
-  health: { business: businessId },
+  health: page,
   fallback: { business: businessId, id: idOf('Product') },
   customerCreate: { input: { businessId, ...customer } },
   customerPatch: { input: { id: idOf('Customer'), ...customer } },

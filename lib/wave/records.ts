@@ -40,11 +40,11 @@ export function waveRecords(client: WaveClient, options: WaveOptions): Records {
       succeeded(await mutate(documents.invoiceDelete, input, current.id, call), 'invoiceDelete', input);
     },
     async changedSince(pair, since, cursor, call) {
-      const page = Number(cursor ?? 1);
-      const answer = await feed.changes({ [pair]: { after: new Date(since).toISOString(), page } }, call);
-      const list = answer.lists[pair];
-      const changes = (list?.snapshots ?? []).map((snapshot) => ({ state: 'living' as const, snapshot }));
-      return { changes, next: list?.full ? String(page + 1) : undefined };
+      const skip = Number(cursor ?? 0);
+      const answer = await feed.changes({ [pair]: { after: new Date(since).toISOString(), skip } }, call);
+      const { snapshots = [], full } = answer.lists[pair] ?? {};
+      const changes = snapshots.map((snapshot) => ({ state: 'living' as const, snapshot }));
+      return { changes, next: full ? String(skip + snapshots.length) : undefined };
     },
   };
 }

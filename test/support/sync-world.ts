@@ -54,6 +54,8 @@ export async function startDatabase(): Promise<Database> {
 /** The real core and adapters, a table of their own, empty stand-ins, and queues in memory that deliver when a test says so. */
 export interface SyncWorld {
   readonly engine: Engine;
+  /** Another engine over the same table and systems, which remembers nothing. */
+  readonly container: () => Engine;
   readonly outcomes: readonly OutcomeLine[];
   /** Everything that was rung since the last look. */
   readonly takeRung: () => readonly Doorbell[];
@@ -107,7 +109,6 @@ export async function startSyncWorld(
     CUSTOMCRM_BACKGROUND_QUEUE_URL: 'http://127.0.0.1:1/customcrm-background.fifo',
     WAVE_BACKGROUND_QUEUE_URL: 'http://127.0.0.1:1/wave-background.fifo',
   });
-  const connected = connect(config).engine;
   const queues = { customcrm: memoryQueue(), wave: memoryQueue() };
   const outcomes: OutcomeLine[] = [];
   let passedMs = 0;
@@ -115,13 +116,17 @@ export async function startSyncWorld(
   const pass = (ms: number) => {
     passedMs += ms;
   };
-  const engine: Engine = {
-    ...connected,
-    queues,
-    clock: { now, sleep: async (ms) => pass(ms) },
-    report: (line) => void outcomes.push(line),
-    settings: { ...connected.settings, maxReadToWriteMs: 60_000, startedPairs: () => false, ...settings },
+  const container = (): Engine => {
+    const connected = connect(config).engine;
+    return {
+      ...connected,
+      queues,
+      clock: { now, sleep: async (ms) => pass(ms) },
+      report: (line) => void outcomes.push(line),
+      settings: { ...connected.settings, maxReadToWriteMs: 60_000, startedPairs: () => false, ...settings },
+    };
   };
+  const engine = container();
   const call = (ms = 60_000): Call => ({ deadline: now() + ms, priority: 'live' });
   const state = async (origin: string) => {
     const answer = await fetch(`${origin}/_control/state`, { headers: { authorization: 'Bearer local' } });
@@ -142,6 +147,7 @@ export async function startSyncWorld(
   };
   return {
     engine,
+    container,
     outcomes,
     takeRung: () => [...queues.customcrm.takeRung(), ...queues.wave.takeRung()],
     queued: () => queues.customcrm.size() + queues.wave.size(),

@@ -19,7 +19,7 @@ export interface Behaviours {
   readonly retryAfter: boolean;
   /** This many refused requests within a minute ban the caller; 0: never. */
   readonly banAfter: number;
-  /** Most aliased fields of one document before it "exceeds the maximum cost"; 0: no limit. */
+  /** A document that costs more "exceeds the maximum cost": 1 for each record that it reads or writes, a list its `pageSize`; 0: no limit. */
   readonly maximumCost: number;
   readonly accessTokenSeconds: number;
   readonly planLapsed: boolean;

@@ -89,7 +89,7 @@ export async function startWave(options: WaveStandInOptions): Promise<WaveStandI
       return faults.between(0, 1) === 0
         ? c.json({ message: 'Internal Server Error' }, 500)
         : c.html('<html><body>Service Unavailable</body></html>', 503);
-    if (behaviours.maximumCost > 0 && prepared.fields > behaviours.maximumCost)
+    if (behaviours.maximumCost > 0 && prepared.cost > behaviours.maximumCost)
       return c.json({
         errors: [
           {

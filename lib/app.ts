@@ -28,8 +28,8 @@ import { waveFeed } from './wave/feed.ts';
 import type { OAuthApplication } from './wave/oauth.ts';
 import type { WaveOptions } from './wave/options.ts';
 import { waveRecords } from './wave/records.ts';
+import { connectionState } from './wave/refusals.ts';
 import { waveTaxes } from './wave/taxes.ts';
-import { tokenState } from './wave/tokens.ts';
 import { readWaveWebhook } from './wave/webhook.ts';
 
 /** The longest that one remote request may take, ms. */
@@ -132,9 +132,8 @@ function createApp({ config, engine }: Connections): App {
       count('OldestIntentMs', tidied.oldestIntentMs);
       for (const age of tidied.pollAgesMs) count('PollAgeMs', age);
       count('Paused', tidied.paused);
-      const { connection } = await tokenState(engine.table);
-      // A full-access token has no state but the refusals, which are counted as they come.
-      if (config.WAVE_CLIENT_ID !== undefined) count('WaveConnected', connection === 'good' ? 1 : 0);
+      const { connection } = await connectionState(engine.table, waveAccess(config));
+      count('WaveConnected', connection === 'good' ? 1 : 0);
       log('info', { message: 'janitor ran', woken: tidied.woken, intents: tidied.intents });
     },
     async sweep(remainingMs) {
@@ -295,11 +294,15 @@ export function waveApplication(config: Config): OAuthApplication | undefined {
   return { clientId, clientSecret, tokenUrl: config.WAVE_TOKEN_URL, redirectUri: config.WAVE_REDIRECT_URI };
 }
 
+/** The application, or the full-access token: one of them is set. */
+export const waveAccess = (config: Config): WaveSettings['access'] =>
+  waveApplication(config) ?? config.WAVE_ACCESS_TOKEN ?? '';
+
 const waveSettings = (config: Config): WaveSettings => ({
   url: config.WAVE_API_URL,
   businessId: config.WAVE_BUSINESS_ID,
   incomeAccountId: config.WAVE_INCOME_ACCOUNT_ID,
-  access: waveApplication(config) ?? config.WAVE_ACCESS_TOKEN ?? '',
+  access: waveAccess(config),
   timeoutMs: requestTimeoutMs,
   perMinute: config.WAVE_MAX_REQUESTS_PER_MINUTE,
   inFlight: config.WAVE_MAX_IN_FLIGHT,

@@ -1,14 +1,15 @@
 import { randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { Command } from 'commander';
-import { waveApplication } from '../app.ts';
+import { waveAccess, waveApplication } from '../app.ts';
 import { pairs } from '../domain/record.ts';
 import { SettingsError } from '../errors.ts';
 import { linkedIds } from '../sync/links.ts';
 import { wake } from '../sync/parking.ts';
 import { waveHealth } from '../wave/health.ts';
 import { authorizeUrl, exchangeCode } from '../wave/oauth.ts';
-import { saveLogin, tokenState } from '../wave/tokens.ts';
+import { connectionState } from '../wave/refusals.ts';
+import { saveLogin } from '../wave/tokens.ts';
 import { callNow } from './connect.ts';
 import { openDesk } from './probe/desk.ts';
 import { probe } from './probe/probe.ts';
@@ -52,7 +53,8 @@ export function addWaveCommands(program: Command, terminal: Terminal): void {
     .command('status')
     .description('whether the connection stands')
     .action(async () => {
-      const state = await tokenState((await connected()).engine.table);
+      const { config, engine } = await connected();
+      const state = await connectionState(engine.table, waveAccess(config));
       say(state, JSON.stringify(state));
     });
 }

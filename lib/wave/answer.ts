@@ -42,8 +42,10 @@ export class DocumentRefusedError extends RemoteRejectedError {
 
 /** Wave did not take the access token: nothing was executed, and another token may help. */
 export class TokenRefusedError extends ReconnectNeededError {
-  constructor() {
-    super('wave', 'the access token is refused');
+  readonly because: string;
+  constructor(because = 'the access token is refused') {
+    super('wave', because);
+    this.because = because;
   }
 }
 
@@ -69,6 +71,8 @@ export function meaningOf(answer: Response<string>, intention: Intention, variab
   const answered = { did: 'answered' } as const;
   const { statusCode, headers, body } = answer;
   if (statusCode === 401) return { outcome: new TokenRefusedError(), ending: answered };
+  if (statusCode === 403)
+    return { outcome: new TokenRefusedError('HTTP 403: has the plan lapsed?'), ending: answered };
   const failure = failedStatus('wave', intention, answer);
   if (statusCode === 429 && failure instanceof RemoteUnavailableError)
     return { outcome: failure, ending: { did: 'refused', retryAfterMs: failure.retryAfterMs } };

@@ -6,6 +6,7 @@ import { requestBudget } from '../../lib/sync/request-budget.ts';
 import type { BudgetLimits } from '../../lib/sync/request-slots.ts';
 import { waveClient } from '../../lib/wave/client.ts';
 import { salesTaxes } from '../../lib/wave/documents.ts';
+import { tokensInUse } from '../../lib/wave/refusals.ts';
 import { fullAccessToken } from '../../lib/wave/tokens.ts';
 
 /** What one process is told to do, as JSON in its first argument. */
@@ -27,7 +28,7 @@ const table = dynamoTable(task.tableName);
 const budget = requestBudget({ table, clock, newId: randomUUID, limits: task.limits });
 const client = waveClient({
   url: task.url,
-  tokens: fullAccessToken('local'),
+  tokens: tokensInUse(fullAccessToken('local'), { table, clock }),
   timeoutMs: 10_000,
   takeSlot: budget.take,
   countsFields: false,

@@ -22,6 +22,7 @@ export interface Behaviours {
   /** A document that costs more "exceeds the maximum cost": 1 for each record that it reads or writes, a list its `pageSize`; 0: no limit. */
   readonly maximumCost: number;
   readonly accessTokenSeconds: number;
+  /** Tokens are neither taken nor renewed: HTTP 403. */
   readonly planLapsed: boolean;
 }
 

@@ -14,7 +14,7 @@ export function openDoor(behaviours: () => Behaviours) {
   let refusals: number[] = [];
   let inside = 0;
   let bannedUntil = 0;
-  const seen = { requests: 0, fields: 0, maxInFlight: 0, maxPer60s: 0, refused: 0, bans: 0 };
+  const seen = { requests: 0, fields: 0, maxInFlight: 0, maxPer60s: 0, refused: 0, bans: 0, forbidden: 0 };
   return {
     seen: () => ({ ...seen }),
     /** Lets a request in, or says why not. Call `leave` once it is answered. */
@@ -45,6 +45,10 @@ export function openDoor(behaviours: () => Behaviours) {
       seen.maxInFlight = Math.max(seen.maxInFlight, inside);
       seen.maxPer60s = Math.max(seen.maxPer60s, sum + cost);
       return undefined;
+    },
+    /** Counts a request of somebody whose plan has lapsed. */
+    forbid(): void {
+      seen.forbidden += 1;
     },
     leave(): void {
       inside -= 1;

@@ -68,6 +68,10 @@ export async function startWave(options: WaveStandInOptions): Promise<WaveStandI
     if (!('document' in prepared)) return c.json(prepared);
     const known = bearer(c) === options.token || oauth.accepts(bearer(c));
     if (!known && !prepared.isIntrospection) return c.json(unauthenticated());
+    if (behaviours.planLapsed) {
+      door.forbid();
+      return c.text('Forbidden', 403);
+    }
     const refusal = door.enter(prepared.fields);
     if (refusal) {
       if (behaviours.retryAfter) c.header('retry-after', String(refusal.retryAfter));

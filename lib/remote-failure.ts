@@ -58,18 +58,3 @@ function retryAfterMs(header: string | string[] | undefined, now: number = Date.
   const ms = /^\d+$/.test(text) ? Number(text) * 1000 : Date.parse(text) - now;
   return Number.isNaN(ms) ? undefined : Math.min(Math.max(0, ms), 3_600_000);
 }
-
-/** Somebody else's words without any value that we sent: safe to log and to show. */
-export function scrub(words: string, sent: unknown): string {
-  const values = [...stringsOf(sent)]
-    .filter((value) => value.trim().length > 2)
-    .sort((a, b) => b.length - a.length);
-  return values.reduce((text, value) => text.replaceAll(value, '…'), words).slice(0, 500);
-}
-
-function* stringsOf(value: unknown): Generator<string> {
-  if (typeof value === 'string') yield value;
-  else if (Array.isArray(value)) for (const inner of value) yield* stringsOf(inner);
-  else if (value !== null && typeof value === 'object')
-    for (const inner of Object.values(value)) yield* stringsOf(inner);
-}

@@ -122,9 +122,10 @@ function poster({ url, timeoutMs }: WaveClientOptions) {
         outcome: new RemoteUnavailableError('wave', 'no time is left for a request'),
         ending: { did: 'unsent' },
       };
+    const request = { query: textOf(document), variables };
     const answer = await http
       .post(url, {
-        json: { query: textOf(document), variables },
+        json: request,
         headers: { authorization: `Bearer ${token.text}` },
         timeout: { request: remaining },
       })
@@ -133,6 +134,6 @@ function poster({ url, timeoutMs }: WaveClientOptions) {
         const ending = { did: isUnsent ? 'unsent' : 'unanswered' } as const;
         return { outcome: noAnswer('wave', intention, error), ending };
       });
-    return 'outcome' in answer ? answer : meaningOf(answer, intention, variables);
+    return 'outcome' in answer ? answer : meaningOf(answer, intention, request);
   };
 }

@@ -5,7 +5,7 @@ import {
   RemoteRejectedError,
   RemoteUnavailableError,
 } from '../errors.ts';
-import { scrub } from '../remote-failure.ts';
+import { reasonFrom } from '../scrub.ts';
 import type { Call, Records } from '../sync/ports.ts';
 import { notExecuted, unreadable } from './answer.ts';
 import type { WaveClient } from './client.ts';
@@ -60,21 +60,26 @@ interface Outcome {
     | null;
 }
 
+const nodeNotFound = /node could not be found/i;
+
 /** Success is `didSucceed: true` and nothing else. Without a clear answer the write may have happened. */
 function succeeded<T extends Outcome>({ outcome, errors }: Written<T>, field: string, sent: unknown): T {
   if (outcome?.didSucceed === false) {
-    const reasons = (outcome.inputErrors ?? []).map(({ path, code, message }) =>
-      [path?.join('.'), code, message].filter(Boolean).join(' '),
-    );
-    const reason = scrub(reasons.join('; ') || 'no reason given', sent);
+    const errors = outcome.inputErrors ?? [];
+    const objections = errors.map(({ path, code, message }) => ({
+      place: path?.join('.'),
+      code,
+      words: message,
+    }));
+    const reason = reasonFrom(objections, sent) || 'no reason given';
     // Seen on valid ids right after their creation; nothing was made, and the same request usually succeeds the next time.
-    if (field === 'invoiceCreate' && /node could not be found/i.test(reason))
-      throw new RemoteUnavailableError('wave', reason);
+    const isPassing = errors.some(({ message }) => nodeNotFound.test(message ?? ''));
+    if (field === 'invoiceCreate' && isPassing) throw new RemoteUnavailableError('wave', reason);
     throw new RemoteRejectedError('wave', reason);
   }
   if (outcome?.didSucceed === true && errors.length === 0) return outcome;
   const [first] = errors;
-  if (first && /node could not be found/i.test(first.message))
+  if (first && nodeNotFound.test(first.message))
     throw new RemoteUnavailableError('wave', 'Node could not be found');
   if (first?.extensions?.code === 'NOT_FOUND' && outcome == null)
     throw new RemoteMissingError('wave: NOT_FOUND');

@@ -13,11 +13,13 @@ export interface Behaviours {
   readonly keepsLineOrder: boolean;
   /** HTTP requests, or fields, in 60 s; 0: no limit. */
   readonly requestsPer60s: number;
+  /** What "60 s" are, ms, so that a test need not wait for minutes. */
+  readonly windowMs: number;
   readonly countsFields: boolean;
   /** Requests at once; 0: no limit. */
   readonly inFlight: number;
   readonly retryAfter: boolean;
-  /** This many refused requests within a minute ban the caller; 0: never. */
+  /** This many refused requests within such a window ban the caller for five of them; 0: never. */
   readonly banAfter: number;
   /** A document that costs more "exceeds the maximum cost": 1 for each record that it reads or writes, a list its `pageSize`; 0: no limit. */
   readonly maximumCost: number;
@@ -35,6 +37,7 @@ export const standardBehaviours: Behaviours = {
   paidInvoicesCanChange: false,
   keepsLineOrder: true,
   requestsPer60s: 0,
+  windowMs: 60_000,
   countsFields: false,
   inFlight: 0,
   retryAfter: true,

@@ -1,7 +1,5 @@
 import type { Behaviours } from './behaviours.ts';
 
-const windowMs = 60_000;
-
 /** Why a request is turned away, and for how long (seconds). */
 export interface Refusal {
   readonly retryAfter: number;
@@ -19,7 +17,7 @@ export function openDoor(behaviours: () => Behaviours) {
     seen: () => ({ ...seen }),
     /** Lets a request in, or says why not. Call `leave` once it is answered. */
     enter(fields: number): Refusal | undefined {
-      const { requestsPer60s, countsFields, inFlight, banAfter } = behaviours();
+      const { requestsPer60s, windowMs, countsFields, inFlight, banAfter } = behaviours();
       const now = Date.now();
       taken = taken.filter(({ at }) => at > now - windowMs);
       refusals = refusals.filter((at) => at > now - windowMs);

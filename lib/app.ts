@@ -19,7 +19,7 @@ import { noteDelivery } from './sync/last-delivery.ts';
 import { markFailed } from './sync/mark-failed.ts';
 import { pollCustomcrm } from './sync/poll-customcrm.ts';
 import { type PollResult, pollWave } from './sync/poll-wave.ts';
-import type { Call } from './sync/ports.ts';
+import type { Call, Clock } from './sync/ports.ts';
 import { receive } from './sync/receive-webhook.ts';
 import { sweep } from './sync/sweep.ts';
 import type { RequestMeasure, WaveClient } from './wave/client.ts';
@@ -242,9 +242,12 @@ export interface Connections {
 }
 
 /** Connects to everything that the settings name. Opens nothing yet. */
-export function connect(config: Config, report: Engine['report'] = logAndCount): Connections {
+export function connect(
+  config: Config,
+  report: Engine['report'] = logAndCount,
+  clock: Clock = { now: Date.now, sleep },
+): Connections {
   const table = dynamoTable(config.TABLE_NAME);
-  const clock = { now: Date.now, sleep };
   const surroundings = {
     table,
     clock,

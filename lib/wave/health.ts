@@ -21,7 +21,7 @@ export const fallback = graphql(`
 /** What an operator wants to know about the connection to Wave. */
 export interface WaveHealth {
   readonly business:
-    | { readonly name: string; readonly currency: string; readonly archived: boolean }
+    | { readonly id: string; readonly name: string; readonly currency: string; readonly archived: boolean }
     | undefined;
   readonly incomeAccounts: readonly { readonly id: string; readonly name: string }[];
   /** Wave's clock less ours, ms; accurate to about a second. */
@@ -40,7 +40,7 @@ export async function waveHealth(
     const answer = await client(health, { business: businessId, page, pageSize }, 'read', call);
     const found = answer.data?.business;
     business = found
-      ? { name: found.name, currency: found.currency.code, archived: found.isArchived }
+      ? { id: found.id, name: found.name, currency: found.currency.code, archived: found.isArchived }
       : undefined;
     clockAheadMs = answer.date - Date.now();
     return found?.accounts?.edges ?? [];

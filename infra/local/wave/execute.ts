@@ -97,6 +97,9 @@ function included({ directives = [] }: FieldNode, variables: Variables): boolean
   });
 }
 
+/** Padding makes no other id. */
+const decoded = (id: string): string => Buffer.from(id, 'base64').toString('utf8');
+
 /** Runs a prepared document. `lagMs`: queries answer from that long ago. */
 export async function run(
   schema: GraphQLSchema,
@@ -110,7 +113,7 @@ export async function run(
   const struck = (name: string) => name === 'invoiceCreate' && faults.strikes('nodeNotFound');
   const rootValue = {
     business({ id }: { id?: string | null }) {
-      if (id != null && id !== localBusinessId) throw notFound('Business');
+      if (id != null && decoded(id) !== decoded(localBusinessId)) throw notFound('Business');
       return view();
     },
     businesses: () => ({

@@ -51,10 +51,13 @@ export function failedStatus(
   return undefined;
 }
 
-/** `Retry-After` in seconds or as a date, at most an hour; undefined when absent or unreadable. */
+/** The longest window that anybody says of these systems is a day. Who asks for more is more likely wrong than angry, ms. */
+const longestPauseMs = 24 * 3_600_000;
+
+/** `Retry-After` in seconds or as a date, obeyed up to a day; undefined when absent or unreadable. */
 function retryAfterMs(header: string | string[] | undefined, now: number = Date.now()): number | undefined {
   const text = Array.isArray(header) ? header[0] : header;
   if (!text) return undefined;
   const ms = /^\d+$/.test(text) ? Number(text) * 1000 : Date.parse(text) - now;
-  return Number.isNaN(ms) ? undefined : Math.min(Math.max(0, ms), 3_600_000);
+  return Number.isNaN(ms) ? undefined : Math.min(Math.max(0, ms), longestPauseMs);
 }

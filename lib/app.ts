@@ -34,6 +34,8 @@ import { readWaveWebhook } from './wave/webhook.ts';
 
 /** The longest that one remote request may take, ms. */
 const requestTimeoutMs = 20_000;
+/** A read of Customcrm waits this long for others, ms: no longer than one of Wave does beside it. */
+const sharingMs = 30;
 /** What a worker keeps for itself before Lambda ends it: the last commit and the answer, ms. */
 const reserveMs = 3_000;
 /** A poll that could not take this long before the deadline is left to the next invocation, ms. */
@@ -266,7 +268,7 @@ export function connect(
   });
   const engine: Engine = {
     systems: {
-      customcrm: customcrmRecords(customcrm),
+      customcrm: customcrmRecords(customcrm, { windowMs: sharingMs }),
       wave: waveRecords(client, waveOptions),
     },
     feed: waveFeed(client, waveOptions),

@@ -7,6 +7,7 @@ import { CreateTableCommand, DynamoDBClient, ScanCommand } from '@aws-sdk/client
 import { unmarshall } from '@aws-sdk/util-dynamodb';
 import { startCustomcrm } from '../../infra/local/customcrm/server.ts';
 import { startDynamoDb } from '../../infra/local/dynamodb.ts';
+import type { FaultRates } from '../../infra/local/faults.ts';
 import type { Behaviours } from '../../infra/local/wave/behaviours.ts';
 import { localBusinessId, localIncomeAccountId, startWave } from '../../infra/local/wave/server.ts';
 import { connect, waveAccess, waveApplication } from '../../lib/app.ts';
@@ -90,6 +91,10 @@ export interface SyncWorld {
   readonly emptyWave: () => Promise<void>;
   /** What is unconfirmed about Wave, from now on so. */
   readonly behave: (behaviours: Partial<Behaviours>) => Promise<void>;
+  /** What goes wrong in Wave from now on, and how often. */
+  readonly faults: (rates: FaultRates) => Promise<void>;
+  /** Mutations that Wave has answered with a refusal. */
+  readonly refusals: () => Promise<number>;
   /** A user of Wave's carries out a mutation, which must succeed. */
   readonly inWave: (mutation: string, input: Body) => Promise<void>;
   readonly items: () => Promise<readonly Item[]>;
@@ -153,7 +158,7 @@ export async function startSyncWorld(
   const call = (ms = 60_000): Call => ({ deadline: now() + ms, priority: 'live' });
   const state = async (origin: string) => {
     const answer = await fetch(`${origin}/_control/state`, { headers: { authorization: 'Bearer local' } });
-    return (await answer.json()) as { readonly writes: number };
+    return (await answer.json()) as { readonly writes: number; readonly refusals: number };
   };
   const toWave = async (path: string, body?: object): Promise<object> => {
     const answer = await fetch(`${wave.origin}/${path}`, {
@@ -220,6 +225,8 @@ export async function startSyncWorld(
     }),
     emptyWave: async () => void (await toWave('_control/reset', {})),
     behave: async (behaviours) => void (await toWave('_control/behaviours', behaviours)),
+    faults: async (rates) => void (await toWave('_control/faults', rates)),
+    refusals: async () => (await state(wave.origin)).refusals,
     async inWave(mutation, input) {
       const type = `${mutation[0]?.toUpperCase()}${mutation.slice(1)}Input`;
       const query = `mutation ($input: ${type}!) { ${mutation}(input: $input) { didSucceed inputErrors { message } } }`;

@@ -10,7 +10,13 @@ export interface Behaviours {
   readonly paymentTermDays: number;
   /** May an invoice with payments have its items, customer or currency changed? */
   readonly paidInvoicesCanChange: boolean;
+  /** Approved invoices take no patch at all, and are refused in words that quote it. */
+  readonly issuedAreFinal: boolean;
+  /** The status of approved invoices, one that the published schema does not know; empty: those that it knows. */
+  readonly newStatus: string;
   readonly keepsLineOrder: boolean;
+  /** Answers hold keys that nobody has written of. */
+  readonly additions: boolean;
   /** HTTP requests, or fields, in 60 s; 0: no limit. */
   readonly requestsPer60s: number;
   /** What "60 s" are, ms, so that a test need not wait for minutes. */
@@ -35,7 +41,10 @@ export const standardBehaviours: Behaviours = {
   paymentMovesInvoice: true,
   paymentTermDays: 30,
   paidInvoicesCanChange: false,
+  issuedAreFinal: false,
+  newStatus: '',
   keepsLineOrder: true,
+  additions: false,
   requestsPer60s: 0,
   windowMs: 60_000,
   countsFields: false,

@@ -104,7 +104,7 @@ const decoded = (id: string): string => Buffer.from(id, 'base64').toString('utf8
 export async function run(
   schema: GraphQLSchema,
   business: Business,
-  { document, variables }: Prepared,
+  { document, variables, isMutation }: Prepared,
   faults: Faults,
   lagMs: number,
 ): Promise<ExecutionResult> {
@@ -137,8 +137,24 @@ export async function run(
     ...error.toJSON(),
     extensions: { code: 'INTERNAL_SERVER_ERROR', id: randomUUID(), ...error.extensions },
   }));
-  const answer = { ...result, ...(withIds && { errors: withIds }) } as unknown as ExecutionResult;
-  return faults.strikes('partialErrors') ? withHole(answer, faults) : answer;
+  const plain = { ...result, ...(withIds && { errors: withIds }) } as unknown as ExecutionResult;
+  const answer = isMutation && faults.strikes('nullPayload') ? withoutRecords(plain) : plain;
+  const grown = business.behaviours().additions ? { ...answer, ...additions } : answer;
+  return faults.strikes('partialErrors') ? withHole(grown, faults) : grown;
+}
+
+const additions = { extensions: { cost: { requested: 3 } }, warnings: [{ code: 'NEW', since: 2031 }] };
+
+/** `didSucceed: true` with null in the place of what was made or changed. */
+function withoutRecords(answer: ExecutionResult): ExecutionResult {
+  const payloads = Object.entries(answer.data ?? {}).map(([alias, payload]) => {
+    const bare = Object.entries((payload ?? {}) as Record<string, unknown>).map(([key, value]) => [
+      key,
+      key === 'didSucceed' || key === 'inputErrors' ? value : null,
+    ]);
+    return [alias, payload && Object.fromEntries(bare)];
+  });
+  return { ...answer, data: Object.fromEntries(payloads) };
 }
 
 /** Makes one field null under an error: a root alias of several, or a list or record below the business. */

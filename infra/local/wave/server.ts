@@ -110,6 +110,7 @@ export async function startWave(options: WaveStandInOptions): Promise<WaveStandI
     }
     const result = await work();
     if (faults.strikes('lostAnswer')) return cut(c);
+    if (faults.strikes('edgePage')) return c.html('<html><body>One moment, please</body></html>');
     return c.json(result);
   }
 

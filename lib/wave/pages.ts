@@ -3,7 +3,7 @@ import { DocumentRefusedError } from './answer.ts';
 // Wave's maximum of rows is not documented, and what a query costs grows with its pages: how many go into one is found out.
 
 /** 100 is known to be safe, 1 is the last resort. Each divides those before it: what begins a page begins one of each smaller size. */
-const pageSizes = [100, 50, 25, 5];
+export const pageSizes = [100, 50, 25, 5];
 /** A short list ends here, in rows. */
 const rowLimit = 2_000;
 

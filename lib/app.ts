@@ -19,7 +19,7 @@ import { noteDelivery } from './sync/last-delivery.ts';
 import { markFailed } from './sync/mark-failed.ts';
 import { pollCustomcrm } from './sync/poll-customcrm.ts';
 import { type PollResult, pollWave } from './sync/poll-wave.ts';
-import type { Call } from './sync/ports.ts';
+import type { Call, Clock } from './sync/ports.ts';
 import { receive } from './sync/receive-webhook.ts';
 import { sweep } from './sync/sweep.ts';
 import type { RequestMeasure, WaveClient } from './wave/client.ts';
@@ -28,12 +28,14 @@ import { waveFeed } from './wave/feed.ts';
 import type { OAuthApplication } from './wave/oauth.ts';
 import type { WaveOptions } from './wave/options.ts';
 import { waveRecords } from './wave/records.ts';
+import { connectionState } from './wave/refusals.ts';
 import { waveTaxes } from './wave/taxes.ts';
-import { tokenState } from './wave/tokens.ts';
 import { readWaveWebhook } from './wave/webhook.ts';
 
 /** The longest that one remote request may take, ms. */
 const requestTimeoutMs = 20_000;
+/** A read of Customcrm waits this long for others, ms: no longer than one of Wave does beside it. */
+const sharingMs = 30;
 /** What a worker keeps for itself before Lambda ends it: the last commit and the answer, ms. */
 const reserveMs = 3_000;
 /** A poll that could not take this long before the deadline is left to the next invocation, ms. */
@@ -132,9 +134,8 @@ function createApp({ config, engine }: Connections): App {
       count('OldestIntentMs', tidied.oldestIntentMs);
       for (const age of tidied.pollAgesMs) count('PollAgeMs', age);
       count('Paused', tidied.paused);
-      const { connection } = await tokenState(engine.table);
-      // A full-access token has no state but the refusals, which are counted as they come.
-      if (config.WAVE_CLIENT_ID !== undefined) count('WaveConnected', connection === 'good' ? 1 : 0);
+      const { connection } = await connectionState(engine.table, waveAccess(config));
+      count('WaveConnected', connection === 'good' ? 1 : 0);
       log('info', { message: 'janitor ran', woken: tidied.woken, intents: tidied.intents });
     },
     async sweep(remainingMs) {
@@ -243,9 +244,12 @@ export interface Connections {
 }
 
 /** Connects to everything that the settings name. Opens nothing yet. */
-export function connect(config: Config, report: Engine['report'] = logAndCount): Connections {
+export function connect(
+  config: Config,
+  report: Engine['report'] = logAndCount,
+  clock: Clock = { now: Date.now, sleep },
+): Connections {
   const table = dynamoTable(config.TABLE_NAME);
-  const clock = { now: Date.now, sleep };
   const surroundings = {
     table,
     clock,
@@ -264,7 +268,7 @@ export function connect(config: Config, report: Engine['report'] = logAndCount):
   });
   const engine: Engine = {
     systems: {
-      customcrm: customcrmRecords(customcrm),
+      customcrm: customcrmRecords(customcrm, { windowMs: sharingMs }),
       wave: waveRecords(client, waveOptions),
     },
     feed: waveFeed(client, waveOptions),
@@ -295,11 +299,15 @@ export function waveApplication(config: Config): OAuthApplication | undefined {
   return { clientId, clientSecret, tokenUrl: config.WAVE_TOKEN_URL, redirectUri: config.WAVE_REDIRECT_URI };
 }
 
+/** The application, or the full-access token: one of them is set. */
+export const waveAccess = (config: Config): WaveSettings['access'] =>
+  waveApplication(config) ?? config.WAVE_ACCESS_TOKEN ?? '';
+
 const waveSettings = (config: Config): WaveSettings => ({
   url: config.WAVE_API_URL,
   businessId: config.WAVE_BUSINESS_ID,
   incomeAccountId: config.WAVE_INCOME_ACCOUNT_ID,
-  access: waveApplication(config) ?? config.WAVE_ACCESS_TOKEN ?? '',
+  access: waveAccess(config),
   timeoutMs: requestTimeoutMs,
   perMinute: config.WAVE_MAX_REQUESTS_PER_MINUTE,
   inFlight: config.WAVE_MAX_IN_FLIGHT,

@@ -51,25 +51,13 @@ export function failedStatus(
   return undefined;
 }
 
-/** `Retry-After` in seconds or as a date, at most an hour; undefined when absent or unreadable. */
+/** The longest window that anybody says of these systems is a day. Who asks for more is more likely wrong than angry, ms. */
+const longestPauseMs = 24 * 3_600_000;
+
+/** `Retry-After` in seconds or as a date, obeyed up to a day; undefined when absent or unreadable. */
 function retryAfterMs(header: string | string[] | undefined, now: number = Date.now()): number | undefined {
   const text = Array.isArray(header) ? header[0] : header;
   if (!text) return undefined;
   const ms = /^\d+$/.test(text) ? Number(text) * 1000 : Date.parse(text) - now;
-  return Number.isNaN(ms) ? undefined : Math.min(Math.max(0, ms), 3_600_000);
-}
-
-/** Somebody else's words without any value that we sent: safe to log and to show. */
-export function scrub(words: string, sent: unknown): string {
-  const values = [...stringsOf(sent)]
-    .filter((value) => value.trim().length > 2)
-    .sort((a, b) => b.length - a.length);
-  return values.reduce((text, value) => text.replaceAll(value, '…'), words).slice(0, 500);
-}
-
-function* stringsOf(value: unknown): Generator<string> {
-  if (typeof value === 'string') yield value;
-  else if (Array.isArray(value)) for (const inner of value) yield* stringsOf(inner);
-  else if (value !== null && typeof value === 'object')
-    for (const inner of Object.values(value)) yield* stringsOf(inner);
+  return Number.isNaN(ms) ? undefined : Math.min(Math.max(0, ms), longestPauseMs);
 }

@@ -14,6 +14,10 @@ export const faultKinds = [
   'partialErrors',
   /** A create answers "Node could not be found" although its ids are valid (Wave only). */
   'nodeNotFound',
+  /** A mutation succeeds, and its answer shows no record (Wave only). */
+  'nullPayload',
+  /** The request is executed, and the answer is HTTP 200 with a page of the edge's own (Wave only). */
+  'edgePage',
   'webhookDropped',
   'webhookRepeated',
   /** Delivered after a random delay, so that webhooks overtake each other. */

@@ -14,9 +14,10 @@ import {
   relink,
   unlinkRecords,
 } from '../sync/decisions.ts';
+import type { Engine } from '../sync/engine.ts';
 import { preview } from '../sync/preview.ts';
 import { countActions, type PreviewEntry } from '../sync/preview-entry.ts';
-import { pairStates } from '../sync/started-pairs.ts';
+import { markStarted, pairStates } from '../sync/started-pairs.ts';
 import { startPair, startSweep } from '../sync/sweep.ts';
 import { type SweepProgress, sweepProgress } from '../sync/sweep-progress.ts';
 import { ago, columns } from './columns.ts';
@@ -33,6 +34,17 @@ function pairsFrom(names: readonly string[]): readonly Pair[] {
     throw new SettingsError(`There is no pair ${unknown}; say some of ${pairs.join(', ')}.`);
   return chosen;
 }
+
+const startQuestion = (pair: Pair): string => `Start ${pair}? Look at the preview first.`;
+
+const notStarted = async (engine: Engine): Promise<readonly Pair[]> =>
+  (await pairStates(engine)).filter(({ started }) => !started).map(({ pair }) => pair);
+
+/** How to accept what a preview shows. */
+const hint = (waiting: readonly Pair[]): string =>
+  waiting.length === 0
+    ? ''
+    : `Nothing of this happens yet: ${waiting.join(', ')} ${waiting.length === 1 ? 'is' : 'are'} not started. Accept with: sweep --apply ${waiting.join(' ')}`;
 
 /** What leads from two systems that never met to two that agree: preview, start, sweep, and what only a person can decide. */
 export function addFirstLoadCommands(program: Command, terminal: Terminal): void {
@@ -77,7 +89,8 @@ export function addFirstLoadCommands(program: Command, terminal: Terminal): void
           entries.map((entry) => JSON.stringify(entry)),
         );
       const counts = countActions(entries);
-      say({ counts, entries }, previewText(entries, counts));
+      const waiting = (await notStarted(engine)).filter((pair) => pairsFrom(names).includes(pair));
+      say({ counts, entries }, [previewText(entries, counts), hint(waiting)].filter(Boolean).join('\n\n'));
     });
 
   program
@@ -86,7 +99,7 @@ export function addFirstLoadCommands(program: Command, terminal: Terminal): void
     .argument('<pair>', pairs.join(', '))
     .action(async (name: string) => {
       const [pair] = pairsFrom([name]);
-      if (!pair || !(await confirmed(`Start ${pair}? Look at the preview first.`))) return;
+      if (!pair || !(await confirmed(startQuestion(pair)))) return;
       await startPair((await connected()).engine, pair);
       say({ started: pair }, `${pair} is started. Watch it with: sweep --watch`);
     });
@@ -95,13 +108,19 @@ export function addFirstLoadCommands(program: Command, terminal: Terminal): void
     .command('sweep')
     .description('compares both systems and all links; --apply begins a run, else shows the last one')
     .argument('[pairs...]', pairs.join(', '))
-    .option('--apply', 'begin a run')
+    .option('--apply', 'begin a run; a pair that is named, and not started, is started')
     .option('--confirmed', 'go on although a guard stopped the last run')
     .option('--watch', 'stay until it is finished')
     .action(async (names: string[], given: { apply?: boolean; confirmed?: boolean; watch?: boolean }) => {
       const { engine } = await connected();
-      if (given.apply || given.confirmed)
+      if (given.apply || given.confirmed) {
+        const closed = names.length > 0 ? await notStarted(engine) : [];
+        for (const pair of closed.filter((each) => names.includes(each))) {
+          if (!(await confirmed(startQuestion(pair)))) return;
+          await markStarted(engine, pair);
+        }
         await startSweep(engine, { pairs: pairsFrom(names), confirmed: given.confirmed === true });
+      }
       let progress = await sweepProgress(engine);
       while (given.watch && progress && progress.finishedAt === undefined) {
         process.stderr.write(`\r${progressText(progress)}`);

@@ -1,22 +1,20 @@
 import { randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { Command } from 'commander';
-import { waveApplication } from '../app.ts';
-import { pairs } from '../domain/record.ts';
+import { waveAccess, waveApplication } from '../app.ts';
 import { SettingsError } from '../errors.ts';
-import { linkedIds } from '../sync/links.ts';
+import type { Engine } from '../sync/engine.ts';
 import { wake } from '../sync/parking.ts';
 import { waveHealth } from '../wave/health.ts';
-import { authorizeUrl, exchangeCode } from '../wave/oauth.ts';
-import { saveLogin, tokenState } from '../wave/tokens.ts';
+import { expectedState, expectLogin, loginAnswer, loginPatienceMs } from '../wave/login.ts';
+import { authorizeUrl, exchangeCode, type OAuthApplication } from '../wave/oauth.ts';
+import { connectionState } from '../wave/refusals.ts';
+import { saveLogin } from '../wave/tokens.ts';
 import { callNow } from './connect.ts';
 import { openDesk } from './probe/desk.ts';
 import { probe } from './probe/probe.ts';
 import { probeText, settingsFrom } from './probe/say.ts';
 import type { Terminal } from './webhooks.ts';
-
-/** How long a login may take, ms. Wave's code is good for ten minutes. */
-const patienceMs = 10 * 60_000;
 
 export function addWaveCommands(program: Command, terminal: Terminal): void {
   const { connected, say } = terminal;
@@ -27,8 +25,8 @@ export function addWaveCommands(program: Command, terminal: Terminal): void {
     .command('login')
     .description('connects with OAuth: prints the address to open, and takes the answer')
     .option(
-      '--code <code>',
-      'the code from the address that the browser ended at, when nothing can listen here',
+      '--code <address>',
+      'the address that the browser ended at, or the code in it, when nothing can listen here',
     )
     .action(async ({ code: pasted }: { code?: string }) => {
       const { config, engine } = await connected();
@@ -37,10 +35,10 @@ export function addWaveCommands(program: Command, terminal: Terminal): void {
         throw new SettingsError(
           'Set WAVE_CLIENT_ID and WAVE_CLIENT_SECRET first; a full-access token needs no login.',
         );
-      const state = randomBytes(16).toString('hex');
-      const url = authorizeUrl(application, { state, businessId: config.WAVE_BUSINESS_ID });
-      if (pasted === undefined) process.stderr.write(`Open this address, and allow the access:\n${url}\n`);
-      const code = pasted ?? (await answerAt(application.redirectUri, state));
+      const code =
+        pasted === undefined
+          ? await codeFromBrowser(engine, application, config.WAVE_BUSINESS_ID)
+          : codeIn(pasted, await expectedState(engine));
       const pair = await exchangeCode(application, code);
       const { table, clock, newId } = engine;
       await saveLogin({ table, clock, newId, keys: config.FINGERPRINT_KEYS }, pair, config.WAVE_BUSINESS_ID);
@@ -52,7 +50,8 @@ export function addWaveCommands(program: Command, terminal: Terminal): void {
     .command('status')
     .description('whether the connection stands')
     .action(async () => {
-      const state = await tokenState((await connected()).engine.table);
+      const { config, engine } = await connected();
+      const state = await connectionState(engine.table, waveAccess(config));
       say(state, JSON.stringify(state));
     });
 }
@@ -65,12 +64,13 @@ function addProbe(group: Command, { connected, say, confirmed }: Terminal): void
     .requiredOption('--income-account <id>', 'an income account of it, for the product of the probe')
     .action(async ({ business, incomeAccount }: { business: string; incomeAccount: string }) => {
       const { config, engine, wave, waveOptions } = await connected();
-      const links = await Promise.all(pairs.map((pair) => linkedIds(engine.table, pair, { limit: 1 })));
-      if (business === config.WAVE_BUSINESS_ID && links.some((some) => some.length > 0))
-        throw new SettingsError('This business is kept in sync: the probe needs one that nobody uses.');
       const { business: found } = await waveHealth(wave, { ...waveOptions, businessId: business }, callNow());
       if (!found)
         throw new SettingsError('This business was not found: check its id, and what the token may reach.');
+      if (found.id === config.WAVE_BUSINESS_ID)
+        throw new SettingsError(
+          'This is WAVE_BUSINESS_ID, whose records are, or will be, kept in sync: the probe needs a business that nobody uses.',
+        );
       const warning = `The probe makes customers, products and invoices in "${found.name}", and not all can be removed.`;
       if (!(await confirmed(`${warning} Is it a business for tests?`))) return;
       const { desk, clear } = await openDesk({
@@ -91,31 +91,63 @@ function addProbe(group: Command, { connected, say, confirmed }: Terminal): void
     });
 }
 
+/** Prints where to go, and waits until the browser comes back. @throws SettingsError */
+async function codeFromBrowser(
+  engine: Engine,
+  application: OAuthApplication,
+  businessId: string,
+): Promise<string> {
+  const state = randomBytes(16).toString('hex');
+  await expectLogin(engine, state);
+  const url = authorizeUrl(application, { state, businessId });
+  process.stderr.write(`Open this address, and allow the access:\n${url}\n`);
+  return answerAt(application.redirectUri, state);
+}
+
+/** A bare code is taken as it is. @throws SettingsError */
+function codeIn(pasted: string, state: string | undefined): string {
+  if (!pasted.includes('?')) return pasted.trim();
+  const answer = loginAnswer(pasted, state);
+  if (answer.is === 'allowed') return answer.code;
+  if (answer.is === 'refused') throw notAllowed(answer.because);
+  throw new SettingsError(
+    'This address is not the answer to the last `wave login`, or came too late: run it again, and open the address that it prints.',
+  );
+}
+
+const notAllowed = (because: string): SettingsError =>
+  new SettingsError(`The access was not allowed (${because}); nothing has changed.`);
+
 /** Listens at the redirect address on this machine until the browser comes back. @throws SettingsError */
 async function answerAt(redirectUri: string | undefined, state: string): Promise<string> {
   const address = redirectUri === undefined ? undefined : new URL(redirectUri);
   if (!address || !['localhost', '127.0.0.1'].includes(address.hostname))
     throw new SettingsError(
-      'Nothing can listen at WAVE_REDIRECT_URI from here: copy the code from the browser, and say --code CODE.',
+      'Nothing can listen at WAVE_REDIRECT_URI from here: copy the address that the browser ends at, and say --code ADDRESS.',
     );
   return new Promise((resolve, reject) => {
     const server = createServer((request, response) => {
-      const { searchParams } = new URL(request.url ?? '/', address);
-      const code = searchParams.get('code');
-      const fits = code !== null && searchParams.get('state') === state;
-      response.end(
-        fits ? 'Connected; you can close this page.' : 'This is not the answer to the login that waits.',
-      );
-      if (!fits) return;
+      const answer = loginAnswer(request.url ?? '/', state);
+      response.end(pages[answer.is]);
+      if (answer.is === 'strange') return;
       clearTimeout(timer);
+      response.once('close', () => server.closeAllConnections());
       server.close();
-      server.closeAllConnections();
-      resolve(code);
+      if (answer.is === 'allowed') resolve(answer.code);
+      else reject(notAllowed(answer.because));
     });
     const timer = setTimeout(() => {
       server.close();
+      server.closeAllConnections();
       reject(new SettingsError('Nobody logged in within ten minutes.'));
-    }, patienceMs);
+    }, loginPatienceMs);
     server.listen(Number(address.port || 80), address.hostname).once('error', reject);
   });
 }
+
+/** What the person sees in the browser. */
+const pages = {
+  allowed: 'Connected; you can close this page.',
+  refused: 'The access was not allowed; you can close this page.',
+  strange: 'This is not the answer to the login that waits.',
+};

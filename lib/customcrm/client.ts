@@ -8,7 +8,8 @@ import {
   RemoteUnavailableError,
   StaleVersionError,
 } from '../errors.ts';
-import { failedStatus, noAnswer, scrub } from '../remote-failure.ts';
+import { failedStatus, noAnswer } from '../remote-failure.ts';
+import { reasonFrom } from '../scrub.ts';
 import type { Call } from '../sync/ports.ts';
 import { problemSchema } from './schema.ts';
 
@@ -94,10 +95,12 @@ function refusal(status: number, body: unknown, sent: unknown): Error {
   const { type = '', title = '', errors = [] } = problem.success ? problem.data : {};
   if (status === 412) return new StaleVersionError('customcrm: the record moved since it was read');
   if (status === 409) return new RemoteOutcomeUnknownError('customcrm', 'the same create is still under way');
-  const details = errors.map(({ field, code, message }) => [field, code, message].filter(Boolean).join(' '));
-  const reason = [`HTTP ${status}`, title, type.startsWith('urn:') ? type : '', ...details]
-    .filter(Boolean)
-    .join('; ');
+  const objections = [
+    { words: title },
+    { code: type.startsWith('urn:') ? type : undefined },
+    ...errors.map(({ field, code, message }) => ({ place: field, code, words: message })),
+  ];
+  const reason = [`HTTP ${status}`, reasonFrom(objections, sent)].filter(Boolean).join('; ');
   const paths = errors.flatMap(({ field }) => (field ? [field.replaceAll(/\[\d*\]/g, '')] : []));
-  return new RemoteRejectedError('customcrm', scrub(reason, sent), { paths });
+  return new RemoteRejectedError('customcrm', reason, { paths });
 }

@@ -11,9 +11,15 @@ const pageSize = 200;
 const idsLimit = 100;
 const paths = { customer: 'customers', product: 'products', order: 'orders' } as const;
 
-/** The records of a CRM that keeps the contract in docs/customcrm-openapi.yaml. */
-export function customcrmRecords(client: CustomcrmClient): Records {
-  const loader = readLoader(client);
+/**
+ * The records of a CRM that keeps the contract in docs/customcrm-openapi.yaml.
+ * @param windowMs how long a read waits for others to share a query with; without it, those of one tick do.
+ */
+export function customcrmRecords(
+  client: CustomcrmClient,
+  { windowMs }: { readonly windowMs?: number } = {},
+): Records {
+  const loader = readLoader(client, windowMs);
   return {
     system: 'customcrm',
     read: (pair, id, call) => loader.load({ pair, id, call }),
@@ -62,8 +68,8 @@ interface ReadKey {
   readonly call: Call;
 }
 
-/** Reads that are asked for in one tick share one `ids=` query for each pair. Nothing is cached. */
-function readLoader(client: CustomcrmClient): DataLoader<ReadKey, Reading> {
+/** Reads that are asked for at the same time share one `ids=` query for each pair. Nothing is cached. */
+function readLoader(client: CustomcrmClient, windowMs: number | undefined): DataLoader<ReadKey, Reading> {
   return new DataLoader<ReadKey, Reading>(
     async (keys) => {
       const readings = new Map<ReadKey, Reading | Error>();
@@ -71,42 +77,50 @@ function readLoader(client: CustomcrmClient): DataLoader<ReadKey, Reading> {
         (['customer', 'product', 'order'] as const).map(async (pair) => {
           const own = keys.filter((key) => key.pair === pair);
           const found = await readMany(client, pair, own).catch((error: Error) => error);
-          for (const key of own)
-            readings.set(key, found instanceof Error ? found : (found.get(key.id) ?? { state: 'not-found' }));
+          for (const key of own) readings.set(key, found instanceof Error ? found : found(key.id));
         }),
       );
       return keys.map((key) => readings.get(key) ?? { state: 'not-found' });
     },
-    { cache: false, maxBatchSize: idsLimit },
+    {
+      cache: false,
+      maxBatchSize: idsLimit,
+      ...(windowMs !== undefined && { batchScheduleFn: (send) => void setTimeout(send, windowMs) }),
+    },
   );
 }
 
+/** What one query shows of each id. A row that breaks the contract is an error of its own record, not of the others. */
 async function readMany(
   client: CustomcrmClient,
   pair: Pair,
   keys: readonly ReadKey[],
-): Promise<ReadonlyMap<string, Reading>> {
+): Promise<(id: string) => Reading | Error> {
   const [first] = keys;
-  const found = new Map<string, Reading>();
-  if (!first) return found;
+  const found = new Map<string, Reading | Error>();
+  /** Which record a broken row is, nobody can tell: it may be any that is missing. */
+  let missing: Reading | Error = { state: 'not-found' };
+  const shown = (id: string) => found.get(id) ?? missing;
+  if (!first) return shown;
   const ids = [...new Set(keys.map((key) => key.id))];
   const call = { ...first.call, deadline: Math.min(...keys.map((key) => key.call.deadline)) };
   if (ids.length === 1 || ids.some((id) => id.includes(','))) {
     for (const id of ids) found.set(id, await readOne(client, pair, id, call));
-    return found;
+    return shown;
   }
-  const { rows } = await readPage(
-    client,
-    pair,
-    { ids: ids.join(','), includeDeleted: true, limit: idsLimit },
-    call,
-  );
-  for (const row of rows) {
-    const change = changeOf(pair, row);
-    const id = change.state === 'living' ? change.snapshot.id : change.ref.id;
-    found.set(id, change.state === 'living' ? change : { state: 'deleted' });
+  const query = { ids: ids.join(','), includeDeleted: true, limit: idsLimit };
+  for (const row of (await readPage(client, pair, query, call)).rows) {
+    try {
+      const change = changeOf(pair, row);
+      if (change.state === 'living') found.set(change.snapshot.id, change);
+      else found.set(change.ref.id, { state: 'deleted' });
+    } catch (error) {
+      const { Id: id } = (row ?? {}) as { readonly Id?: unknown };
+      if (typeof id === 'string') found.set(id, error as Error);
+      else missing = error as Error;
+    }
   }
-  return found;
+  return shown;
 }
 
 async function readOne(client: CustomcrmClient, pair: Pair, id: string, call: Call): Promise<Reading> {

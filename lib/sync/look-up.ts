@@ -39,7 +39,8 @@ export async function lookUp(engine: Engine, intent: Intent, call: Call, origin?
   const since = earliestResult(engine, intent);
   const marker = externalIdOf(intent.origin.id);
   const alikes = await alikesOf(engine, intent);
-  const found: { readonly snapshot: Snapshot; readonly likeness: Likeness }[] = [];
+  /** By id: the list shifts while it is read, and shows some again. */
+  const byId = new Map<string, { readonly snapshot: Snapshot; readonly likeness: Likeness }>();
   let cursor: string | undefined;
   for (let page = 0; page < pageLimit; page++) {
     const { changes, next } = await engine.systems[otherSystem(intent.origin.system)].changedSince(
@@ -56,7 +57,8 @@ export async function lookUp(engine: Engine, intent: Intent, call: Call, origin?
       const now = isMarked ? 'all' : await likenessOf(engine, intent, snapshot, call);
       const likeness = now === 'all' ? now : (alikes.get(snapshot.id) ?? now);
       const isSuspect = likeness !== 'little' || intent.suspects?.includes(snapshot.id);
-      if (isSuspect && (await isFree(engine, snapshot))) found.push({ snapshot, likeness });
+      if (isSuspect && (await isFree(engine, snapshot))) byId.set(snapshot.id, { snapshot, likeness });
+      else byId.delete(snapshot.id);
     }
     cursor = next;
     if (cursor === undefined) break;
@@ -67,6 +69,7 @@ export async function lookUp(engine: Engine, intent: Intent, call: Call, origin?
       reason: 'too many records changed since the create to look through',
       suspects: [],
     };
+  const found = [...byId.values()];
   if (found.length === 0) return { found: 'none' };
   const certain = found.filter(({ likeness }) => likeness === 'all');
   const keyed = found.filter(({ likeness }) => likeness === 'key');

@@ -52,7 +52,7 @@ export async function pollCustomcrm(engine: Engine, call: Call): Promise<PollRes
       cursor = page.next;
     } while (cursor !== undefined && left > 0);
     complete &&= cursor === undefined;
-    positions[pair] = { after: new Date(newest).toISOString(), page: 1 };
+    positions[pair] = { after: new Date(newest).toISOString() };
   }
   const saved = await advance(engine, 'customcrm', before, {
     positions,

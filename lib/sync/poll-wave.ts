@@ -3,6 +3,7 @@ import { sightOrReport } from './broken-links.ts';
 import type { Engine } from './engine.ts';
 import { isJudged, noteJudged } from './judged.ts';
 import { indexKeys } from './key-index.ts';
+import { afterFullPage, boundOf } from './list-position.ts';
 import { wake } from './parking.ts';
 import { advance, type Progress, pollKey, progressOf } from './poll-progress.ts';
 import type { Call, Doorbell, ListPosition, WavePage } from './ports.ts';
@@ -57,26 +58,18 @@ export async function pollWave(engine: Engine, call: Call): Promise<PollResult> 
   return { pages: pageLimit, rows, rung, complete: false };
 }
 
-const start: ListPosition = { after: new Date(0).toISOString(), page: 1 };
+const start: ListPosition = { after: new Date(0).toISOString() };
 
-/** A millisecond before the cursor: whether Wave's bound is inclusive is unconfirmed. */
 function boundsOf(progress: Progress, wanted: readonly Pair[]): Partial<Record<Pair, ListPosition>> {
-  return Object.fromEntries(
-    wanted.map((pair) => {
-      const { after, page } = progress.positions[pair] ?? start;
-      return [pair, { after: new Date(Math.max(0, Date.parse(after) - 1)).toISOString(), page }];
-    }),
-  );
+  return Object.fromEntries(wanted.map((pair) => [pair, boundOf(progress.positions[pair] ?? start)]));
 }
 
-/** Full pages go on from their last stamp (the list shifts while it is read); a page full of one stamp is walked by number. */
 function nextPosition(page: WavePage, pair: Pair, before: ListPosition = start): ListPosition {
-  const list = page.lists[pair];
-  const last = list?.snapshots.at(-1);
-  if (!list || !last) return { after: earlier(before.after, page.date - overlapMs, before.after), page: 1 };
-  const stamp = new Date(last.modifiedAt).toISOString();
-  if (!list.full) return { after: earlier(stamp, page.date - overlapMs, before.after), page: 1 };
-  return stamp > before.after ? { after: stamp, page: 1 } : { after: before.after, page: before.page + 1 };
+  const { snapshots = [], full } = page.lists[pair] ?? {};
+  const last = snapshots.at(-1);
+  if (full && last) return afterFullPage(before, snapshots);
+  const stamp = last ? new Date(last.modifiedAt).toISOString() : before.after;
+  return { after: earlier(stamp, page.date - overlapMs, before.after) };
 }
 
 /** The earlier of a stamp and a time, but never before where we were. */

@@ -63,16 +63,22 @@ export type Change =
   | { readonly state: 'living'; readonly snapshot: Snapshot }
   | { readonly state: 'deleted'; readonly ref: RecordRef; readonly modifiedAt: number };
 
-/** Where a list of the Wave poll stands. `after` is Wave's own `modifiedAt` text; `page` > 1 only while one stamp fills whole pages. */
+/** Where a list of the Wave poll stands. `after` is Wave's own `modifiedAt` text; so many rows from there on were read already: while one stamp fills whole pages. */
 export interface ListPosition {
   readonly after: string;
-  readonly page: number;
+  readonly skip?: number;
 }
 
 /** One page of one of Wave's lists. */
 export interface ListPage {
   readonly snapshots: readonly Snapshot[];
   readonly full: boolean;
+}
+
+/** One page of a list that is walked from its beginning to its end. */
+export interface WholeListPage {
+  readonly snapshots: readonly Snapshot[];
+  readonly next: string | undefined;
 }
 
 /** One answer of the Wave poll: up to one page of each list that was asked for, oldest change first. */
@@ -86,11 +92,14 @@ export interface WavePage {
 export interface WaveFeed {
   changes(from: Readonly<Partial<Record<Pair, ListPosition>>>, call: Call): Promise<WavePage>;
   /**
-   * One page of a whole list, oldest record first, archived ones included: the order in which an edit moves no row. Pages count from 1;
-   * `full`: there may be another. @throws as Records.read, also when one row was not read.
+   * One page of a whole list, oldest record first, archived ones included: the order in which an edit moves no row. `next` is an opaque
+   * cursor, good for any process; undefined after the last page. @throws as Records.read, also when one row was not read.
    */
-  listAll(pair: Pair, page: number, call: Call): Promise<ListPage>;
-  /** Up to 25 records in one answer, in the order asked for. @throws as Records.read, also when one of them was not read. */
+  listAll(pair: Pair, cursor: string | undefined, call: Call): Promise<WholeListPage>;
+  /**
+   * The first of these records, and as many of the others as Wave shows in one answer (one at the least), in the order asked for.
+   * @throws as Records.read, also when one of them was not read.
+   */
   readTogether(refs: readonly RecordRef[], call: Call): Promise<readonly Reading[]>;
 }
 

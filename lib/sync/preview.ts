@@ -102,9 +102,10 @@ async function* everyPage(
     if (cursor === undefined) break;
   }
   for (let page = 1; page <= pageLimit; page++) {
-    const { snapshots, full } = await feed.listAll(pair, page, callNow());
+    const { snapshots, next } = await feed.listAll(pair, cursor, callNow());
     yield snapshots.map((snapshot) => ({ state: 'living', snapshot }));
-    if (!full) break;
+    cursor = next;
+    if (cursor === undefined) break;
   }
 }
 

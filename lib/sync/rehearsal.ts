@@ -97,7 +97,7 @@ function pretendedRecords({ clock }: Engine, real: Records, known: Known, send: 
 
 const pretendedFeed = (real: WaveFeed, known: Known): WaveFeed => ({
   changes: (from, call) => real.changes(from, call),
-  listAll: (pair, page, call) => real.listAll(pair, page, call),
+  listAll: (pair, cursor, call) => real.listAll(pair, cursor, call),
   async readTogether(refs, call) {
     const unknown = refs.filter((ref) => !known(ref));
     const read = unknown.length > 0 ? await real.readTogether(unknown, call) : [];

@@ -54,6 +54,8 @@ export interface Slots {
 
 /** Share of the budget that background work leaves to live work. */
 const liveShare = 0.2;
+/** Of a day's requests, background work leaves at least these: a poll each minute, and some live changes; of few, half. */
+const liveADay = 2_000;
 /** Share of what is left to each that reads leave to writes. */
 const writeShare = 0.05;
 /** A request whose answer was lost may still be under way for this long, ms. */
@@ -86,6 +88,11 @@ export function allowedFor(
   return Math.max(1, intention === 'write' ? whole : whole - Math.floor(perMinute * writeShare));
 }
 
+function allowedADay({ perDay }: BudgetLimits, priority: Call['priority']): number {
+  const reserve = Math.max(perDay * liveShare, Math.min(liveADay, perDay / 2));
+  return priority === 'live' ? perDay : Math.floor(perDay - reserve);
+}
+
 /** Leaves out what does not count any more. A holder that never ended counts as if its answer had come when its lease ran out. */
 export function aged(slots: Slots, { windowMs }: BudgetLimits, now: number): Slots {
   const { hours, ...rest } = slots;
@@ -114,7 +121,7 @@ export function verdictOn(
   // What alone is more than everything goes when nothing else does.
   const needed = Math.min(cost, allowed);
   const today = costOf(slots.hours);
-  const allowedToday = priority === 'live' ? limits.perDay : Math.floor(limits.perDay * (1 - liveShare));
+  const allowedToday = allowedADay(limits, priority);
   const [oldest] = slots.hours;
   if (oldest && today + needed > allowedToday) return { at: (oldest.hour + 25) * hourMs };
   const atOnce = slots.probing ? 1 : Math.max(1, limits.inFlight - (priority === 'live' ? 0 : 1));

@@ -80,10 +80,8 @@ async function readPage(
   call: Call,
 ): Promise<{ readonly changes: readonly Change[]; readonly next: string | undefined } | 'begin again'> {
   if (system === 'wave') {
-    const page = Number(run.cursor ?? 1);
-    const { snapshots, full } = await engine.feed.listAll(pair, page, call);
-    const changes = snapshots.map((snapshot) => ({ state: 'living' as const, snapshot }));
-    return { changes, next: full ? String(page + 1) : undefined };
+    const { snapshots, next } = await engine.feed.listAll(pair, run.cursor, call);
+    return { changes: snapshots.map((snapshot) => ({ state: 'living', snapshot })), next };
   }
   try {
     return await engine.systems.customcrm.changedSince(pair, 0, run.cursor, call);

@@ -29,7 +29,7 @@ export interface SweepRun {
   readonly confirmed: boolean;
   /** Position in {@link stepsOf}. */
   readonly step: number;
-  /** Where the step stands: Customcrm's cursor, Wave's page number, the last entry of the directory, or the last page rung for. */
+  /** Where the step stands: the cursor of a list, the last entry of the directory, or the last page rung for. */
   readonly cursor?: string;
   /** Pages of this step so far. */
   readonly page: number;

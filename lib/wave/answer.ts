@@ -6,7 +6,8 @@ import {
   RemoteRejectedError,
   RemoteUnavailableError,
 } from '../errors.ts';
-import { failedStatus, type Intention, scrub } from '../remote-failure.ts';
+import { failedStatus, type Intention } from '../remote-failure.ts';
+import { scrub } from '../scrub.ts';
 import type { Ending } from '../sync/request-slots.ts';
 import { pathOfInput } from './inputs.ts';
 
@@ -43,8 +44,10 @@ export class DocumentRefusedError extends RemoteRejectedError {
 
 /** Wave did not take the access token: nothing was executed, and another token may help. */
 export class TokenRefusedError extends ReconnectNeededError {
-  constructor() {
-    super('wave', 'the access token is refused');
+  readonly because: string;
+  constructor(because = 'the access token is refused') {
+    super('wave', because);
+    this.because = because;
   }
 }
 
@@ -65,11 +68,18 @@ export interface Sent {
   readonly ending: Ending;
 }
 
-/** @param variables what was sent, so that no reason quotes it. */
-export function meaningOf(answer: Response<string>, intention: Intention, variables: unknown): Sent {
+/** A request as it was sent, so that no reason quotes its values. */
+export interface Request {
+  readonly query: string;
+  readonly variables: unknown;
+}
+
+export function meaningOf(answer: Response<string>, intention: Intention, sent: Request): Sent {
   const answered = { did: 'answered' } as const;
   const { statusCode, headers, body } = answer;
   if (statusCode === 401) return { outcome: new TokenRefusedError(), ending: answered };
+  if (statusCode === 403)
+    return { outcome: new TokenRefusedError('HTTP 403: has the plan lapsed?'), ending: answered };
   const failure = failedStatus('wave', intention, answer);
   if (statusCode === 429 && failure instanceof RemoteUnavailableError)
     return { outcome: failure, ending: { did: 'refused', retryAfterMs: failure.retryAfterMs } };
@@ -83,7 +93,7 @@ export function meaningOf(answer: Response<string>, intention: Intention, variab
   }
   const data = parsed.data.data ?? undefined;
   const errors = parsed.data.errors ?? [];
-  const refusal = refusalOf(errors, data, variables);
+  const refusal = refusalOf(errors, data, sent);
   const isLimited = errors.some((error) => isRateLimit(error));
   return {
     outcome: refusal ?? { data, errors, date: Date.parse(headers.date ?? '') || Date.now() },
@@ -105,7 +115,7 @@ const isRateLimit = ({ extensions }: WaveError): boolean => limitCodes.test(exte
 function refusalOf(
   errors: readonly WaveError[],
   data: Readonly<Record<string, unknown>> | undefined,
-  sent: unknown,
+  { query, variables }: Request,
 ): Error | undefined {
   const nothingWasDone = Object.values(data ?? {}).every((value) => value == null);
   if (!nothingWasDone) return undefined;
@@ -117,7 +127,7 @@ function refusalOf(
     if (isRateLimit(error) && isWhole) return new RemoteUnavailableError('wave', code);
     if (isWhole && (ourFault.has(code) || costWords.test(error.message)))
       return new DocumentRefusedError(
-        scrub(`${code}: ${error.message}`, sent),
+        `${code}: ${scrub(error.message, variables, query)}`,
         costWords.test(error.message),
         pathsIn(error.message),
       );
@@ -143,6 +153,6 @@ export function notExecuted(error: WaveError | undefined, sent: unknown): Error 
   if (!error) return undefined;
   if (code === 'UNAUTHENTICATED') return new TokenRefusedError();
   if (isRateLimit(error)) return new RemoteUnavailableError('wave', code);
-  if (ourFault.has(code)) return new RemoteRejectedError('wave', scrub(`${code}: ${error.message}`, sent));
+  if (ourFault.has(code)) return new RemoteRejectedError('wave', `${code}: ${scrub(error.message, sent)}`);
   return undefined;
 }

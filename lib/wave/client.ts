@@ -10,12 +10,13 @@ import type { Slot } from '../sync/request-budget.ts';
 import type { Ending, Want } from '../sync/request-slots.ts';
 import { meaningOf, type Sent, TokenRefusedError, type WaveAnswer } from './answer.ts';
 import { fieldsIn } from './cost.ts';
-import type { AccessToken, AccessTokens } from './tokens.ts';
+import type { TokensInUse } from './refusals.ts';
+import type { AccessToken } from './tokens.ts';
 
 export interface WaveClientOptions {
   /** The GraphQL endpoint, such as `https://gql.waveapps.com/graphql/public`. */
   readonly url: string;
-  readonly tokens: AccessTokens;
+  readonly tokens: TokensInUse;
   /** The longest that one request may take, ms. */
   readonly timeoutMs: number;
   /** Waits for the right to send one request. @throws RemoteUnavailableError */
@@ -75,11 +76,19 @@ export function waveClient(options: WaveClientOptions): WaveClient {
       throw error;
     });
     const first = await send(token, reserved ?? (await takeSlot({ cost, intention, call })));
-    if (!(first instanceof TokenRefusedError)) return unwrapped(first);
+    if (!(first instanceof TokenRefusedError)) return taken(first, token);
     // It was certainly not executed: once more, with another token.
     const another = await tokens.insteadOf(token, call);
-    return unwrapped(await send(another, await takeSlot({ cost, intention, call })));
+    const second = await send(another, await takeSlot({ cost, intention, call }));
+    // Noted as well, so that the next one does not ask.
+    if (second instanceof TokenRefusedError) await tokens.insteadOf(another, call);
+    return taken(second, another);
   };
+
+  async function taken(outcome: Sent['outcome'], token: AccessToken): Promise<WaveAnswer<never>> {
+    if (!(outcome instanceof Error)) await tokens.accepted(token);
+    return unwrapped(outcome);
+  }
 }
 
 function unwrapped(outcome: WaveAnswer<unknown> | Error): WaveAnswer<never> {
@@ -113,9 +122,10 @@ function poster({ url, timeoutMs }: WaveClientOptions) {
         outcome: new RemoteUnavailableError('wave', 'no time is left for a request'),
         ending: { did: 'unsent' },
       };
+    const request = { query: textOf(document), variables };
     const answer = await http
       .post(url, {
-        json: { query: textOf(document), variables },
+        json: request,
         headers: { authorization: `Bearer ${token.text}` },
         timeout: { request: remaining },
       })
@@ -124,6 +134,6 @@ function poster({ url, timeoutMs }: WaveClientOptions) {
         const ending = { did: isUnsent ? 'unsent' : 'unanswered' } as const;
         return { outcome: noAnswer('wave', intention, error), ending };
       });
-    return 'outcome' in answer ? answer : meaningOf(answer, intention, variables);
+    return 'outcome' in answer ? answer : meaningOf(answer, intention, request);
   };
 }

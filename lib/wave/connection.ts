@@ -5,6 +5,7 @@ import type { Want } from '../sync/request-slots.ts';
 import { type RequestMeasure, type WaveClient, waveClient } from './client.ts';
 import type { OAuthApplication } from './oauth.ts';
 import type { WaveOptions } from './options.ts';
+import { tokensInUse } from './refusals.ts';
 import { fullAccessToken, oauthTokens } from './tokens.ts';
 
 export interface WaveSettings {
@@ -54,10 +55,12 @@ export function connectWave(settings: WaveSettings, surroundings: WaveSurroundin
     ...surroundings,
     limits: { perMinute, inFlight, perDay, leaseMs, windowMs: minuteMs },
   });
-  const tokens =
+  const tokens = tokensInUse(
     typeof access === 'string'
       ? fullAccessToken(access)
-      : oauthTokens({ ...surroundings, application: access });
+      : oauthTokens({ ...surroundings, application: access }),
+    surroundings,
+  );
 
   async function takeSlot(want: Want): Promise<Slot> {
     const startedAt = surroundings.clock.now();
@@ -80,7 +83,7 @@ export function connectWave(settings: WaveSettings, surroundings: WaveSurroundin
       operations: settings.operations,
       async reserve(intention, call, operations) {
         // Without a token nothing is taken from the budget.
-        await tokens.current(call);
+        await tokens.ready(call);
         const slot = await takeSlot({ cost: countsFields ? operations : 1, intention, call });
         return { slot, operations: countsFields ? slot.cost : settings.operations };
       },

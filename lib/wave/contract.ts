@@ -1,6 +1,8 @@
 import { type DocumentNode, Kind, print } from 'graphql';
+import type { Body } from '../domain/record.ts';
 import * as documents from './documents.ts';
 import { fallback, health } from './health.ts';
+import { customerInput, invoiceInput, productInput } from './inputs.ts';
 import * as probeDocuments from './probe-documents.ts';
 import { readDocument } from './read.ts';
 import { composed } from './write.ts';
@@ -21,37 +23,65 @@ const day = '2026-01-31';
 const stamp = '2026-01-31T12:00:00.000Z';
 const address = {
   addressLine1: '1 Example Street',
-  addressLine2: null,
+  addressLine2: 'Back door',
   city: 'Exampleton',
   postalCode: 'X0X 0X0',
-  provinceCode: 'CA-ON',
-  countryCode: 'CA',
+  province: { code: 'CA-ON' },
+  country: { code: 'CA' },
 };
-const customer = {
+/** As Wave reads it, with every property that is ever sent: what becomes of it is what the product itself makes. */
+const customer: Body = {
   name: 'Example',
+  firstName: 'Some',
+  lastName: 'One',
   email: 'someone@example.com',
-  currency: 'CAD',
+  phone: '1',
+  mobile: '2',
+  tollFree: '3',
+  fax: '4',
+  website: 'https://example.com',
+  displayId: 'EX-1',
+  internalNotes: 'Example',
+  currency: { code: 'CAD' },
   address,
-  shippingDetails: { name: null, phone: null, instructions: null, address },
+  shippingDetails: { name: 'Example', phone: '5', instructions: 'Ring', address },
 };
-const product = { name: 'Example', description: null, unitPrice: money, defaultSalesTaxIds: [] };
-const invoice = {
-  customerId: idOf('Customer'),
-  currency: 'CAD',
+const product: Body = {
+  name: 'Example',
+  description: 'Example',
+  unitPrice: money,
+  defaultSalesTaxes: [{ id: idOf('SalesTax') }],
+};
+const invoice: Body = {
+  customer: { id: idOf('Customer') },
+  currency: { code: 'CAD' },
+  title: 'Example',
   poNumber: 'EX-1',
   invoiceDate: day,
   dueDate: day,
+  memo: 'Example',
+  footer: 'Example',
   items: [
     {
-      productId: idOf('Product'),
-      description: null,
+      product: { id: idOf('Product') },
+      description: 'Example',
       quantity: '1',
       unitPrice: money,
-      taxes: [{ salesTaxId: idOf('SalesTax') }],
+      taxes: [{ salesTax: { id: idOf('SalesTax') } }],
     },
   ],
-  discounts: [{ discountType: 'FIXED', amount: money, name: null }],
+  discounts: [
+    { __typename: 'FixedInvoiceDiscount', name: 'Example', amount: money },
+    { __typename: 'PercentageInvoiceDiscount', name: 'Example', percentage: '10' },
+  ],
 };
+const inputOf = {
+  customer: customerInput(customer, new Set(Object.keys(customer))),
+  product: productInput(product, new Set(Object.keys(product))),
+  invoice: invoiceInput(invoice, new Set(Object.keys(invoice))),
+};
+/** What only the probe sends of an invoice. */
+const ofProbe = { status: 'DRAFT', invoiceNumber: '1' };
 const page = { business: businessId, page: 1, pageSize: 1 };
 const everyList = { customers: true, products: true, invoices: true };
 
@@ -70,15 +100,15 @@ const variablesOf: Readonly<Record<string, Readonly<Record<string, unknown>>>> =
   },
   list: { ...page, ...everyList },
   salesTaxes: page,
-  health: { business: businessId },
+  health: page,
   fallback: { business: businessId, id: idOf('Product') },
-  customerCreate: { input: { businessId, ...customer } },
-  customerPatch: { input: { id: idOf('Customer'), ...customer } },
-  productCreate: { input: { businessId, incomeAccountId: idOf('Account'), ...product } },
-  productPatch: { input: { id: idOf('Product'), ...product } },
+  customerCreate: { input: { businessId, ...inputOf.customer } },
+  customerPatch: { input: { id: idOf('Customer'), ...inputOf.customer } },
+  productCreate: { input: { businessId, incomeAccountId: idOf('Account'), ...inputOf.product } },
+  productPatch: { input: { id: idOf('Product'), ...inputOf.product } },
   productArchive: { input: { id: idOf('Product') } },
-  invoiceCreate: { input: { businessId, status: 'DRAFT', ...invoice } },
-  invoicePatch: { input: { id: idOf('Invoice'), ...invoice } },
+  invoiceCreate: { input: { businessId, ...inputOf.invoice, ...ofProbe } },
+  invoicePatch: { input: { id: idOf('Invoice'), ...inputOf.invoice, ...ofProbe } },
   invoiceApprove: { input: { invoiceId: idOf('Invoice') } },
   invoiceDelete: { input: { invoiceId: idOf('Invoice') } },
   customerDelete: { input: { id: idOf('Customer') } },

@@ -2,12 +2,13 @@ import type { Call } from '../sync/ports.ts';
 import type { WaveClient } from './client.ts';
 import { graphql } from './graphql.ts';
 import type { WaveOptions } from './options.ts';
+import { pagesOf, wholeList } from './pages.ts';
 
 export const health = graphql(`
-  query Health($business: ID!) {
+  query Health($business: ID!, $page: Int!, $pageSize: Int!) {
     business(id: $business) {
       id name isArchived currency { code }
-      accounts(page: 1, pageSize: 100, subtypes: [INCOME, DISCOUNTS, OTHER_INCOME], isArchived: false) { edges { node { id name } } }
+      accounts(page: $page, pageSize: $pageSize, subtypes: [INCOME, DISCOUNTS, OTHER_INCOME], isArchived: false) { edges { node { id name } } }
     }
   }
 `);
@@ -20,7 +21,7 @@ export const fallback = graphql(`
 /** What an operator wants to know about the connection to Wave. */
 export interface WaveHealth {
   readonly business:
-    | { readonly name: string; readonly currency: string; readonly archived: boolean }
+    | { readonly id: string; readonly name: string; readonly currency: string; readonly archived: boolean }
     | undefined;
   readonly incomeAccounts: readonly { readonly id: string; readonly name: string }[];
   /** Wave's clock less ours, ms; accurate to about a second. */
@@ -33,16 +34,21 @@ export async function waveHealth(
   { businessId }: WaveOptions,
   call: Call,
 ): Promise<WaveHealth> {
-  const answer = await client(health, { business: businessId }, 'read', call);
-  const found = answer.data?.business;
+  let business: WaveHealth['business'];
+  let clockAheadMs = 0;
+  const accounts = await wholeList(pagesOf(), async (page, pageSize) => {
+    const answer = await client(health, { business: businessId, page, pageSize }, 'read', call);
+    const found = answer.data?.business;
+    business = found
+      ? { id: found.id, name: found.name, currency: found.currency.code, archived: found.isArchived }
+      : undefined;
+    clockAheadMs = answer.date - Date.now();
+    return found?.accounts?.edges ?? [];
+  });
   return {
-    business: found
-      ? { name: found.name, currency: found.currency.code, archived: found.isArchived }
-      : undefined,
-    incomeAccounts: (found?.accounts?.edges ?? []).flatMap(({ node }) =>
-      node ? [{ id: node.id, name: node.name }] : [],
-    ),
-    clockAheadMs: answer.date - Date.now(),
+    business,
+    incomeAccounts: accounts.flatMap(({ node }) => (node ? [{ id: node.id, name: node.name }] : [])),
+    clockAheadMs,
   };
 }
 

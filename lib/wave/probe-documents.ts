@@ -30,7 +30,7 @@ export const customerById = graphql(`
 `);
 export const invoiceById = graphql(`
   query InvoiceById($business: ID!, $id: ID!) {
-    business(id: $business) { id invoice(id: $id) { id status modifiedAt items { description } } }
+    business(id: $business) { id invoice(id: $id) { id status modifiedAt exchangeRate items { description } } }
   }
 `);
 export const customersByEmail = graphql(`

@@ -12,7 +12,7 @@ import { documentsKept, gatheringOf, type WaveOptions } from './options.ts';
 import { snapshotOf } from './snapshot.ts';
 
 /** Records that one document reads, one alias each, when nothing else is said. */
-const readBatch = 25;
+export const readBatch = 25;
 
 export interface ReadKey {
   readonly pair: Pair;

@@ -5,8 +5,9 @@ import {
   RemoteRejectedError,
   RemoteUnavailableError,
 } from '../errors.ts';
-import { scrub } from '../remote-failure.ts';
-import type { Call, Records } from '../sync/ports.ts';
+import { reasonFrom } from '../scrub.ts';
+import { afterFullPage, boundOf } from '../sync/list-position.ts';
+import type { Call, ListPosition, Records } from '../sync/ports.ts';
 import { notExecuted, unreadable } from './answer.ts';
 import type { WaveClient } from './client.ts';
 import * as documents from './documents.ts';
@@ -41,11 +42,15 @@ export function waveRecords(client: WaveClient, options: WaveOptions): Records {
       succeeded(await mutate(documents.invoiceDelete, input, current.id, call), 'invoiceDelete', input);
     },
     async changedSince(pair, since, cursor, call) {
-      const page = Number(cursor ?? 1);
-      const answer = await feed.changes({ [pair]: { after: new Date(since).toISOString(), page } }, call);
-      const list = answer.lists[pair];
-      const changes = (list?.snapshots ?? []).map((snapshot) => ({ state: 'living' as const, snapshot }));
-      return { changes, next: list?.full ? String(page + 1) : undefined, date: answer.date };
+      const start = { after: new Date(since).toISOString() };
+      const from = cursor === undefined ? start : (JSON.parse(cursor) as ListPosition);
+      const answer = await feed.changes({ [pair]: boundOf(from) }, call);
+      const { snapshots = [], full } = answer.lists[pair] ?? {};
+      return {
+        changes: snapshots.map((snapshot) => ({ state: 'living' as const, snapshot })),
+        next: full ? JSON.stringify(afterFullPage(from, snapshots)) : undefined,
+        date: answer.date,
+      };
     },
   };
 }
@@ -61,22 +66,27 @@ interface Outcome {
     | null;
 }
 
+const nodeNotFound = /node could not be found/i;
+
 /** Success is `didSucceed: true` and nothing else. Without a clear answer the write may have happened. */
 function succeeded<T extends Outcome>({ outcome, errors }: Written<T>, field: string, sent: unknown): T {
   if (outcome?.didSucceed === false) {
-    const reasons = (outcome.inputErrors ?? []).map(({ path, code, message }) =>
-      [path?.join('.'), code, message].filter(Boolean).join(' '),
-    );
-    const reason = scrub(reasons.join('; ') || 'no reason given', sent);
+    const errors = outcome.inputErrors ?? [];
+    const objections = errors.map(({ path, code, message }) => ({
+      place: path?.join('.'),
+      code,
+      words: message,
+    }));
+    const reason = reasonFrom(objections, sent) || 'no reason given';
     // Seen on valid ids right after their creation; nothing was made, and the same request usually succeeds the next time.
-    if (field === 'invoiceCreate' && /node could not be found/i.test(reason))
-      throw new RemoteUnavailableError('wave', reason);
-    const paths = (outcome.inputErrors ?? []).flatMap(({ path }) => (path?.length ? pathOfInput(path) : []));
+    const isPassing = errors.some(({ message }) => nodeNotFound.test(message ?? ''));
+    if (field === 'invoiceCreate' && isPassing) throw new RemoteUnavailableError('wave', reason);
+    const paths = errors.flatMap(({ path }) => (path?.length ? pathOfInput(path) : []));
     throw new RemoteRejectedError('wave', reason, { paths });
   }
   if (outcome?.didSucceed === true && errors.length === 0) return outcome;
   const [first] = errors;
-  if (first && /node could not be found/i.test(first.message))
+  if (first && nodeNotFound.test(first.message))
     throw new RemoteUnavailableError('wave', 'Node could not be found');
   if (first?.extensions?.code === 'NOT_FOUND' && outcome == null)
     throw new RemoteMissingError('wave: NOT_FOUND');

@@ -3,10 +3,8 @@ import type { Tax, TaxCatalogue } from '../sync/ports.ts';
 import type { WaveClient } from './client.ts';
 import { salesTaxes } from './documents.ts';
 import type { WaveOptions } from './options.ts';
+import { pagesOf, wholeList } from './pages.ts';
 
-const pageSize = 100;
-/** More sales taxes than this many pages hold are not to be expected of a small business. */
-const pageLimit = 20;
 const cachedMs = 5 * 60_000;
 const freshAtMostEveryMs = 60_000;
 
@@ -16,27 +14,23 @@ export function waveTaxes(
   { businessId }: WaveOptions,
   now: () => number = Date.now,
 ): TaxCatalogue {
+  const pages = pagesOf();
   let cached: { readonly taxes: readonly Tax[]; readonly at: number } | undefined;
   return {
     async taxes(call, options) {
       const keptMs = options?.fresh ? freshAtMostEveryMs : cachedMs;
       if (cached && now() - cached.at < keptMs) return cached.taxes;
-      const taxes: Tax[] = [];
-      for (let page = 1; page <= pageLimit; page++) {
-        const { data, errors } = await client(
-          salesTaxes,
-          { business: businessId, page, pageSize },
-          'read',
-          call,
-        );
+      const rows = await wholeList(pages, async (page, pageSize) => {
+        const variables = { business: businessId, page, pageSize };
+        const { data, errors } = await client(salesTaxes, variables, 'read', call);
         const list = data?.business?.salesTaxes;
         if (errors.length > 0 || !list)
           throw new RemoteUnavailableError('wave', 'the sales taxes were not read');
-        for (const { node } of list.edges) {
-          if (node) taxes.push({ id: node.id, abbreviation: node.abbreviation, archived: node.isArchived });
-        }
-        if (list.edges.length < pageSize) break;
-      }
+        return list.edges;
+      });
+      const taxes = rows.flatMap(({ node }): Tax[] =>
+        node ? [{ id: node.id, abbreviation: node.abbreviation, archived: node.isArchived }] : [],
+      );
       cached = { taxes, at: now() };
       return taxes;
     },

@@ -2,6 +2,7 @@ import type { FingerprintKeys } from '../domain/fingerprint.ts';
 import { ReconnectNeededError, RemoteUnavailableError, SyncError } from '../errors.ts';
 import type { Call, Clock, Item, Key, Table } from '../sync/ports.ts';
 import { seal, unseal } from '../sync/seal.ts';
+import { TokenRefusedError } from './answer.ts';
 import { type OAuthApplication, refreshTokens, type TokenAnswer, type TokenPair } from './oauth.ts';
 
 // Refreshing kills the old pair, so one item holds the pair with a generation that every write depends on. Who refreshes holds the
@@ -14,17 +15,20 @@ export interface AccessToken {
 }
 
 export interface AccessTokens {
-  /** The token to use now. @throws ReconnectNeededError without asking Wave, RemoteUnavailableError */
-  current(call: Call): Promise<AccessToken>;
-  /** Another one, after Wave refused this one. @throws ReconnectNeededError, RemoteUnavailableError */
+  /**
+   * The token to use now. @param believedMs what this container read is good for so long.
+   * @throws ReconnectNeededError without asking Wave, RemoteUnavailableError
+   */
+  current(call: Call, believedMs?: number): Promise<AccessToken>;
+  /** Another one, after Wave refused this one. @throws TokenRefusedError when there is none, ReconnectNeededError, RemoteUnavailableError */
   insteadOf(refused: AccessToken, call: Call): Promise<AccessToken>;
 }
 
-/** A full-access token: nothing can be done when it is refused. */
+/** A full-access token: there is no other one when it is refused. */
 export const fullAccessToken = (text: string): AccessTokens => ({
   current: async () => ({ text, generation: 0 }),
   async insteadOf() {
-    throw new ReconnectNeededError('wave', 'the access token is refused');
+    throw new TokenRefusedError();
   },
 });
 
@@ -65,7 +69,7 @@ const purpose = 'oauth-tokens';
 /** Renewed this long before the end, or a fifth of the lifetime, whichever is shorter, ms. */
 const marginMs = 5 * 60_000;
 /** How long this container believes what it read, ms. */
-const believedMs = 60_000;
+const standardBelievedMs = 60_000;
 const reconnectBelievedMs = 5_000;
 /** The longest request for tokens, and what must be left of a call so that an answer is also kept, ms. */
 const refreshTimeoutMs = 10_000;
@@ -169,7 +173,7 @@ export function oauthTokens(options: TokenOptions): AccessTokens {
         refused === undefined ? now < stored.goodUntil : stored.generation !== refused.generation;
       if (isUsable) return tokenOf(stored, keys);
       if (refused && now - stored.issuedAt < youngMs)
-        throw new ReconnectNeededError('wave', 'an access token is refused right after it was issued');
+        throw new TokenRefusedError('an access token is refused right after it was issued');
       const isAlive = refused === undefined && now < stored.deadAfter;
       if (call.deadline - now >= leastTimeMs && (await takeLease(stored))) {
         const token = await refresh(stored, call).catch((error: unknown) => {
@@ -187,7 +191,7 @@ export function oauthTokens(options: TokenOptions): AccessTokens {
   }
 
   return {
-    async current(call) {
+    async current(call, believedMs = standardBelievedMs) {
       const { stored, readAt } = known ?? {};
       const age = clock.now() - (readAt ?? 0);
       if (stored?.connection === 'good' && age < believedMs && clock.now() < stored.goodUntil)
@@ -280,7 +284,7 @@ function failureOf(answer: TokenAnswer & { readonly did: 'misconfigured' | 'fail
 }
 
 /** The table's failures, as callers of Wave know them: nothing was sent. */
-function inOurWords(cause: unknown): never {
+export function inOurWords(cause: unknown): never {
   if (cause instanceof SyncError) throw cause;
   throw new RemoteUnavailableError('wave', 'the tokens could not be read or kept', { cause });
 }

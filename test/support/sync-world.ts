@@ -2,13 +2,15 @@ import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { CreateTableCommand, DynamoDBClient, ScanCommand } from '@aws-sdk/client-dynamodb';
 import { unmarshall } from '@aws-sdk/util-dynamodb';
 import { startCustomcrm } from '../../infra/local/customcrm/server.ts';
 import { startDynamoDb } from '../../infra/local/dynamodb.ts';
+import type { FaultRates } from '../../infra/local/faults.ts';
 import type { Behaviours } from '../../infra/local/wave/behaviours.ts';
 import { localBusinessId, localIncomeAccountId, startWave } from '../../infra/local/wave/server.ts';
-import { connect } from '../../lib/app.ts';
+import { connect, waveAccess, waveApplication } from '../../lib/app.ts';
 import { loadConfig } from '../../lib/config.ts';
 import {
   type Body,
@@ -21,9 +23,13 @@ import {
 import type { Engine, EngineSettings, OutcomeLine } from '../../lib/sync/engine.ts';
 import { handleBatch, type Message } from '../../lib/sync/handle-batch.ts';
 import { linkKey } from '../../lib/sync/keys.ts';
+import { wake } from '../../lib/sync/parking.ts';
 import { pollCustomcrm } from '../../lib/sync/poll-customcrm.ts';
 import { pollWave } from '../../lib/sync/poll-wave.ts';
 import type { Call, ChangeQueue, Doorbell, Item } from '../../lib/sync/ports.ts';
+import { authorizeUrl, exchangeCode } from '../../lib/wave/oauth.ts';
+import { connectionState } from '../../lib/wave/refusals.ts';
+import { saveLogin } from '../../lib/wave/tokens.ts';
 
 const region = { AWS_REGION: 'us-east-1', AWS_ACCESS_KEY_ID: 'local', AWS_SECRET_ACCESS_KEY: 'local' };
 /** Messages that one test may work through. */
@@ -54,6 +60,16 @@ export async function startDatabase(): Promise<Database> {
 /** The real core and adapters, a table of their own, empty stand-ins, and queues in memory that deliver when a test says so. */
 export interface SyncWorld {
   readonly engine: Engine;
+  /** Another engine over the same table and systems, which remembers nothing. */
+  readonly container: () => Engine;
+  /** The settings of both, and what leads to the table. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Somebody allows the access to Wave, and what waited for it goes on. */
+  readonly login: () => Promise<void>;
+  /** How the connection to Wave stands. */
+  readonly connection: () => Promise<string>;
+  /** What Wave's door has counted. */
+  readonly door: () => Promise<Readonly<Record<string, number>>>;
   readonly outcomes: readonly OutcomeLine[];
   /** Everything that was rung since the last look. */
   readonly takeRung: () => readonly Doorbell[];
@@ -75,6 +91,10 @@ export interface SyncWorld {
   readonly emptyWave: () => Promise<void>;
   /** What is unconfirmed about Wave, from now on so. */
   readonly behave: (behaviours: Partial<Behaviours>) => Promise<void>;
+  /** What goes wrong in Wave from now on, and how often. */
+  readonly faults: (rates: FaultRates) => Promise<void>;
+  /** Mutations that Wave has answered with a refusal. */
+  readonly refusals: () => Promise<number>;
   /** A user of Wave's carries out a mutation, which must succeed. */
   readonly inWave: (mutation: string, input: Body) => Promise<void>;
   readonly items: () => Promise<readonly Item[]>;
@@ -84,18 +104,27 @@ export interface SyncWorld {
 export async function startSyncWorld(
   database: Database,
   settings: Partial<EngineSettings> = {},
+  /** How Wave is reached: with a full-access token, or after a login. */
+  access: 'token' | 'login' = 'token',
 ): Promise<SyncWorld> {
   const customcrm = await startCustomcrm({ port: 0, path: ':memory:', token: 'local', sample: false });
   const wave = await startWave({ port: 0, path: ':memory:', token: 'local', sample: false });
   const tableName = `sync-${randomUUID()}`;
   const dynamodb = await createTable(database, tableName);
-  const config = loadConfig({
+  const env = {
     CUSTOMCRM_API_URL: customcrm.url,
     CUSTOMCRM_API_TOKEN: 'local',
     CUSTOMCRM_WEBHOOK_SECRET: 'whsec_bG9jYWw=',
     WAVE_WEBHOOK_SECRET: 'local',
     WAVE_API_URL: wave.url,
-    WAVE_ACCESS_TOKEN: 'local',
+    ...(access === 'token'
+      ? { WAVE_ACCESS_TOKEN: 'local' }
+      : {
+          WAVE_CLIENT_ID: 'local',
+          WAVE_CLIENT_SECRET: 'local',
+          WAVE_TOKEN_URL: `${wave.origin}/oauth2/token/`,
+          WAVE_REDIRECT_URI: 'http://127.0.0.1:9/callback',
+        }),
     WAVE_MAX_REQUESTS_PER_MINUTE: '6000',
     WAVE_MAX_IN_FLIGHT: '50',
     WAVE_BUSINESS_ID: localBusinessId,
@@ -106,8 +135,8 @@ export async function startSyncWorld(
     WAVE_CHANGES_QUEUE_URL: 'http://127.0.0.1:1/wave.fifo',
     CUSTOMCRM_BACKGROUND_QUEUE_URL: 'http://127.0.0.1:1/customcrm-background.fifo',
     WAVE_BACKGROUND_QUEUE_URL: 'http://127.0.0.1:1/wave-background.fifo',
-  });
-  const connected = connect(config).engine;
+  };
+  const config = loadConfig(env);
   const queues = { customcrm: memoryQueue(), wave: memoryQueue() };
   const outcomes: OutcomeLine[] = [];
   let passedMs = 0;
@@ -115,23 +144,26 @@ export async function startSyncWorld(
   const pass = (ms: number) => {
     passedMs += ms;
   };
-  const engine: Engine = {
-    ...connected,
-    queues,
-    clock: { now, sleep: async (ms) => pass(ms) },
-    report: (line) => void outcomes.push(line),
-    settings: { ...connected.settings, maxReadToWriteMs: 60_000, startedPairs: () => false, ...settings },
+  const container = (): Engine => {
+    const connected = connect(config, undefined, { now, sleep }).engine;
+    return {
+      ...connected,
+      queues,
+      clock: { now, sleep: async (ms) => pass(ms) },
+      report: (line) => void outcomes.push(line),
+      settings: { ...connected.settings, maxReadToWriteMs: 60_000, startedPairs: () => false, ...settings },
+    };
   };
+  const engine = container();
   const call = (ms = 60_000): Call => ({ deadline: now() + ms, priority: 'live' });
   const state = async (origin: string) => {
     const answer = await fetch(`${origin}/_control/state`, { headers: { authorization: 'Bearer local' } });
-    return (await answer.json()) as { readonly writes: number };
+    return (await answer.json()) as { readonly writes: number; readonly refusals: number };
   };
-  const toWave = async (path: string, body: object): Promise<object> => {
+  const toWave = async (path: string, body?: object): Promise<object> => {
     const answer = await fetch(`${wave.origin}/${path}`, {
-      method: 'POST',
       headers: { authorization: 'Bearer local', 'content-type': 'application/json' },
-      body: JSON.stringify(body),
+      ...(body && { method: 'POST', body: JSON.stringify(body) }),
     });
     return (await answer.json()) as object;
   };
@@ -142,6 +174,19 @@ export async function startSyncWorld(
   };
   return {
     engine,
+    container,
+    env: { ...env, ...region, AWS_ENDPOINT_URL_DYNAMODB: database.url },
+    async login() {
+      const application = waveApplication(config);
+      if (!application) throw new Error('This world needs no login');
+      const allowed = await fetch(authorizeUrl(application, { state: 'state' }), { redirect: 'manual' });
+      const code = new URL(allowed.headers.get('location') ?? '').searchParams.get('code') ?? '';
+      const pair = await exchangeCode(application, code);
+      await saveLogin({ ...engine, keys: config.FINGERPRINT_KEYS }, pair, localBusinessId);
+      await wake(engine, 'reconnect');
+    },
+    connection: async () => (await connectionState(engine.table, waveAccess(config))).connection,
+    door: async () => (await toWave('_control/seen')) as Record<string, number>,
     outcomes,
     takeRung: () => [...queues.customcrm.takeRung(), ...queues.wave.takeRung()],
     queued: () => queues.customcrm.size() + queues.wave.size(),
@@ -180,6 +225,8 @@ export async function startSyncWorld(
     }),
     emptyWave: async () => void (await toWave('_control/reset', {})),
     behave: async (behaviours) => void (await toWave('_control/behaviours', behaviours)),
+    faults: async (rates) => void (await toWave('_control/faults', rates)),
+    refusals: async () => (await state(wave.origin)).refusals,
     async inWave(mutation, input) {
       const type = `${mutation[0]?.toUpperCase()}${mutation.slice(1)}Input`;
       const query = `mutation ($input: ${type}!) { ${mutation}(input: $input) { didSucceed inputErrors { message } } }`;

@@ -28,7 +28,7 @@ async function sameCustomer(world: SyncWorld) {
 }
 
 const customersInWave = async ({ engine, call }: SyncWorld) =>
-  (await engine.feed.listAll('customer', 1, call())).snapshots.length;
+  (await engine.feed.listAll('customer', undefined, call())).snapshots.length;
 
 describe('a match that its system does not show', () => {
   test('is waited for: nothing is created beside it, and it is linked when it shows again', async (t) => {

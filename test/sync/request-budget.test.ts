@@ -229,6 +229,24 @@ describe('the request budget', () => {
     await budget.take(wanting(time));
   });
 
+  test('leaves enough of a day for a poll each minute, however much background work there is', async () => {
+    const time = virtualTime();
+    const budget = budgetOf(time, memoryTable(), { perDay: 5_000 });
+    let [polls, others] = [0, 0];
+    for (let minutes = 0; minutes < 24 * 60; minutes++) {
+      await (await budget.take(wanting(time, { intention: 'read' }))).end({ did: 'answered' });
+      polls += 1;
+      for (let more = 0; more < 10; more++) {
+        const call = { deadline: time.now(), priority: 'background' } as const;
+        const slot = await budget.take(wanting(time, { call })).catch(() => undefined);
+        await slot?.end({ did: 'answered' });
+        others += slot ? 1 : 0;
+      }
+      await time.runUntil(time.now() + minute);
+    }
+    assert.deepEqual([polls, others < 3_000, others > 2_500], [1_440, true, true]);
+  });
+
   test('lets a document through alone that costs more than everything', async () => {
     const time = virtualTime();
     const budget = budgetOf(time, memoryTable(), { perMinute: 10 });

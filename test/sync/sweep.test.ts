@@ -186,6 +186,29 @@ describe('a sweep', () => {
     assert.deepEqual(await links(), linksBefore);
   });
 
+  test('compares every row once, though it is killed and Wave takes ever fewer rows at once', async (t) => {
+    const world = await startSyncWorld(database, allStarted);
+    t.after(world.close);
+    for (let some = 0; some < 6; some++)
+      await Promise.all(
+        customers(25).map((name) => world.make('wave', 'customer', { name: `${name} ${some}` })),
+      );
+    await startSweep(world.engine, { pairs: ['customer'] });
+    let pages = 0;
+    const { feed } = world.engine;
+    const listAll: typeof feed.listAll = async (...asked) => {
+      if (pages === 2) throw new Error('killed');
+      const page = await feed.listAll(...asked);
+      pages += 1;
+      await world.behave({ maximumCost: pages === 1 ? 30 : 7 });
+      return page;
+    };
+    await assert.rejects(sweep({ ...world.engine, feed: { ...feed, listAll } }, world.call()), /killed/);
+    world.pass(60_000);
+    const progress = await sweep(world.container(), world.call(600_000));
+    assert.deepEqual([progress?.compared, progress?.total], [150, 150]);
+  });
+
   test('counts as repairs only what webhook and poll have missed for a quarter of an hour', async (t) => {
     const world = await startSyncWorld(database, allStarted);
     t.after(world.close);

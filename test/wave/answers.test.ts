@@ -13,6 +13,7 @@ import {
 import { type Received, type Reply, startWaveScript } from '../support/wave-script.ts';
 import { type Connected, callIn, connected, customerBody, rename } from './connected.ts';
 
+const hourMs = 3_600_000;
 const stamp = '2026-03-01T10:00:00.000Z';
 const shown = (id: string, more: Readonly<Record<string, unknown>> = {}) => ({
   id,
@@ -149,6 +150,28 @@ describe('a request', () => {
       },
     );
   });
+
+  const inHours = (hours: number) => new Date(Date.now() + hours * hourMs).toUTCString();
+  // biome-ignore format: reads as a decision table.
+  const pauses: [string, string, number | undefined][] = [
+    ['in half a minute',              '30',          30_000],
+    ['in two hours',                  '7200',        2 * hourMs],
+    ['at a time in five hours',       inHours(5),    5 * hourMs],
+    ['at a time that has passed',     inHours(-1),   0],
+    ['in thirty years: in a day',     '999999999',   24 * hourMs],
+    ['soon: at a time of our own',    'soon',        undefined],
+  ];
+  for (const [when, header, expected] of pauses)
+    test(`that is told to come back ${when}`, async () => {
+      const failure = await during(
+        () => ({ status: 429, headers: { 'retry-after': header } }),
+        ({ records }) => records.read('customer', 'C1', callIn()).catch((caught) => caught),
+      );
+      assert.ok(failure instanceof RemoteUnavailableError);
+      const { retryAfterMs } = failure;
+      if (expected === undefined) assert.equal(retryAfterMs, undefined);
+      else assert.ok(Math.abs((retryAfterMs ?? -1) - expected) < 60_000, String(retryAfterMs));
+    });
 
   test('that cannot reach Wave was never sent', async () => {
     const { records, measured } = connected('http://127.0.0.1:9/graphql/public');

@@ -2,10 +2,13 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { dynamoTable } from '../../lib/aws/table.ts';
 import { RemoteUnavailableError } from '../../lib/errors.ts';
+import type { Intention } from '../../lib/remote-failure.ts';
+import type { Call } from '../../lib/sync/ports.ts';
 import { requestBudget } from '../../lib/sync/request-budget.ts';
 import type { BudgetLimits } from '../../lib/sync/request-slots.ts';
 import { waveClient } from '../../lib/wave/client.ts';
 import { salesTaxes } from '../../lib/wave/documents.ts';
+import { tokensInUse } from '../../lib/wave/refusals.ts';
 import { fullAccessToken } from '../../lib/wave/tokens.ts';
 
 /** What one process is told to do, as JSON in its first argument. */
@@ -14,10 +17,8 @@ export interface WorkerTask {
   readonly businessId: string;
   readonly tableName: string;
   readonly limits: BudgetLimits;
-  /** Requests that it wants at once. */
-  readonly wanted: number;
-  /** Ends there; or, when undefined, as soon as no slot comes free soon. ms since 1970. */
-  readonly until: number | undefined;
+  /** Ends there, ms since 1970. */
+  readonly until: number;
 }
 
 /** Asks Wave again and again, as one container of many. */
@@ -27,24 +28,27 @@ const table = dynamoTable(task.tableName);
 const budget = requestBudget({ table, clock, newId: randomUUID, limits: task.limits });
 const client = waveClient({
   url: task.url,
-  tokens: fullAccessToken('local'),
+  tokens: tokensInUse(fullAccessToken('local'), { table, clock }),
   timeoutMs: 10_000,
   takeSlot: budget.take,
   countsFields: false,
 });
 
-async function askAgainAndAgain(): Promise<void> {
-  while (task.until === undefined || Date.now() < task.until) {
-    const deadline = task.until ?? Date.now() + 4_000;
-    const variables = { business: task.businessId, page: 1, pageSize: 10 };
+async function askAgainAndAgain(intention: Intention, priority: Call['priority']): Promise<void> {
+  const variables = { business: task.businessId, page: 1, pageSize: 10 };
+  while (Date.now() < task.until) {
     try {
-      await client(salesTaxes, variables, 'read', { deadline, priority: 'live' });
+      await client(salesTaxes, variables, intention, { deadline: task.until, priority });
     } catch (error) {
       if (!(error instanceof RemoteUnavailableError)) throw error;
-      if (task.until === undefined && (error.retryAfterMs ?? 0) > 5_000) return;
       await sleep(20);
     }
   }
 }
 
-await Promise.all(Array.from({ length: task.wanted }, askAgainAndAgain));
+// Only writes may use the last slots, and only live work what background work leaves.
+await Promise.all([
+  askAgainAndAgain('write', 'live'),
+  askAgainAndAgain('read', 'live'),
+  askAgainAndAgain('read', 'background'),
+]);

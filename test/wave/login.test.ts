@@ -20,22 +20,6 @@ describe('a login to Wave', () => {
   });
   after(() => wave.close());
 
-  const redirectUri = 'http://127.0.0.1:9/callback';
-  const application = () => ({
-    clientId: 'local',
-    clientSecret: 'local',
-    tokenUrl: `${wave.origin}/oauth2/token/`,
-    redirectUri,
-  });
-  /** What a browser does after the person said yes. */
-  async function codeFor(state: string): Promise<string> {
-    const answer = await fetch(authorizeUrl(application(), { state }), { redirect: 'manual' });
-    const target = new URL(answer.headers.get('location') ?? '');
-    assert.equal(`${target.origin}${target.pathname}`, redirectUri);
-    assert.equal(target.searchParams.get('state'), state);
-    return target.searchParams.get('code') ?? '';
-  }
-
   test('is good for as long as the tokens are renewed, and after a lapse only another login helps', async () => {
     let passedMs = 0;
     const surroundings = {
@@ -49,7 +33,7 @@ describe('a login to Wave', () => {
         url: wave.url,
         businessId: localBusinessId,
         incomeAccountId: localIncomeAccountId,
-        access: application(),
+        access: wave.application,
         timeoutMs: 10_000,
         perMinute: 1_000,
         inFlight: 5,
@@ -65,7 +49,7 @@ describe('a login to Wave', () => {
       records.create('customer', customerBody('Before'), '', callIn()),
       ReconnectNeededError,
     );
-    await saveLogin(surroundings, await exchangeCode(application(), await codeFor('s1')), localBusinessId);
+    await saveLogin(surroundings, await wave.login(), localBusinessId);
     passedMs += 5_000;
     const made = await records.create('customer', customerBody('First'), '', callIn());
     passedMs += 2 * 3_600_000;
@@ -82,19 +66,19 @@ describe('a login to Wave', () => {
     assert.equal(await wave.requests(), before);
 
     await wave.behave({ planLapsed: false, accessTokenSeconds: 7200 });
-    await saveLogin(surroundings, await exchangeCode(application(), await codeFor('s2')), localBusinessId);
+    await saveLogin(surroundings, await wave.login(), localBusinessId);
     passedMs += 5_100;
     assert.equal((await records.read('customer', made.id, later())).state, 'living');
   });
 
   test('needs a code that was not used before', async () => {
-    const code = await codeFor('s3');
-    await exchangeCode(application(), code);
-    await assert.rejects(exchangeCode(application(), code), RemoteRejectedError);
+    const code = await wave.codeFor('s3');
+    await exchangeCode(wave.application, code);
+    await assert.rejects(exchangeCode(wave.application, code), RemoteRejectedError);
   });
 
   test('asks for what the synchronisation does, and never for the right to send e-mails', () => {
-    const url = new URL(authorizeUrl(application(), { state: 's', businessId: 'b' }));
+    const url = new URL(authorizeUrl(wave.application, { state: 's', businessId: 'b' }));
     assert.equal(url.pathname, '/oauth2/authorize/');
     const scope = url.searchParams.get('scope') ?? '';
     assert.ok(scope.includes('invoice:write') && scope.includes('invoice:read'));

@@ -8,6 +8,12 @@ import { callIn, connected } from './connected.ts';
 
 type Behaviours = NonNullable<Parameters<typeof startWave>[0]['behaviours']>;
 
+interface State {
+  readonly emailsSent: number;
+  readonly customers: readonly { readonly id: string; readonly deleted?: boolean }[];
+  readonly invoices: readonly { readonly id: string; readonly deleted?: boolean }[];
+}
+
 /** What a probe of a Wave that behaves so says, and what it leaves behind. */
 async function probed(behaviours: Behaviours) {
   const wave = await startWave({ port: 0, path: ':memory:', token: 'local', sample: false, behaviours });
@@ -26,8 +32,11 @@ async function probed(behaviours: Behaviours) {
     const left = await clear();
     const state = await fetch(`${wave.origin}/_control/state`, {
       headers: { authorization: 'Bearer local' },
-    }).then((answer) => answer.json() as Promise<{ emailsSent: number }>);
-    return { answers, left, emailsSent: state.emailsSent };
+    }).then((answer) => answer.json() as Promise<State>);
+    const living = [...state.customers, ...state.invoices]
+      .filter(({ deleted }) => !deleted)
+      .map(({ id }) => id);
+    return { answers, left, living, emailsSent: state.emailsSent };
   } finally {
     await wave.close();
   }
@@ -49,7 +58,8 @@ describe('the probe of a business for tests', () => {
     paymentMovesInvoice: false,
     paidInvoicesCanChange: true,
   });
-  after(() => Promise.allSettled([plain, other]));
+  const strict = probed({ stampResolutionMs: 60_000, maximumCost: 100, issuedAreFinal: true });
+  after(() => Promise.allSettled([plain, other, strict]));
 
   test('answers every question, and sends nothing to anybody', async () => {
     const { answers, emailsSent } = await plain;
@@ -86,8 +96,35 @@ describe('the probe of a business for tests', () => {
     assert.doesNotMatch(answerTo((await other).answers, 'a patch refuse').answer ?? '', /items/);
   });
 
+  test('sees whether two records can share a stamp, and numbers and rates that Wave chooses', async () => {
+    assert.match(answerTo((await plain).answers, 'share a stamp').answer ?? '', /^not these two|^yes/);
+    assert.match(answerTo((await strict).answers, 'share a stamp').answer ?? '', /^yes/);
+    assert.equal(answerTo((await plain).answers, 'different numbers').asAssumed, true);
+    assert.equal(answerTo((await plain).answers, 'exchange rate').answer, '1 for USD');
+    assert.match(answerTo((await plain).answers, 'numbers be unique').answer ?? '', /a free one is accepted/);
+  });
+
+  test('finds out how many rows a poll may ask for, and goes on where a larger page is refused', async () => {
+    assert.equal(answerTo((await plain).answers, 'How many rows').answer, '100 of each list in one document');
+    const { answer, asAssumed } = answerTo((await strict).answers, 'How many rows');
+    assert.deepEqual([answer, asAssumed], ['25 of each list in one document', false]);
+    assert.match(answerTo((await strict).answers, 'How large').answer ?? '', /1000 is refused/);
+  });
+
+  test('tells which invoices can be deleted, whether a currency can change, and whether sort is needed', async () => {
+    const said = (words: string) => plain.then(({ answers }) => answerTo(answers, words).answer ?? '');
+    assert.match(await said('can be deleted?'), /^a draft: yes; approved: no .*; paid: no /);
+    assert.equal(await said('currency of a customer'), 'yes');
+    assert.equal(await said('without sort'), 'yes');
+    assert.match(
+      answerTo((await strict).answers, 'a patch refuse').answer ?? '',
+      /approved: refuses memo, poNumber/,
+    );
+  });
+
   test('takes away what Wave lets go, and names the rest', async () => {
-    const { left } = await plain;
+    const { left, living } = await plain;
+    assert.deepEqual(left.map((what) => what.split(' ')[1]).sort(), living.sort());
     assert.ok(left.length > 0 && left.every((what) => /^(invoice|customer) /.test(what)), String(left));
   });
 });

@@ -6,7 +6,7 @@ import {
   localIncomeAccountId,
 } from '../../infra/local/wave/server.ts';
 import type { Body } from '../../lib/domain/record.ts';
-import { RemoteRejectedError, RemoteUnavailableError } from '../../lib/errors.ts';
+import { RemoteOutcomeUnknownError, RemoteRejectedError, RemoteUnavailableError } from '../../lib/errors.ts';
 import { decimalOf } from '../../lib/mappings/conversions.ts';
 import { callIn, connected, customerBody, startCountedWave } from './connected.ts';
 
@@ -34,7 +34,10 @@ describe('what is peculiar about Wave', () => {
     const made = await records.create('customer', customerBody('Quirk'), '', callIn());
     customerId = made.id;
   });
-  beforeEach(() => wave.faults({}));
+  beforeEach(async () => {
+    await wave.faults({});
+    await wave.behave({ issuedAreFinal: false, newStatus: '', additions: false });
+  });
   after(() => wave.close());
   const invoice = (more: Body = {}) =>
     records.create(
@@ -63,6 +66,24 @@ describe('what is peculiar about Wave', () => {
     const requests = await wave.requests();
     await assert.rejects(invoice({ currency: { code: 'XYZ' } }), rejected(/currency code XYZ/));
     assert.equal(await wave.requests(), requests);
+  });
+
+  test('a country that its enum lacks is refused by name, before anything is sent', async () => {
+    const requests = await wave.requests();
+    const address = { city: 'Anywhere', province: null, country: { code: 'ZZ' } };
+    const body = { ...customerBody('Nowhere'), address };
+    await assert.rejects(records.create('customer', body, '', callIn()), rejected(/country code ZZ/));
+    const shippingDetails = { name: null, phone: null, instructions: null, address };
+    const snapshot = await records.create('customer', customerBody('Away'), '', callIn());
+    const update = records.update(
+      'customer',
+      snapshot,
+      { ...snapshot.body, shippingDetails },
+      ['shippingDetails.address.country.code'],
+      callIn(),
+    );
+    await assert.rejects(update, rejected(/country code ZZ/));
+    assert.equal((await wave.requests()) - requests, 1);
   });
 
   test('a province that is not in its country is refused with the path of the cell', async () => {
@@ -105,5 +126,72 @@ describe('what is peculiar about Wave', () => {
     assert.equal(body.title, 'Invoice');
     assert.match(String(body.invoiceNumber), /^\d+$/);
     assert.equal(body.status, 'DRAFT');
+  });
+
+  test('an invoice that takes no patch any more says so in its own words, less what we sent', async () => {
+    const made = await invoice();
+    const issued = await records.update(
+      'order',
+      made,
+      { ...made.body, status: 'SAVED' },
+      ['status'],
+      callIn(),
+    );
+    await wave.behave({ issuedAreFinal: true });
+    const patch = records.update(
+      'order',
+      issued,
+      { ...issued.body, memo: 'Call Ann, 555-0199' },
+      ['memo'],
+      callIn(),
+    );
+    await assert.rejects(patch, (failure) => {
+      assert.ok(failure instanceof RemoteRejectedError);
+      assert.match(failure.reason, /^memo INVALID The invoice \S+ is final and does not take ….$/);
+      return true;
+    });
+  });
+
+  test('a status that its enum does not know yet is read as it is, by id and in lists', async () => {
+    const made = await invoice();
+    await wave.behave({ newStatus: 'DISPUTED' });
+    const issued = await records.update(
+      'order',
+      made,
+      { ...made.body, status: 'SAVED' },
+      ['status'],
+      callIn(),
+    );
+    assert.equal(issued.body.status, 'DISPUTED');
+    const found = await records.read('order', made.id, callIn());
+    assert.equal(found.state === 'living' && found.snapshot.body.status, 'DISPUTED');
+    const { changes } = await records.changedSince('order', 0, undefined, callIn());
+    assert.ok(
+      changes.some((change) => change.state === 'living' && change.snapshot.body.status === 'DISPUTED'),
+    );
+  });
+
+  test('a success that shows no record may have happened: nobody knows what it is now', async () => {
+    await wave.faults({ nullPayload: 1 });
+    const writes = await wave.writes();
+    await assert.rejects(invoice(), RemoteOutcomeUnknownError);
+    assert.equal((await wave.writes()) - writes, 1);
+  });
+
+  test('a page of the edge with HTTP 200 is no answer: a read can be repeated, a write may have happened', async () => {
+    const { id } = await records.create('customer', customerBody('Edge'), '', callIn());
+    await wave.faults({ edgePage: 1 });
+    await assert.rejects(records.read('customer', id, callIn()), RemoteUnavailableError);
+    const writes = await wave.writes();
+    await assert.rejects(invoice(), RemoteOutcomeUnknownError);
+    assert.equal((await wave.writes()) - writes, 1);
+  });
+
+  test('keys that nobody has written of disturb nothing', async () => {
+    await wave.behave({ additions: true });
+    const { id } = await invoice();
+    assert.equal((await records.read('order', id, callIn())).state, 'living');
+    const { changes } = await records.changedSince('order', 0, undefined, callIn());
+    assert.ok(changes.length > 0);
   });
 });

@@ -9,6 +9,16 @@ export const lifetimeMs = 6 * 3_600_000;
 /** What happens to the next refresh: executed and the answer lost, an error before it is executed, or a slow answer. */
 export type Mishap = 'answer lost' | 'error' | 'html' | { readonly slowMs: number };
 
+/** One request with a refresh token. `by` is the container, as its token address says: `?by=3`. */
+export interface Use {
+  readonly refreshToken: string;
+  readonly by: string;
+  /** What it was when it arrived. `spent`: it was traded for a new pair. */
+  readonly was: 'good' | 'spent' | 'revoked';
+  /** Under way while it is undefined. `failed`: it was not executed. */
+  ended: 'issued' | 'lost' | 'failed' | 'dead' | 'lapsed' | undefined;
+}
+
 export interface TokenServer {
   readonly application: OAuthApplication;
   /** A login by hand: a pair of its own; earlier ones stay as they are. */
@@ -24,8 +34,6 @@ export interface TokenServer {
     refreshes: number;
     /** Refreshes with a token that was dead. */
     dead: number;
-    /** Two requests with one refresh token at the same time. */
-    doubled: number;
   };
   readonly close: () => Promise<void>;
 }
@@ -34,13 +42,26 @@ interface Issued extends TokenPair {
   readonly until: number;
 }
 
-/** A token endpoint as Wave's is described: a refresh makes a new pair and kills the old one. Its time is the test's. */
-export async function startTokenServer(now: () => number): Promise<TokenServer> {
+/**
+ * A token endpoint as Wave's is described: a refresh makes a new pair and kills the old one. Its time is the test's.
+ * @param thinks before each answer. @param onUse told of each use, with the earlier ones of the same refresh token.
+ */
+export async function startTokenServer(
+  now: () => number,
+  {
+    thinks = async () => undefined,
+    onUse = () => undefined,
+  }: {
+    readonly thinks?: () => Promise<void>;
+    readonly onUse?: (use: Use, earlier: readonly Use[]) => void;
+  } = {},
+): Promise<TokenServer> {
   let living: Issued[] = [];
   let mishap: Mishap | undefined;
   let hasLapsed = false;
-  const underWay = new Set<string>();
-  const seen = { requests: 0, refreshes: 0, dead: 0, doubled: 0 };
+  const revoked = new Set<string>();
+  const uses = new Map<string, Use[]>();
+  const seen = { requests: 0, refreshes: 0, dead: 0 };
   const issue = (): Issued => {
     const pair = { accessToken: randomUUID(), refreshToken: randomUUID(), lifetimeMs };
     const issued = { ...pair, until: now() + lifetimeMs };
@@ -49,13 +70,26 @@ export async function startTokenServer(now: () => number): Promise<TokenServer> 
   };
   const refused = (error: string, status = 400) => ({ status, body: { error } });
 
-  function refresh(refreshToken: string): { status: number; body: unknown } {
+  function used(refreshToken: string, by: string): Use {
+    const earlier = uses.get(refreshToken) ?? [];
+    const isLiving = living.some((pair) => pair.refreshToken === refreshToken);
+    const was = isLiving ? 'good' : revoked.has(refreshToken) ? 'revoked' : 'spent';
+    const use: Use = { refreshToken, by, was, ended: undefined };
+    uses.set(refreshToken, [...earlier, use]);
+    onUse(use, earlier);
+    return use;
+  }
+
+  function refresh(use: Use): { status: number; body: unknown } {
+    use.ended = 'lapsed';
     if (hasLapsed) return refused('access_denied', 403);
-    const old = living.find((pair) => pair.refreshToken === refreshToken);
+    const old = living.find((pair) => pair.refreshToken === use.refreshToken);
     if (!old) {
+      use.ended = 'dead';
       seen.dead += 1;
       return refused('invalid_grant');
     }
+    use.ended = 'issued';
     seen.refreshes += 1;
     living = living.filter((pair) => pair !== old);
     const { accessToken, refreshToken: next } = issue();
@@ -71,19 +105,21 @@ export async function startTokenServer(now: () => number): Promise<TokenServer> 
     const current = mishap;
     mishap = undefined;
     seen.requests += 1;
-    if (underWay.has(refreshToken)) seen.doubled += 1;
-    underWay.add(refreshToken);
-    if (typeof current === 'object') await sleep(current.slowMs);
+    const by = new URL(request.url ?? '/', 'http://localhost').searchParams.get('by') ?? '';
+    const use = used(refreshToken, by);
+    await (typeof current === 'object' ? sleep(current.slowMs) : thinks());
     const isOurs = form.get('client_id') === 'app' && form.get('client_secret') === 'secret';
     const failed = current === 'error' || current === 'html';
     const answer = failed
       ? { status: 503, body: 'down' }
       : isOurs
-        ? refresh(refreshToken)
+        ? refresh(use)
         : refused('invalid_client', 401);
-    underWay.delete(refreshToken);
-    if (current === 'answer lost') request.socket.destroy();
-    else if (current === 'html') response.end('<html>Sorry</html>');
+    if (failed) use.ended = 'failed';
+    if (current === 'answer lost') {
+      use.ended = 'lost';
+      request.socket.destroy();
+    } else if (current === 'html') response.end('<html>Sorry</html>');
     else response.writeHead(answer.status).end(JSON.stringify(answer.body));
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -99,6 +135,7 @@ export async function startTokenServer(now: () => number): Promise<TokenServer> 
     accepts: (accessToken) =>
       !hasLapsed && living.some((pair) => pair.accessToken === accessToken && pair.until > now()),
     revoke() {
+      for (const pair of living) revoked.add(pair.refreshToken);
       living = [];
     },
     lapse(lapsed) {

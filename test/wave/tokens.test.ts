@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { randomOf } from '../../infra/local/faults.ts';
 import { ReconnectNeededError, RemoteUnavailableError } from '../../lib/errors.ts';
 import type { Call, Table } from '../../lib/sync/ports.ts';
 import type { TokenPair } from '../../lib/wave/oauth.ts';
@@ -219,93 +218,4 @@ describe('a new login', () => {
     const state = await tokenState(table);
     assert.ok(state.connection === 'good' && state.generation === 2 && state.businessId === 'business');
   });
-});
-
-/** A container that dies at one of its awaits on the table: before or after a call, nothing of it goes on. */
-function mortal(
-  dieAt: number,
-  isAfter: boolean,
-): { readonly tokens: AccessTokens; readonly died: Promise<'died'> } {
-  let calls = 0;
-  let die: () => void = () => undefined;
-  const died = new Promise<'died'>((resolve) => {
-    die = () => resolve('died');
-  });
-  const step = async <T>(act: () => Promise<T>): Promise<T> => {
-    calls += 1;
-    if (calls < dieAt) return act();
-    if (calls === dieAt && isAfter) await act();
-    die();
-    return new Promise(() => undefined);
-  };
-  const tokens = container({
-    ...table,
-    get: (key) => step(() => table.get(key)),
-    write: (writes) => step(() => table.write(writes)),
-  });
-  return { tokens, died };
-}
-
-test('a year of containers that die at every await, lost answers, revocations and logins never leaves a dead pair unnoticed', async () => {
-  const random = randomOf(2026);
-  const end = time + 365 * 24 * hour;
-  const sums = { tokens: 0, deaths: 0, logins: 0, waits: 0 };
-  const newContainer = () => mortal(3 + Math.floor(random() * 150), random() < 0.5);
-  const containers = Array.from({ length: 3 }, newContainer);
-  /** Since the last login, something happened that may lose a pair for good. */
-  let mayBeLost = false;
-  await login();
-
-  async function use(index: number): Promise<void> {
-    for (let attempt = 0; attempt < 40; attempt++) {
-      const one = containers[index] ?? newContainer();
-      const token = await Promise.race([one.tokens.current(call()).catch((error) => error), one.died]);
-      if (token === 'died') {
-        containers[index] = newContainer();
-        sums.deaths += 1;
-        mayBeLost = true;
-        time += 2_000;
-        continue;
-      }
-      if (!(token instanceof Error) && server.accepts(token.text)) {
-        sums.tokens += 1;
-        return;
-      }
-      const answer =
-        token instanceof Error
-          ? token
-          : await Promise.race([one.tokens.insteadOf(token, call()).catch((error) => error), one.died]);
-      if (answer instanceof ReconnectNeededError) return;
-      time += 1_000;
-      if (answer instanceof RemoteUnavailableError) {
-        sums.waits += 1;
-        time += 31_000;
-      }
-    }
-    assert.fail('neither a good token nor a connection that is said to be lost');
-  }
-
-  while (time < end) {
-    time += (20 + 80 * random()) * minute;
-    const luck = random();
-    if (luck < 0.01) server.next('answer lost');
-    else if (luck < 0.03) server.next(random() < 0.5 ? 'error' : 'html');
-    if (luck < 0.01) mayBeLost = true;
-    if (luck > 0.999) {
-      server.revoke();
-      mayBeLost = true;
-    }
-    await Promise.all(containers.map((_, index) => use(index)));
-    const state = await tokenState(table);
-    if (state.connection !== 'reconnect-needed') continue;
-    assert.ok(mayBeLost, 'nothing has happened that could have lost the connection');
-    time += 5 * hour * random();
-    await login();
-    sums.logins += 1;
-    mayBeLost = false;
-    time += 6_000;
-  }
-  assert.equal(server.seen.doubled, 0);
-  assert.ok(server.seen.refreshes > 1_000 && sums.deaths > 200 && sums.logins > 5, JSON.stringify(sums));
-  assert.ok(server.seen.dead <= sums.logins + sums.deaths, `${server.seen.dead} dead`);
 });

@@ -10,18 +10,27 @@ export interface Behaviours {
   readonly paymentTermDays: number;
   /** May an invoice with payments have its items, customer or currency changed? */
   readonly paidInvoicesCanChange: boolean;
+  /** Approved invoices take no patch at all, and are refused in words that quote it. */
+  readonly issuedAreFinal: boolean;
+  /** The status of approved invoices, one that the published schema does not know; empty: those that it knows. */
+  readonly newStatus: string;
   readonly keepsLineOrder: boolean;
+  /** Answers hold keys that nobody has written of. */
+  readonly additions: boolean;
   /** HTTP requests, or fields, in 60 s; 0: no limit. */
   readonly requestsPer60s: number;
+  /** What "60 s" are, ms, so that a test need not wait for minutes. */
+  readonly windowMs: number;
   readonly countsFields: boolean;
   /** Requests at once; 0: no limit. */
   readonly inFlight: number;
   readonly retryAfter: boolean;
-  /** This many refused requests within a minute ban the caller; 0: never. */
+  /** This many refused requests within such a window ban the caller for five of them; 0: never. */
   readonly banAfter: number;
-  /** Most aliased fields of one document before it "exceeds the maximum cost"; 0: no limit. */
+  /** A document that costs more "exceeds the maximum cost": 1 for each record that it reads or writes, a list its `pageSize`; 0: no limit. */
   readonly maximumCost: number;
   readonly accessTokenSeconds: number;
+  /** Tokens are neither taken nor renewed: HTTP 403. */
   readonly planLapsed: boolean;
 }
 
@@ -32,8 +41,12 @@ export const standardBehaviours: Behaviours = {
   paymentMovesInvoice: true,
   paymentTermDays: 30,
   paidInvoicesCanChange: false,
+  issuedAreFinal: false,
+  newStatus: '',
   keepsLineOrder: true,
+  additions: false,
   requestsPer60s: 0,
+  windowMs: 60_000,
   countsFields: false,
   inFlight: 0,
   retryAfter: true,

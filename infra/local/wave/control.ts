@@ -22,6 +22,7 @@ export function mountControl(
       invoices: store.all('invoice'),
       payments: store.all('payment'),
       writes: store.counter('writes'),
+      refusals: store.counter('refusals'),
       emailsSent: store.counter('emailsSent'),
       faults: faults.struck(),
       ...door.seen(),

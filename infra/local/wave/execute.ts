@@ -30,7 +30,11 @@ export interface Prepared {
   readonly isIntrospection: boolean;
   /** Fields that cost something: those of the root, and those directly below a business. */
   readonly fields: number;
+  /** What it costs: each of these fields, times the rows that a page of it may hold. */
+  readonly cost: number;
 }
+
+type Variables = Readonly<Record<string, unknown>>;
 
 const fault = (message: string, code: string): ExecutionResult =>
   ({ errors: [{ message, extensions: { code, id: randomUUID() } }] }) as unknown as ExecutionResult;
@@ -51,32 +55,41 @@ export function prepare(schema: GraphQLSchema, request: GraphQlRequest): Prepare
   if (invalid) return fault(invalid.message, 'GRAPHQL_VALIDATION_FAILED');
   const operation = document.definitions.find((each) => each.kind === Kind.OPERATION_DEFINITION);
   if (!operation) return fault('The document holds no operation.', 'GRAPHQL_VALIDATION_FAILED');
-  const given = (request.variables ?? {}) as Record<string, unknown>;
+  const given = (request.variables ?? {}) as Variables;
   const { coerced, errors } = getVariableValues(schema, operation.variableDefinitions ?? [], given);
   if (errors) return fault(errors[0]?.message ?? 'A variable is invalid', 'VARIABLE_VALUE');
   const roots = operation.selectionSet.selections.filter(
     (each): each is FieldNode => each.kind === Kind.FIELD,
   );
+  const charged = roots.flatMap((root) => chargedIn(root, given));
   return {
     document,
     variables: coerced ?? given,
     isMutation: operation.operation === 'mutation',
     isIntrospection: roots.every(({ name }) => name.value.startsWith('__')),
-    fields: roots.reduce((sum, root) => sum + costOf(root, given), 0),
+    fields: charged.length,
+    cost: charged.reduce((sum, field) => sum + rowsOf(field, given), 0),
   };
 }
 
-/** A business costs what is asked below it; fields that a directive leaves out cost nothing. */
-function costOf(root: FieldNode, variables: Readonly<Record<string, unknown>>): number {
-  if (root.name.value !== 'business') return 1;
+/** For a business what is asked below it counts; fields that a directive leaves out do not. */
+function chargedIn(root: FieldNode, variables: Variables): readonly FieldNode[] {
+  if (root.name.value !== 'business') return [root];
   const below = (root.selectionSet?.selections ?? []).filter(
     (each): each is FieldNode =>
       each.kind === Kind.FIELD && each.selectionSet !== undefined && included(each, variables),
   );
-  return Math.max(1, below.length);
+  return below.length > 0 ? below : [root];
 }
 
-function included({ directives = [] }: FieldNode, variables: Readonly<Record<string, unknown>>): boolean {
+/** Wave's `@cost` has multipliers, and which, nobody knows: here each `pageSize` is one. */
+function rowsOf({ arguments: given = [] }: FieldNode, variables: Variables): number {
+  const size = given.find(({ name }) => name.value === 'pageSize')?.value;
+  if (size?.kind === Kind.INT) return Number(size.value);
+  return size?.kind === Kind.VARIABLE ? Number(variables[size.name.value]) : 1;
+}
+
+function included({ directives = [] }: FieldNode, variables: Variables): boolean {
   return directives.every(({ name, arguments: given = [] }) => {
     const [condition] = given;
     if (name.value !== 'include' || condition?.value.kind !== Kind.VARIABLE) return true;
@@ -84,11 +97,14 @@ function included({ directives = [] }: FieldNode, variables: Readonly<Record<str
   });
 }
 
+/** Padding makes no other id. */
+const decoded = (id: string): string => Buffer.from(id, 'base64').toString('utf8');
+
 /** Runs a prepared document. `lagMs`: queries answer from that long ago. */
 export async function run(
   schema: GraphQLSchema,
   business: Business,
-  { document, variables }: Prepared,
+  { document, variables, isMutation }: Prepared,
   faults: Faults,
   lagMs: number,
 ): Promise<ExecutionResult> {
@@ -97,7 +113,7 @@ export async function run(
   const struck = (name: string) => name === 'invoiceCreate' && faults.strikes('nodeNotFound');
   const rootValue = {
     business({ id }: { id?: string | null }) {
-      if (id != null && id !== localBusinessId) throw notFound('Business');
+      if (id != null && decoded(id) !== decoded(localBusinessId)) throw notFound('Business');
       return view();
     },
     businesses: () => ({
@@ -121,8 +137,24 @@ export async function run(
     ...error.toJSON(),
     extensions: { code: 'INTERNAL_SERVER_ERROR', id: randomUUID(), ...error.extensions },
   }));
-  const answer = { ...result, ...(withIds && { errors: withIds }) } as unknown as ExecutionResult;
-  return faults.strikes('partialErrors') ? withHole(answer, faults) : answer;
+  const plain = { ...result, ...(withIds && { errors: withIds }) } as unknown as ExecutionResult;
+  const answer = isMutation && faults.strikes('nullPayload') ? withoutRecords(plain) : plain;
+  const grown = business.behaviours().additions ? { ...answer, ...additions } : answer;
+  return faults.strikes('partialErrors') ? withHole(grown, faults) : grown;
+}
+
+const additions = { extensions: { cost: { requested: 3 } }, warnings: [{ code: 'NEW', since: 2031 }] };
+
+/** `didSucceed: true` with null in the place of what was made or changed. */
+function withoutRecords(answer: ExecutionResult): ExecutionResult {
+  const payloads = Object.entries(answer.data ?? {}).map(([alias, payload]) => {
+    const bare = Object.entries((payload ?? {}) as Record<string, unknown>).map(([key, value]) => [
+      key,
+      key === 'didSucceed' || key === 'inputErrors' ? value : null,
+    ]);
+    return [alias, payload && Object.fromEntries(bare)];
+  });
+  return { ...answer, data: Object.fromEntries(payloads) };
 }
 
 /** Makes one field null under an error: a root alias of several, or a list or record below the business. */

@@ -145,6 +145,13 @@ export function invoiceCreate(business: Business, input: Input): InvoiceRecord {
 
 export function invoicePatch(business: Business, input: Input): InvoiceRecord {
   const before = living(business, 'invoice', String(input.id), 'id');
+  const { issuedAreFinal } = business.behaviours();
+  const [first] = Object.entries(input).filter(([field]) => field !== 'id');
+  if (before.approved && issuedAreFinal && first)
+    throw new InputFault(
+      first[0],
+      `The invoice ${before.invoiceNumber} is final and does not take ${first[1]}.`,
+    );
   const { paid } = totalsOf(before, business.store, business.behaviours());
   const locked = ['items', 'customerId', 'currency', 'discounts'].find((field) => input[field] !== undefined);
   if (paid.gt(0) && locked && !business.behaviours().paidInvoicesCanChange)

@@ -1,7 +1,5 @@
 import type { Behaviours } from './behaviours.ts';
 
-const windowMs = 60_000;
-
 /** Why a request is turned away, and for how long (seconds). */
 export interface Refusal {
   readonly retryAfter: number;
@@ -14,12 +12,12 @@ export function openDoor(behaviours: () => Behaviours) {
   let refusals: number[] = [];
   let inside = 0;
   let bannedUntil = 0;
-  const seen = { requests: 0, fields: 0, maxInFlight: 0, maxPer60s: 0, refused: 0, bans: 0 };
+  const seen = { requests: 0, fields: 0, maxInFlight: 0, maxPer60s: 0, refused: 0, bans: 0, forbidden: 0 };
   return {
     seen: () => ({ ...seen }),
     /** Lets a request in, or says why not. Call `leave` once it is answered. */
     enter(fields: number): Refusal | undefined {
-      const { requestsPer60s, countsFields, inFlight, banAfter } = behaviours();
+      const { requestsPer60s, windowMs, countsFields, inFlight, banAfter } = behaviours();
       const now = Date.now();
       taken = taken.filter(({ at }) => at > now - windowMs);
       refusals = refusals.filter((at) => at > now - windowMs);
@@ -45,6 +43,10 @@ export function openDoor(behaviours: () => Behaviours) {
       seen.maxInFlight = Math.max(seen.maxInFlight, inside);
       seen.maxPer60s = Math.max(seen.maxPer60s, sum + cost);
       return undefined;
+    },
+    /** Counts a request of somebody whose plan has lapsed. */
+    forbid(): void {
+      seen.forbidden += 1;
     },
     leave(): void {
       inside -= 1;

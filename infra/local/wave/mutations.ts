@@ -36,6 +36,7 @@ export function mutations(
         return { didSucceed: true, inputErrors: [], ...answer };
       } catch (error) {
         if (!(error instanceof InputFault)) throw error;
+        business.store.add('refusals');
         return refused(error.path, error.message, error.code);
       }
     };

@@ -29,8 +29,7 @@ export function openOAuth(behaviours: () => Behaviours) {
   };
   return {
     accepts: (access: string): boolean =>
-      [...pairs].some((pair) => pair.access === access && pair.until > Date.now()) &&
-      !behaviours().planLapsed,
+      [...pairs].some((pair) => pair.access === access && pair.until > Date.now()),
     mount(app: Hono): void {
       app.get('/oauth2/authorize/', (c) => {
         const { redirect_uri: redirect = '', state = '', client_id: id } = c.req.query();

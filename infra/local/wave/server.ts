@@ -68,6 +68,10 @@ export async function startWave(options: WaveStandInOptions): Promise<WaveStandI
     if (!('document' in prepared)) return c.json(prepared);
     const known = bearer(c) === options.token || oauth.accepts(bearer(c));
     if (!known && !prepared.isIntrospection) return c.json(unauthenticated());
+    if (behaviours.planLapsed) {
+      door.forbid();
+      return c.text('Forbidden', 403);
+    }
     const refusal = door.enter(prepared.fields);
     if (refusal) {
       if (behaviours.retryAfter) c.header('retry-after', String(refusal.retryAfter));
@@ -89,7 +93,7 @@ export async function startWave(options: WaveStandInOptions): Promise<WaveStandI
       return faults.between(0, 1) === 0
         ? c.json({ message: 'Internal Server Error' }, 500)
         : c.html('<html><body>Service Unavailable</body></html>', 503);
-    if (behaviours.maximumCost > 0 && prepared.fields > behaviours.maximumCost)
+    if (behaviours.maximumCost > 0 && prepared.cost > behaviours.maximumCost)
       return c.json({
         errors: [
           {
@@ -106,6 +110,7 @@ export async function startWave(options: WaveStandInOptions): Promise<WaveStandI
     }
     const result = await work();
     if (faults.strikes('lostAnswer')) return cut(c);
+    if (faults.strikes('edgePage')) return c.html('<html><body>One moment, please</body></html>');
     return c.json(result);
   }
 

@@ -145,7 +145,7 @@ export function businessView(store: Store, behaviours: Behaviours, time = Number
           : [],
       pdfUrl: `https://my.waveapps.example/invoices/${record.invoiceNumber}.pdf`,
       viewUrl: `https://my.waveapps.example/invoices/${encodeURIComponent(record.id)}`,
-      status: statusOf(record, totals),
+      status: (record.approved && behaviours.newStatus) || statusOf(record, totals),
       currency: currency(record.currency),
       exchangeRate: '1',
       subtotal: inCurrency(totals.subtotal),

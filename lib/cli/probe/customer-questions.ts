@@ -1,4 +1,6 @@
-import { customerPatch, productPatch, salesTaxes } from '../../wave/documents.ts';
+import { DocumentRefusedError } from '../../wave/answer.ts';
+import { changes, customerPatch, productPatch, salesTaxes } from '../../wave/documents.ts';
+import { pageSizes } from '../../wave/pages.ts';
 import {
   customerById,
   customerDelete,
@@ -46,6 +48,15 @@ async function isInclusive(desk: Desk): Promise<Found> {
     ? `${digits.length} digits of a second`
     : 'whole seconds, or it was a round one';
   return { answer: `${found ? 'inclusive' : 'exclusive'}; stamps show ${grain}`, asAssumed: true };
+}
+
+async function sharedStamps(desk: Desk): Promise<Found> {
+  const [one, other] = await desk.twins();
+  if (!one || !other) throw new NotAskedError('two customers could not be made by one document');
+  const share = one.modifiedAt === other.modifiedAt;
+  return {
+    answer: share ? 'yes: two of one document do' : `not these two: ${one.modifiedAt}, ${other.modifiedAt}`,
+  };
 }
 
 async function nullClears(desk: Desk): Promise<Found> {
@@ -98,13 +109,42 @@ async function deletion(desk: Desk): Promise<Found> {
   };
 }
 
+/** A list that Wave refuses is an answer too. */
+const refused = (error: unknown) => {
+  if (!(error instanceof DocumentRefusedError)) throw error;
+  return { data: undefined, errors: [{ message: error.reason }] };
+};
+
+async function rowsOfPolls(desk: Desk): Promise<Found> {
+  const from = { customersPage: 1, productsPage: 1, invoicesPage: 1 };
+  const every = { customers: true, products: true, invoices: true, ...from };
+  for (const pageSize of pageSizes) {
+    const { data } = await desk.read(changes, { business: desk.business, pageSize, ...every }).catch(refused);
+    if (data)
+      return { answer: `${pageSize} of each list in one document`, asAssumed: pageSize === pageSizes[0] };
+  }
+  return { answer: 'not even the fewest that were tried: each poll takes a request for each list' };
+}
+
+async function unsorted(desk: Desk): Promise<Found> {
+  const { data, errors } = await desk
+    .read(customersByEmail, { business: desk.business, email: 'nobody@example.com' })
+    .catch(refused);
+  return { answer: data?.business ? 'yes' : `no (${errors[0]?.message})` };
+}
+
+async function currencyChanges(desk: Desk): Promise<Found> {
+  const { id } = await desk.customer();
+  const { currency } = await desk.draft({ customerId: id, items: [lineOf(desk.productId, 'fixes it?')] });
+  const other = currency.code === 'USD' ? 'CAD' : 'USD';
+  const { answer, because } = await desk.write(customerPatch, { id, currency: other });
+  return { answer: answer ? 'yes' : `no (${because})` };
+}
+
 async function pages(desk: Desk): Promise<Found> {
   const page = async (number: number, pageSize: number) => {
-    const { data, errors } = await desk.read(customersPage, {
-      business: desk.business,
-      page: number,
-      pageSize,
-    });
+    const variables = { business: desk.business, page: number, pageSize };
+    const { data, errors } = await desk.read(customersPage, variables).catch(refused);
     const found = data?.business?.customers;
     return {
       rows: found?.edges.length,
@@ -122,7 +162,7 @@ async function pages(desk: Desk): Promise<Found> {
         ? `1000 is cut to ${thousand.rows}`
         : `1000 is accepted, with ${thousand.total} rows to show`;
   return {
-    answer: `100 shows ${hundred.rows ?? 'nothing'} of ${hundred.total}; ${large}; past the end: ${past.rows === undefined ? past.why : `${past.rows} rows`}`,
+    answer: `100 ${hundred.rows === undefined ? `is refused (${hundred.why})` : `shows ${hundred.rows} of ${hundred.total}`}; ${large}; past the end: ${past.rows === undefined ? past.why : `${past.rows} rows`}`,
     asAssumed: hundred.rows === Math.min(100, hundred.total) && (past.rows ?? 0) === 0,
   };
 }
@@ -147,9 +187,13 @@ async function productTaxes(desk: Desk): Promise<Found> {
 export const customerQuestions: readonly Question[] = [
   { question: 'Does an edit of the address alone move modifiedAt?', ask: addressMoves },
   { question: 'Is modifiedAtAfter inclusive, and how fine are stamps?', ask: isInclusive },
+  { question: 'Can two records share a stamp?', ask: sharedStamps },
   { question: 'What do null, "" and a partial address do in a patch?', ask: nullClears },
   { question: 'How does customers(email:) match?', ask: emailMatching },
   { question: 'Can a customer with invoices be deleted, and what shows afterwards?', ask: deletion },
+  { question: 'May the currency of a customer with invoices change?', ask: currencyChanges },
+  { question: 'How many rows may a poll ask for?', ask: rowsOfPolls },
+  { question: 'May a list be asked for without sort?', ask: unsorted },
   { question: 'How large may a page be, and what is past the last one?', ask: pages },
   { question: 'Does an empty list of taxes mean none?', ask: productTaxes },
 ];

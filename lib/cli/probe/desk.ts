@@ -1,4 +1,5 @@
 import type { TadaDocumentNode } from 'gql.tada';
+import type { DocumentNode } from 'graphql';
 import { RemoteRejectedError } from '../../errors.ts';
 import type { Call } from '../../sync/ports.ts';
 import type { WaveError } from '../../wave/answer.ts';
@@ -13,6 +14,7 @@ import {
   productCreate,
 } from '../../wave/documents.ts';
 import { customerDelete } from '../../wave/probe-documents.ts';
+import { composed } from '../../wave/write.ts';
 
 /** What every probe works with: one connection, one business, and records of its own that it takes away again. */
 export interface Desk {
@@ -28,6 +30,8 @@ export interface Desk {
   readonly write: Write;
   /** A customer of its own. */
   readonly customer: (fields?: Omit<CustomerInput, 'businessId' | 'name'>) => Promise<Customer>;
+  /** Two of them, made by one document. */
+  readonly twins: () => Promise<readonly Customer[]>;
   /** A draft with these lines, for the desk's own customer unless another is named. */
   readonly draft: (fields: Partial<InvoiceInput>) => Promise<Invoice>;
 }
@@ -67,6 +71,14 @@ export const lineOf = (productId: string, description: string, unitPrice = '100'
   taxes: [],
 });
 
+type Kind = 'customer' | 'product' | 'invoice';
+const kindOf = new Map<unknown, Kind>([
+  [customerCreate, 'customer'],
+  [productCreate, 'product'],
+  [invoiceCreate, 'invoice'],
+]);
+const deletions: readonly unknown[] = [invoiceDelete, customerDelete];
+
 /** Makes the desk's own customer and product. `clear` takes everything away that Wave lets go, and answers what stayed. */
 export async function openDesk(options: {
   readonly client: WaveClient;
@@ -78,7 +90,8 @@ export async function openDesk(options: {
   readonly mark: string;
 }): Promise<{ readonly desk: Desk; readonly clear: () => Promise<readonly string[]> }> {
   const { client, business, mark, callNow, sleep } = options;
-  const made = { customers: [] as string[], products: [] as string[], invoices: [] as string[] };
+  const gone = new Set<string>();
+  const made: Record<Kind, string[]> = { customer: [], product: [], invoice: [] };
 
   const write: Write = async (document, input) => {
     const answer = await client(document, { input }, 'write', callNow()).catch((error: unknown) => {
@@ -89,14 +102,18 @@ export async function openDesk(options: {
     const [said] = Object.values(answer.data ?? {}) as readonly (Said | null)[];
     const words = [...(said?.inputErrors ?? []), ...answer.errors].map(({ message }) => message);
     if (!said?.didSucceed) return { because: words.join('; ') || 'no reason' };
+    const kind = kindOf.get(document);
+    const record = kind && (said as unknown as Readonly<Record<Kind, { readonly id: string } | null>>)[kind];
+    if (kind && record) made[kind].push(record.id);
+    // What is deleted need not be taken away again.
+    if (deletions.includes(document)) for (const id of Object.values(input as object)) gone.add(String(id));
     return { answer: said as never, because: '' };
   };
 
   async function customer(fields: Omit<CustomerInput, 'businessId' | 'name'> = {}): Promise<Customer> {
-    const name = `${mark} ${made.customers.length + 1}`;
+    const name = `${mark} ${made.customer.length + 1}`;
     const { answer, because } = await write(customerCreate, { businessId: business, name, ...fields });
     if (!answer?.customer) throw new NotAskedError(`a customer could not be made: ${because}`);
-    made.customers.push(answer.customer.id);
     return answer.customer;
   }
   const own = await customer();
@@ -107,24 +124,40 @@ export async function openDesk(options: {
     incomeAccountId: options.incomeAccountId,
   });
   if (!madeProduct?.product) throw new NotAskedError(`a product could not be made: ${because}`);
-  made.products.push(madeProduct.product.id);
 
   async function draft(fields: Partial<InvoiceInput>): Promise<Invoice> {
     const input = { businessId: business, customerId: own.id, ...fields, status: 'DRAFT' as const };
     const { answer, because: why } = await write(invoiceCreate, input);
     if (!answer?.invoice) throw new NotAskedError(`an invoice could not be made: ${why}`);
-    made.invoices.push(answer.invoice.id);
     return answer.invoice;
   }
 
   /** Invoices before their customers and products. */
   async function clear(): Promise<readonly string[]> {
-    const left: string[] = [];
-    const note = (what: string, { answer }: Written<unknown>) => void (answer || left.push(what));
-    for (const id of made.invoices) note(`invoice ${id}`, await write(invoiceDelete, { invoiceId: id }));
-    for (const id of made.customers) note(`customer ${id}`, await write(customerDelete, { id }));
-    for (const id of made.products) note(`product ${id}`, await write(productArchive, { id }));
-    return left;
+    const stays: string[] = [];
+    const note = (what: string, { answer }: Written<unknown>) => void (answer || stays.push(what));
+    const left = (ids: readonly string[]) => ids.filter((id) => !gone.has(id));
+    for (const id of left(made.invoice)) note(`invoice ${id}`, await write(invoiceDelete, { invoiceId: id }));
+    for (const id of left(made.customer)) note(`customer ${id}`, await write(customerDelete, { id }));
+    for (const id of made.product) note(`product ${id}`, await write(productArchive, { id }));
+    return stays;
+  }
+
+  async function twins(): Promise<readonly Customer[]> {
+    const inputs = [1, 2].map((count) => ({ businessId: business, name: `${mark} twin ${count}` }));
+    const variables = Object.fromEntries(inputs.map((input, index) => [`m${index}`, input]));
+    const document = composed(inputs.map(() => customerCreate as unknown as DocumentNode));
+    const { data } = await client(
+      document as unknown as TadaDocumentNode<
+        Record<string, DataOf<typeof customerCreate>['customerCreate']>
+      >,
+      variables,
+      'write',
+      callNow(),
+    );
+    const both = Object.values(data ?? {}).flatMap((said) => said?.customer ?? []);
+    made.customer.push(...both.map(({ id }) => id));
+    return both;
   }
 
   return {
@@ -136,6 +169,7 @@ export async function openDesk(options: {
       read: (document, variables) => client(document, variables, 'read', callNow()),
       write,
       customer,
+      twins,
       draft,
     },
     clear,

@@ -61,11 +61,32 @@ async function uniqueNumbers(desk: Desk): Promise<Found> {
   const first = await desk.draft({ items });
   const input = { businessId: desk.business, customerId: desk.customerId, items, status: 'DRAFT' as const };
   const second = await desk.draft({ items });
+  const free = await desk.write(invoicePatch, { id: second.id, invoiceNumber: `${second.invoiceNumber}9` });
   const patched = await desk.write(invoicePatch, { id: second.id, invoiceNumber: first.invoiceNumber });
   const created = await desk.write(invoiceCreate, { ...input, invoiceNumber: first.invoiceNumber });
   const word = ({ answer, because }: typeof patched | typeof created) =>
     answer ? 'accepted' : `refused (${because})`;
-  return { answer: `a number that is taken is ${word(created)} by a create and ${word(patched)} by a patch` };
+  return {
+    answer: `a number that is taken is ${word(created)} by a create and ${word(patched)} by a patch; a free one is ${word(free)} by a patch`,
+  };
+}
+
+async function numbersAtOnce(desk: Desk): Promise<Found> {
+  const made = await Promise.all(
+    ['one', 'other'].map((name) => desk.draft({ items: [lineOf(desk.productId, name)] })),
+  );
+  const numbers = made.map(({ invoiceNumber }) => invoiceNumber);
+  const differ = new Set(numbers).size === numbers.length;
+  return { answer: differ ? 'yes' : `no: ${numbers.join(', ')}`, asAssumed: differ };
+}
+
+async function exchangeRates(desk: Desk): Promise<Found> {
+  const items = [lineOf(desk.productId, 'abroad')];
+  const { currency } = await desk.draft({ items });
+  const foreign = currency.code === 'USD' ? 'CAD' : 'USD';
+  const { id } = await desk.draft({ items, currency: foreign });
+  const { data } = await desk.read(invoiceById, { business: desk.business, id });
+  return { answer: `${data?.business?.invoice?.exchangeRate ?? 'none'} for ${foreign}` };
 }
 
 async function negativePrices(desk: Desk): Promise<Found> {
@@ -84,5 +105,7 @@ export const invoiceQuestions: readonly Question[] = [
   { question: 'Does Wave keep the order of items?', ask: lineOrder },
   { question: 'Does an empty list of discounts clear them?', ask: discountsClear },
   { question: 'Must invoice numbers be unique?', ask: uniqueNumbers },
+  { question: 'Do invoices that are made at once get different numbers?', ask: numbersAtOnce },
+  { question: 'Which exchange rate does an invoice in a foreign currency get?', ask: exchangeRates },
   { question: 'Are negative prices accepted?', ask: negativePrices },
 ];

@@ -30,10 +30,11 @@ const questions: readonly Question[] = [...customerQuestions, ...invoiceQuestion
 export const notAsked: readonly string[] = [
   'the real limits of rate and concurrency, the form of a 429: finding out means to offend',
   'whether aliased fields are charged one by one: the same',
-  'the life of tokens, and what a reused refresh token does: it would end the connection',
-  "retries, order and time-outs of webhooks: they belong to the portal's test page",
+  'the life of refresh tokens, and what a reused one does: it would end the connection; what a login gave, `wave status` shows',
+  "retries, order, time-outs, rotation, disabling, accepted hosts and the first call of webhooks, and the names of estimate events: they belong to the portal's test page",
   'whether viewing, sending or a due date that passes moves modifiedAt: a person or a day is needed; nothing is ever sent from here',
   'whether hidden customers are listed: only the web app hides one',
+  'whether documents show the account number of a customer: a person looks at one',
 ];
 
 /** Asks one question after another. A refusal leaves a question open, and the next one is asked. @throws SyncError when Wave does not answer */

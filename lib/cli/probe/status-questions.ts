@@ -1,4 +1,4 @@
-import { invoiceApprove, invoicePatch } from '../../wave/documents.ts';
+import { invoiceApprove, invoiceDelete, invoicePatch } from '../../wave/documents.ts';
 import { bankAccounts, invoiceById, paymentCreate, paymentDelete } from '../../wave/probe-documents.ts';
 import { type Desk, lineOf, NotAskedError } from './desk.ts';
 import type { Found, Question } from './probe.ts';
@@ -65,6 +65,7 @@ async function patchLimits(desk: Desk, id: string): Promise<string> {
   const patches = {
     memo: { memo: 'probed' },
     poNumber: { poNumber: 'PROBE' },
+    invoiceNumber: { invoiceNumber: `PROBE-${id.slice(-6)}` },
     dueDate: { dueDate: '2031-01-31' },
     items: { items: [lineOf(desk.productId, 'changed', '100')] },
     customerId: { customerId: other.id },
@@ -92,7 +93,22 @@ async function limitsByStatus(desk: Desk): Promise<Found> {
   return { answer: `approved: ${saved}; paid in part: ${partial}; paid: ${paid}` };
 }
 
+async function deletable(desk: Desk): Promise<Found> {
+  const { id: draft } = await desk.draft({ items: [lineOf(desk.productId, 'deleted')] });
+  const issued = await approved(desk);
+  const settled = await approved(desk);
+  await pay(desk, settled, '100');
+  const words = async (invoiceId: string) => {
+    const { answer, because } = await desk.write(invoiceDelete, { invoiceId });
+    return answer ? 'yes' : `no (${because})`;
+  };
+  return {
+    answer: `a draft: ${await words(draft)}; approved: ${await words(issued)}; paid: ${await words(settled)}`,
+  };
+}
+
 export const statusQuestions: readonly Question[] = [
   { question: 'What moves the modifiedAt of an invoice?', ask: whatMoves },
+  { question: 'Which invoices can be deleted?', ask: deletable },
   { question: 'Which fields does a patch refuse after approval and payment?', ask: limitsByStatus },
 ];

@@ -268,7 +268,7 @@ export function connect(
   });
   const engine: Engine = {
     systems: {
-      customcrm: customcrmRecords(customcrm, { windowMs: sharingMs }),
+      customcrm: customcrmRecords(customcrm, { wait: () => clock.sleep(sharingMs) }),
       wave: waveRecords(client, waveOptions),
     },
     feed: waveFeed(client, waveOptions),

@@ -13,13 +13,13 @@ const paths = { customer: 'customers', product: 'products', order: 'orders' } as
 
 /**
  * The records of a CRM that keeps the contract in docs/customcrm-openapi.yaml.
- * @param windowMs how long a read waits for others to share a query with; without it, those of one tick do.
+ * @param wait resolves when a read has waited long enough for others to share a query with; without it, those of one tick do.
  */
 export function customcrmRecords(
   client: CustomcrmClient,
-  { windowMs }: { readonly windowMs?: number } = {},
+  { wait }: { readonly wait?: () => Promise<void> } = {},
 ): Records {
-  const loader = readLoader(client, windowMs);
+  const loader = readLoader(client, wait);
   return {
     system: 'customcrm',
     read: (pair, id, call) => loader.load({ pair, id, call }),
@@ -69,7 +69,10 @@ interface ReadKey {
 }
 
 /** Reads that are asked for at the same time share one `ids=` query for each pair. Nothing is cached. */
-function readLoader(client: CustomcrmClient, windowMs: number | undefined): DataLoader<ReadKey, Reading> {
+function readLoader(
+  client: CustomcrmClient,
+  wait: (() => Promise<void>) | undefined,
+): DataLoader<ReadKey, Reading> {
   return new DataLoader<ReadKey, Reading>(
     async (keys) => {
       const readings = new Map<ReadKey, Reading | Error>();
@@ -85,7 +88,7 @@ function readLoader(client: CustomcrmClient, windowMs: number | undefined): Data
     {
       cache: false,
       maxBatchSize: idsLimit,
-      ...(windowMs !== undefined && { batchScheduleFn: (send) => void setTimeout(send, windowMs) }),
+      ...(wait && { batchScheduleFn: (send) => void wait().then(send) }),
     },
   );
 }

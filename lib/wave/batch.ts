@@ -10,6 +10,8 @@ export interface Passenger<Op> {
 
 /** How operations come together in documents. */
 export interface Batching<Op, Answer> {
+  /** ms since 1970. */
+  readonly now: () => number;
   /** Operations with one key never share a document, and keep their order; undefined: no order. */
   readonly keyOf: (op: Op) => string | undefined;
   /** The most operations in one document; may shrink. */
@@ -40,11 +42,8 @@ const lanes = ['live', 'background'] as const;
  * Collects operations into documents while they wait for a slot of the budget. Live work never waits behind background work: each has
  * a lane of its own; background operations ride along where a live document has room.
  */
-export function batcher<Op, Answer>(
-  batching: Batching<Op, Answer>,
-  now: () => number = Date.now,
-): (op: Op, call: Call) => Promise<Answer> {
-  const { keyOf, most, gathered, reserve, send } = batching;
+export function batcher<Op, Answer>(batching: Batching<Op, Answer>): (op: Op, call: Call) => Promise<Answer> {
+  const { now, keyOf, most, gathered, reserve, send } = batching;
   const waiting: Waiting<Op, Answer>[] = [];
   const underWay = new Set<string>();
   const isRunning = { live: false, background: false };

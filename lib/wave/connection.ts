@@ -79,6 +79,7 @@ export function connectWave(settings: WaveSettings, surroundings: WaveSurroundin
     businessId: settings.businessId,
     incomeAccountId: settings.incomeAccountId,
     sharing: {
+      clock: surroundings.clock,
       windowMs,
       operations: settings.operations,
       async reserve(intention, call, operations) {

@@ -1,6 +1,6 @@
 import type { DocumentNode } from 'graphql';
 import type { Intention } from '../remote-failure.ts';
-import type { Call } from '../sync/ports.ts';
+import type { Call, Clock } from '../sync/ports.ts';
 import type { Slot } from '../sync/request-budget.ts';
 
 /** What every part of this adapter must know of the business and of how calls share documents. */
@@ -14,6 +14,7 @@ export interface WaveOptions {
 }
 
 export interface Sharing {
+  readonly clock: Clock;
   /** How long an operation waits for others, ms. */
   readonly windowMs: number;
   /** The most operations in one document. */
@@ -35,18 +36,17 @@ const shapeLimit = 200;
 export function gatheringOf({ sharing }: WaveOptions, intention: Intention, standard: number) {
   let most = sharing?.operations ?? standard;
   return {
+    now: sharing?.clock.now ?? Date.now,
     most: () => most,
     /** Remembers, for this process, that Wave refused more at once. */
     shrink: (limit: number): void => {
       most = Math.max(1, Math.min(most, limit));
     },
-    gathered: () => (sharing ? pause(sharing.windowMs) : endOfTick()),
+    gathered: () => (sharing ? sharing.clock.sleep(sharing.windowMs) : endOfTick()),
     reserve: async (call: Call, operations: number): Promise<Seats> =>
       sharing ? sharing.reserve(intention, call, operations) : { slot: undefined, operations: most },
   };
 }
-
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** After everything that is already on its way through promises. */
 const endOfTick = (): Promise<void> =>

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type CustomcrmRequest, customcrmClient } from '../../lib/customcrm/client.ts';
 import { customcrmRecords } from '../../lib/customcrm/records.ts';
 import { RemoteUnavailableError } from '../../lib/errors.ts';
@@ -25,7 +26,7 @@ function watched(url: string) {
       if (request.method === 'GET') reads.push(request);
       return client(request, call);
     },
-    { windowMs: 30 },
+    { wait: () => sleep(30) },
   );
   const idsRead = () => reads.splice(0).map(({ query }) => String(query?.ids ?? '').split(',').length);
   return { records, reads, idsRead };

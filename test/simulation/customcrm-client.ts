@@ -11,6 +11,7 @@ import { type Container, exchange, type Wires } from './container.ts';
 import { type Customcrm, Refusal } from './customcrm.ts';
 import type { Desk } from './desk.ts';
 import type { Attempt, Truth } from './truth.ts';
+import { fewRows } from './wave-client.ts';
 
 export interface CustomcrmDoor {
   /** By the CRM's clock. */
@@ -145,7 +146,7 @@ function list(
     query.cursor === undefined ? [String(query.updatedSince)] : String(query.cursor).split('|');
   const { faults, scheduler } = wires;
   const at = faults.strikes('listLag') ? scheduler.now() - faults.dice.between(1, lagMs) : scheduler.now();
-  const limit = Number(query.limit);
+  const limit = Math.min(Number(query.limit), faults.has('smallPages') ? fewRows : Number.POSITIVE_INFINITY);
   const rows = customcrm
     .all(pair)
     .map((body) => truth.lastAt({ system: 'customcrm', pair, id: String(body.Id) }, at)?.after)

@@ -40,6 +40,7 @@ export const faultNames = [
   'createdTooLate',
   'partialAnswer',
   'robots',
+  'smallPages',
 ] as const;
 export type FaultName = (typeof faultNames)[number];
 
@@ -83,6 +84,7 @@ const rates: Readonly<Record<FaultName, number>> = {
   createdTooLate: 0.03,
   partialAnswer: 0.03,
   robots: 1,
+  smallPages: 1,
 };
 
 export interface Faults {

@@ -2,7 +2,7 @@ import type { DocumentNode, FieldNode, SelectionNode } from 'graphql';
 import type { Body, Pair } from '../../lib/domain/record.ts';
 import type { Slot } from '../../lib/sync/request-budget.ts';
 import type { Ending as RequestEnding, Want } from '../../lib/sync/request-slots.ts';
-import type { WaveAnswer, WaveError } from '../../lib/wave/answer.ts';
+import { DocumentRefusedError, type WaveAnswer, type WaveError } from '../../lib/wave/answer.ts';
 import type { WaveClient } from '../../lib/wave/client.ts';
 import * as documents from '../../lib/wave/documents.ts';
 import { type Container, exchange, kill, type Wires } from './container.ts';
@@ -166,6 +166,9 @@ const together = (answers: readonly Answer[]): Answer => ({
   errors: answers.flatMap(({ errors }) => errors),
 });
 
+/** Where pages are small, one document shows this many rows of lists, or records. */
+export const fewRows = 6;
+
 function query(
   wires: Wires,
   container: Container,
@@ -173,11 +176,20 @@ function query(
   document: DocumentNode,
   variables: Variables,
 ): Answer {
+  if (wires.faults.has('smallPages') && rowsAskedFor(document, variables) > fewRows) {
+    wires.faults.note('smallPages');
+    throw new DocumentRefusedError('the query is too expensive', true);
+  }
   if (document === asDocument(documents.changes)) return lists(wires, door, variables);
   if (document === asDocument(documents.list)) return everything(wires, door, variables);
   if (document === asDocument(documents.salesTaxes)) return salesTaxes(door);
   return readings(wires, container, door, document, variables);
 }
+function rowsAskedFor(document: DocumentNode, variables: Variables): number {
+  const lists = Object.values(listNames).filter((name) => variables[name] === true).length;
+  return lists > 0 ? lists * Number(variables.pageSize) : recordsAskedFor(document).length;
+}
+
 const asDocument = (document: unknown): DocumentNode => document as DocumentNode;
 
 function mutate(

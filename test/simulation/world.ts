@@ -6,6 +6,7 @@ import type { Engine, EngineSettings, OutcomeLine } from '../../lib/sync/engine.
 import { receive } from '../../lib/sync/receive-webhook.ts';
 import { requestBudget } from '../../lib/sync/request-budget.ts';
 import { waveFeed } from '../../lib/wave/feed.ts';
+import type { WaveOptions } from '../../lib/wave/options.ts';
 import { waveRecords } from '../../lib/wave/records.ts';
 import { waveTaxes } from '../../lib/wave/taxes.ts';
 import { type Container, clockOf, deliver, type Wires } from './container.ts';
@@ -81,6 +82,8 @@ export interface WorldOptions {
 }
 
 const businessId = 'B-1';
+/** As lib/app.ts has it, ms. */
+const sharingMs = 30;
 /** As lib/wave/connection.ts has them, for a time-out of 20 s. */
 const budgetLimits = { inFlight: 2, perDay: 50_000, leaseMs: 30_000, windowMs: 60_000 };
 
@@ -151,6 +154,8 @@ export function makeWorld({ seed, keepTrace, faults: allowed, plant }: WorldOpti
   const outcomes: OutcomeLine[] = [];
   const everyContainer: Container[] = [];
 
+  /** Reads and writes wait for others to travel with, as lib/app.ts has it; or those of one tick do. */
+  const operations = dice.fork('sharing').pick([0, 0, 2, 20]);
   const makeSandbox = (): Sandbox => {
     const container: Container = {
       name: `c${++containers}`,
@@ -194,10 +199,23 @@ export function makeWorld({ seed, keepTrace, faults: allowed, plant }: WorldOpti
             limits: { ...budgetLimits, perMinute },
           });
     const client = waveClientOf(wires, container, waveDoor, own.claim, budget?.take);
-    const waveOptions = { businessId, incomeAccountId: 'A-income' };
+    const waveOptions: WaveOptions = {
+      businessId,
+      incomeAccountId: 'A-income',
+      ...(operations > 0 && {
+        sharing: {
+          clock,
+          windowMs: sharingMs,
+          operations,
+          reserve: async () => ({ slot: undefined, operations }),
+        },
+      }),
+    };
     const plain: Engine = {
       systems: {
-        customcrm: own.watched(customcrmRecords(crmClient)),
+        customcrm: own.watched(
+          customcrmRecords(crmClient, operations === 0 ? {} : { wait: () => clock.sleep(sharingMs) }),
+        ),
         wave: own.watched(waveRecords(client, waveOptions)),
       },
       feed: waveFeed(client, waveOptions),

@@ -1,10 +1,10 @@
-import type { Connections } from '../app.ts';
-import { webhooksApi } from '../customcrm/webhooks-api.ts';
+import { type Connections, registrations } from '../app.ts';
 import { type Pair, pairs } from '../domain/record.ts';
 import { SyncError } from '../errors.ts';
 import { mappings } from '../mappings/pairs.ts';
 import { progressOf } from '../sync/poll-progress.ts';
 import type { Call } from '../sync/ports.ts';
+import { aboutOthers, knownStackId, whose } from '../sync/registrations.ts';
 import { fallbackProduct, waveHealth } from '../wave/health.ts';
 
 /** One line of the check: fine, or what to do. */
@@ -66,16 +66,27 @@ async function checkCustomcrm({ engine }: Connections, call: Call): Promise<read
 const absentProperties = (pair: Pair, body: Readonly<Record<string, unknown>>): readonly string[] =>
   mappings[pair].everyRow.map((row) => row.customcrm).filter((property) => body[property] === undefined);
 
-async function checkWebhooks({ customcrm }: Connections, call: Call): Promise<readonly Finding[]> {
-  const all = await webhooksApi(customcrm).all(call);
-  const active = all.filter(({ Status, Url }) => Status === 'active' && Url.endsWith('/webhooks/customcrm'));
+async function checkWebhooks(
+  { engine, config, customcrm }: Connections,
+  call: Call,
+): Promise<readonly Finding[]> {
+  const stack = { id: await knownStackId(engine), waveBusinessId: config.WAVE_BUSINESS_ID };
+  const { own, others } = whose(await registrations(customcrm, call), stack);
+  const ids = own.map(({ id }) => id).join(', ');
   const say =
-    active.length === 1
-      ? 'registered'
-      : active.length === 0
-        ? 'none is registered: run `webhooks register`; until then changes arrive by the poll'
-        : `${active.length} stacks listen to this CRM: two of them on one pair of systems would undo each other`;
-  return [{ what: 'Customcrm webhook', ok: active.length === 1, say }];
+    own.length === 1
+      ? `registered as ${ids}`
+      : own.length === 0
+        ? 'not registered by this stack: run `webhooks register`; until then changes arrive by the poll'
+        : `registered ${own.length} times: webhooks remove all but one of ${ids}`;
+  return [
+    { what: 'Customcrm webhook', ok: own.length === 1, say },
+    {
+      what: 'other stacks',
+      ok: others.length === 0,
+      say: others.length === 0 ? 'none is active on this pair of systems' : aboutOthers(others),
+    },
+  ];
 }
 
 async function checkWave(

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
+import { type Connections, registrations } from '../app.ts';
 import { type Pair, pairs, type RecordRef } from '../domain/record.ts';
 import { SettingsError } from '../errors.ts';
 import {
@@ -16,6 +17,7 @@ import {
 } from '../sync/decisions.ts';
 import { preview } from '../sync/preview.ts';
 import { countActions, type PreviewEntry } from '../sync/preview-entry.ts';
+import { aboutOthers, knownStackId, whose } from '../sync/registrations.ts';
 import { pairStates } from '../sync/started-pairs.ts';
 import { startPair, startSweep } from '../sync/sweep.ts';
 import { type SweepProgress, sweepProgress } from '../sync/sweep-progress.ts';
@@ -84,10 +86,13 @@ export function addFirstLoadCommands(program: Command, terminal: Terminal): void
     .command('start')
     .description('starts a pair: its records get counterparts from now on, those that exist first')
     .argument('<pair>', pairs.join(', '))
-    .action(async (name: string) => {
+    .option('--without-webhook', 'although Customcrm sends this stack nothing: changes arrive by the poll')
+    .action(async (name: string, { withoutWebhook }: { withoutWebhook?: boolean }) => {
       const [pair] = pairsFrom([name]);
+      const connections = await connected();
+      await mustBeAlone(connections, withoutWebhook === true);
       if (!pair || !(await confirmed(`Start ${pair}? Look at the preview first.`))) return;
-      await startPair((await connected()).engine, pair);
+      await startPair(connections.engine, pair);
       say({ started: pair }, `${pair} is started. Watch it with: sweep --watch`);
     });
 
@@ -112,6 +117,20 @@ export function addFirstLoadCommands(program: Command, terminal: Terminal): void
     });
 
   addDecisions(program, terminal);
+}
+
+/** Other stacks see this one by its registration only. @throws SettingsError */
+async function mustBeAlone(
+  { config, engine, customcrm }: Connections,
+  withoutWebhook: boolean,
+): Promise<void> {
+  const stack = { id: await knownStackId(engine), waveBusinessId: config.WAVE_BUSINESS_ID };
+  const { own, others } = whose(await registrations(customcrm, callNow()), stack);
+  if (others.length > 0) throw new SettingsError(`Not started: ${aboutOthers(others)} first.`);
+  if (own.length === 0 && !withoutWebhook)
+    throw new SettingsError(
+      'Not started: this stack is not registered in Customcrm, so that another one would not see it. Run `webhooks register` first, or say --without-webhook.',
+    );
 }
 
 function addDecisions(program: Command, { connected, say, confirmed }: Terminal): void {

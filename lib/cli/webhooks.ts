@@ -1,9 +1,11 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import type { Connections } from '../app.ts';
+import { type Connections, checkIdentity, registrations } from '../app.ts';
 import { parametersUnder, putSecret } from '../aws/parameters.ts';
 import { webhooksApi } from '../customcrm/webhooks-api.ts';
+import { SettingsError } from '../errors.ts';
 import type { Engine } from '../sync/engine.ts';
 import { lastDelivery } from '../sync/last-delivery.ts';
+import { aboutOthers, noteOf, stackId, whose } from '../sync/registrations.ts';
 import { columns } from './columns.ts';
 import { callNow } from './connect.ts';
 
@@ -76,14 +78,20 @@ export function addWebhookCommands(program: Command, { connected, say, confirmed
     )
     .argument('<url>', 'the deployed URL that ends in /webhooks/customcrm')
     .action(async (url: string) => {
-      const webhooks = await api();
+      const connections = await connected();
+      const { config, engine, customcrm } = connections;
+      await checkIdentity(connections);
+      const stack = { id: await stackId(engine), waveBusinessId: config.WAVE_BUSINESS_ID };
+      const { others } = whose(await registrations(customcrm, callNow()), stack);
+      if (others.length > 0) throw new SettingsError(`Not registered: ${aboutOthers(others)} first.`);
+      const webhooks = webhooksApi(customcrm);
       const same = (await webhooks.all(callNow())).find(({ Url }) => Url === url);
       if (same) {
         say(same, `Already registered as ${same.Id}. Remove it first to get a new secret.`);
         return;
       }
       if (!(await confirmed(`Let Customcrm send every change to ${url}?`))) return;
-      const { Secret, ...made } = await webhooks.register(url, callNow());
+      const { Secret, ...made } = await webhooks.register(url, noteOf(stack), callNow());
       const storedAs = Secret === undefined ? undefined : await storeSecret(Secret);
       if (storedAs !== undefined)
         say(

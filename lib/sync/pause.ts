@@ -49,6 +49,13 @@ export async function pause(engine: Engine, scope: PauseScope, reason: string): 
   cache.delete(engine);
 }
 
+/** The stack itself stops everything. A reason that it stopped for before stays beside the new one. */
+export async function pauseAll(engine: Engine, reason: string): Promise<void> {
+  const before = (await pauses(engine)).find(({ scope }) => scope === 'all')?.reason;
+  if (before?.includes(reason)) return;
+  await pause(engine, 'all', before === undefined ? reason : `${before}; ${reason}`);
+}
+
 /** What waited goes on. Answers for how many records was rung at once; the janitor rings for the others. */
 export async function resume(engine: Engine, scope: PauseScope): Promise<number> {
   await engine.table.write([{ delete: { pk: partition, sk: scope } }]);

@@ -8,7 +8,7 @@ import { startCustomcrm } from '../../infra/local/customcrm/server.ts';
 import { startDynamoDb } from '../../infra/local/dynamodb.ts';
 import type { Behaviours } from '../../infra/local/wave/behaviours.ts';
 import { localBusinessId, localIncomeAccountId, startWave } from '../../infra/local/wave/server.ts';
-import { connect } from '../../lib/app.ts';
+import { type Connections, connect } from '../../lib/app.ts';
 import { loadConfig } from '../../lib/config.ts';
 import {
   type Body,
@@ -54,6 +54,9 @@ export async function startDatabase(): Promise<Database> {
 /** The real core and adapters, a table of their own, empty stand-ins, and queues in memory that deliver when a test says so. */
 export interface SyncWorld {
   readonly engine: Engine;
+  /** The same engine, with the settings and the clients below it. */
+  readonly connections: Connections;
+  readonly systems: Awaited<ReturnType<typeof startSystems>>;
   readonly outcomes: readonly OutcomeLine[];
   /** Everything that was rung since the last look. */
   readonly takeRung: () => readonly Doorbell[];
@@ -81,12 +84,20 @@ export interface SyncWorld {
   readonly close: () => Promise<void>;
 }
 
+async function startSystems() {
+  return {
+    customcrm: await startCustomcrm({ port: 0, path: ':memory:', token: 'local', sample: false }),
+    wave: await startWave({ port: 0, path: ':memory:', token: 'local', sample: false }),
+  };
+}
+
+/** @param beside shares its systems, which end with it */
 export async function startSyncWorld(
   database: Database,
   settings: Partial<EngineSettings> = {},
+  beside?: SyncWorld,
 ): Promise<SyncWorld> {
-  const customcrm = await startCustomcrm({ port: 0, path: ':memory:', token: 'local', sample: false });
-  const wave = await startWave({ port: 0, path: ':memory:', token: 'local', sample: false });
+  const { customcrm, wave } = beside?.systems ?? (await startSystems());
   const tableName = `sync-${randomUUID()}`;
   const dynamodb = await createTable(database, tableName);
   const config = loadConfig({
@@ -107,7 +118,8 @@ export async function startSyncWorld(
     CUSTOMCRM_BACKGROUND_QUEUE_URL: 'http://127.0.0.1:1/customcrm-background.fifo',
     WAVE_BACKGROUND_QUEUE_URL: 'http://127.0.0.1:1/wave-background.fifo',
   });
-  const connected = connect(config).engine;
+  const connections = connect(config);
+  const connected = connections.engine;
   const queues = { customcrm: memoryQueue(), wave: memoryQueue() };
   const outcomes: OutcomeLine[] = [];
   let passedMs = 0;
@@ -142,6 +154,8 @@ export async function startSyncWorld(
   };
   return {
     engine,
+    connections: { ...connections, engine },
+    systems: { customcrm, wave },
     outcomes,
     takeRung: () => [...queues.customcrm.takeRung(), ...queues.wave.takeRung()],
     queued: () => queues.customcrm.size() + queues.wave.size(),
@@ -192,7 +206,7 @@ export async function startSyncWorld(
     items: () => scan(dynamodb, tableName),
     async close() {
       dynamodb.destroy();
-      await Promise.all([customcrm.close(), wave.close()]);
+      if (!beside) await Promise.all([customcrm.close(), wave.close()]);
     },
   };
 }

@@ -23,7 +23,7 @@ import {
   readWave,
   type World,
 } from '../end-to-end/world.ts';
-import { deploy, leftOutType, remove } from './deployment.ts';
+import { deploy, leftOutType, run } from './deployment.ts';
 import { clientSettings, type Stage, serviceName, stage as stageName, startStage } from './stage.ts';
 import { linesOf, loseWebhooks, outcomesOf, said, stripRole, worldOf } from './world.ts';
 
@@ -239,7 +239,7 @@ describe('the deployed service', () => {
   });
 
   test('leaves its table when it is removed', async () => {
-    await remove(stage.folder, stageName, stage.env);
+    await run(stage.folder, 'remove', stageName, stage.env);
     const dynamodb = clientOf(DynamoDBClient);
     const { Table } = await dynamodb.send(new DescribeTableCommand({ TableName: serviceName }));
     assert.equal(Table?.DeletionProtectionEnabled, true);
@@ -251,5 +251,22 @@ describe('the deployed service', () => {
       ),
       { name: 'ResourceNotFoundException' },
     );
+  });
+
+  test('takes its table back when it is deployed again, and not before that is asked for', async () => {
+    await assert.rejects(
+      deploy(stage.folder, stageName, stage.env),
+      /belongs to no stack. Adopt it first: npm run adopt -- --stage emulated/,
+    );
+    await run(stage.folder, 'adopt', stageName, stage.env);
+    await assert.rejects(run(stage.folder, 'adopt', stageName, stage.env), /has its table already/);
+    await deploy(stage.folder, stageName, stage.env);
+    const before = (await listWave(world, 'customer')).length;
+    await world.customcrm('PATCH', customer.path, { Fax: '+1 416 555 0103' });
+    await clientOf(LambdaClient).send(
+      new InvokeCommand({ FunctionName: `${serviceName}-customcrm-poll`, Payload: Buffer.from('{}') }),
+    );
+    await inWave('customer', customer.waveId, 'fax', '+1 416 555 0103');
+    assert.equal((await listWave(world, 'customer')).length, before);
   });
 });

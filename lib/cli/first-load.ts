@@ -243,7 +243,9 @@ function progressText(progress: SweepProgress): string {
     perMinute === undefined ? '' : `${Math.round(perMinute)} a minute`,
     leftMs === undefined ? '' : `${ago(leftMs)} left`,
     repairs > 0 ? `${repairs} missed changes found` : '',
-    underOlderKeys > 0 ? `${underOlderKeys} links stood under an older fingerprint key` : '',
+    underOlderKeys > 0 || phase === 'finished'
+      ? `${underOlderKeys} links stood under an older fingerprint key`
+      : '',
     stopped ? `stopped: ${stopped}` : '',
   ];
   return parts.filter(Boolean).join(', ');

@@ -33,9 +33,18 @@ export async function ensureIdentity(
     throw new SettingsError(
       `This table links other systems: ${changed.join(' and ')} changed. Deploy another stage for them, or set the old value again.`,
     );
-  if (identity.tableId === undefined || known.tableId === identity.tableId) return;
-  await pauseAll(engine, 'the table was restored from a backup: run a sweep preview, then resume');
-  await engine.table.write([{ put: { ...key, ...identity } }]);
+  const isRestored = identity.tableId !== undefined && known.tableId !== identity.tableId;
+  if (!isRestored && known.startedAt !== undefined) return;
+  if (isRestored)
+    await pauseAll(engine, 'the table was restored from a backup: run a sweep preview, then resume');
+  const startedAt = known.startedAt ?? engine.clock.now();
+  await engine.table.write([{ put: { ...key, ...identity, startedAt } }]);
+}
+
+/** When this stack was first started, ms since 1970; undefined before that. */
+export async function firstStart({ table }: Engine): Promise<number | undefined> {
+  const item = await table.get(key);
+  return item?.startedAt === undefined ? undefined : Number(item.startedAt);
 }
 
 async function begin(
@@ -47,5 +56,6 @@ async function begin(
   const { others } = whose(registrations, { id: await knownStackId(engine), waveBusinessId });
   if (others.length > 0)
     throw new SettingsError(`This stack does not start: ${aboutOthers(others)}, or remove this stack.`);
-  await engine.table.write([{ put: { ...key, ...identity }, when: 'absent' }]);
+  const startedAt = engine.clock.now();
+  await engine.table.write([{ put: { ...key, ...identity, startedAt }, when: 'absent' }]);
 }

@@ -4,7 +4,9 @@ import { localBusinessId } from '../../infra/local/wave/server.ts';
 import { checkIdentity, registrations } from '../../lib/app.ts';
 import { webhooksApi } from '../../lib/customcrm/webhooks-api.ts';
 import { SettingsError } from '../../lib/errors.ts';
+import { tidy } from '../../lib/sync/janitor.ts';
 import { pause, pauses, resume } from '../../lib/sync/pause.ts';
+import { pollWave } from '../../lib/sync/poll-wave.ts';
 import { noteOf, stackId, stopBesideOthers } from '../../lib/sync/registrations.ts';
 import { type Database, type SyncWorld, startDatabase, startSyncWorld } from '../support/sync-world.ts';
 
@@ -56,6 +58,33 @@ describe('a table of links', () => {
     assert.deepEqual(await everyPause(world), [reason]);
     await resume(world.engine, 'all');
     await begin(world);
+    assert.deepEqual(await everyPause(world), []);
+  });
+});
+
+describe('the age of the polls', () => {
+  test('is counted from the first start for a system that was never read, so that a wrong first deployment shows', async (t) => {
+    const world = await started(t);
+    await begin(world);
+    world.pass(3600_000);
+    await begin(world);
+    const ages = async () => (await tidy(world.engine)).pollAgesMs;
+    for (const age of await ages()) assert.ok(age >= 3600_000);
+    assert.equal((await ages()).length, 2);
+    await pollWave(world.engine, world.call());
+    const [customcrm, wave] = await ages();
+    assert.ok(Number(customcrm) >= 3600_000 && Number(wave) < 3600_000);
+  });
+
+  test('is counted from now on for a stack that older code has started', async (t) => {
+    const world = await started(t);
+    await begin(world);
+    const key = { pk: 'identity', sk: 'stack' };
+    const identity = await world.engine.table.get(key);
+    await world.engine.table.write([{ put: { ...identity, ...key, startedAt: undefined } }]);
+    assert.deepEqual((await tidy(world.engine)).pollAgesMs, []);
+    await begin(world);
+    assert.equal((await tidy(world.engine)).pollAgesMs.length, 2);
     assert.deepEqual(await everyPause(world), []);
   });
 });

@@ -6,7 +6,7 @@ import { type Config, loadConfig } from './config.ts';
 import { type CustomcrmClient, customcrmClient } from './customcrm/client.ts';
 import { customcrmRecords } from './customcrm/records.ts';
 import { readCustomcrmWebhook } from './customcrm/webhook.ts';
-import { webhooksApi } from './customcrm/webhooks-api.ts';
+import { type Subscription, webhooksApi } from './customcrm/webhooks-api.ts';
 import type { System } from './domain/record.ts';
 import type { Delivery, Headers } from './domain/webhook.ts';
 import { ReconnectNeededError, SyncError } from './errors.ts';
@@ -114,13 +114,15 @@ export async function registrations(
   customcrm: CustomcrmClient,
   call: Call,
 ): Promise<readonly Registration[]> {
-  const all = await webhooksApi(customcrm).all(call);
-  return all.map(({ Id, Status, Description = '' }) => ({
-    id: Id,
-    isActive: Status === 'active',
-    note: Description,
-  }));
+  return (await webhooksApi(customcrm).all(call)).map(asRegistration);
 }
+
+/** A subscription by what says whose it is. */
+export const asRegistration = ({ Id, Status, Description = '' }: Subscription): Registration => ({
+  id: Id,
+  isActive: Status === 'active',
+  note: Description,
+});
 
 /** The stand-ins of one machine are the same systems on whichever port they listen. */
 function withoutLocalPort(url: string): string {

@@ -1,5 +1,4 @@
-import { once } from 'node:events';
-import { createWriteStream } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { type Connections, registrations } from '../app.ts';
@@ -23,7 +22,7 @@ import { startPair, startSweep } from '../sync/sweep.ts';
 import { type SweepProgress, sweepProgress } from '../sync/sweep-progress.ts';
 import { ago, columns } from './columns.ts';
 import { callNow } from './connect.ts';
-import type { Terminal } from './webhooks.ts';
+import { mustBeKnown, onRecord, pairOf, refFrom, type Terminal } from './terminal.ts';
 
 /** Between two looks at a sweep that is watched, ms. */
 const lookMs = 2_000;
@@ -65,6 +64,9 @@ export function addFirstLoadCommands(program: Command, terminal: Terminal): void
     .option('--csv <file>', 'write the entries as CSV')
     .option('--out <file>', 'write the entries as JSON lines')
     .action(async (names: string[], given: { csv?: string; out?: string }) => {
+      // A file that cannot be written is said now, and not after a long look.
+      const csv = given.csv === undefined ? undefined : await open(given.csv, 'w');
+      const out = given.out === undefined ? undefined : await open(given.out, 'w');
       const { engine } = await connected();
       const entries: PreviewEntry[] = [];
       for await (const entry of preview(engine, () => callNow(), { pairs: pairsFrom(names) })) {
@@ -72,12 +74,11 @@ export function addFirstLoadCommands(program: Command, terminal: Terminal): void
         if (entries.length % 100 === 0 && process.stderr.isTTY)
           process.stderr.write(`\r${entries.length} records`);
       }
-      if (given.csv) await write(given.csv, [csvHead, ...entries.map(csvLine)]);
-      if (given.out)
-        await write(
-          given.out,
-          entries.map((entry) => JSON.stringify(entry)),
-        );
+      await write(csv, [csvHead, ...entries.map(csvLine)]);
+      await write(
+        out,
+        entries.map((entry) => JSON.stringify(entry)),
+      );
       const counts = countActions(entries);
       say({ counts, entries }, previewText(entries, counts));
     });
@@ -85,13 +86,12 @@ export function addFirstLoadCommands(program: Command, terminal: Terminal): void
   program
     .command('start')
     .description('starts a pair: its records get counterparts from now on, those that exist first')
-    .argument('<pair>', pairs.join(', '))
+    .argument('<pair>', pairs.join(', '), pairOf)
     .option('--without-webhook', 'although Customcrm sends this stack nothing: changes arrive by the poll')
-    .action(async (name: string, { withoutWebhook }: { withoutWebhook?: boolean }) => {
-      const [pair] = pairsFrom([name]);
+    .action(async (pair: Pair, { withoutWebhook }: { withoutWebhook?: boolean }) => {
       const connections = await connected();
       await mustBeAlone(connections, withoutWebhook === true);
-      if (!pair || !(await confirmed(`Start ${pair}? Look at the preview first.`))) return;
+      if (!(await confirmed(`Start ${pair}? Look at the preview first.`))) return;
       await startPair(connections.engine, pair);
       say({ started: pair }, `${pair} is started. Watch it with: sweep --watch`);
     });
@@ -105,8 +105,12 @@ export function addFirstLoadCommands(program: Command, terminal: Terminal): void
     .option('--watch', 'stay until it is finished')
     .action(async (names: string[], given: { apply?: boolean; confirmed?: boolean; watch?: boolean }) => {
       const { engine } = await connected();
-      if (given.apply || given.confirmed)
-        await startSweep(engine, { pairs: pairsFrom(names), confirmed: given.confirmed === true });
+      const chosen = pairsFrom(names);
+      if (given.apply || given.confirmed) {
+        const what = given.confirmed ? 'Sweep, whatever the guards say' : 'Sweep now';
+        if (!(await confirmed(`${what}: ${chosen.join(', ')}?`))) return;
+        await startSweep(engine, { pairs: chosen, confirmed: given.confirmed === true });
+      }
       let progress = await sweepProgress(engine);
       while (given.watch && progress && progress.finishedAt === undefined) {
         process.stderr.write(`\r${progressText(progress)}`);
@@ -138,25 +142,19 @@ function addDecisions(program: Command, { connected, say, confirmed }: Terminal)
     say(decided, decided.done ? 'Done.' : `Not done: ${decided.because}.`);
     if (!decided.done) process.exitCode = 1;
   };
-  const refs = (pair: string, customcrmId: string, waveId: string): readonly [RecordRef, RecordRef] => {
-    const [known] = pairsFrom([pair]);
-    if (!known) throw new SettingsError(`There is no pair ${pair}.`);
-    return [
-      { system: 'customcrm', pair: known, id: customcrmId },
-      { system: 'wave', pair: known, id: waveId },
-    ];
-  };
   const both = (name: string, description: string, decide: typeof linkRecords) =>
     program
       .command(name)
       .description(description)
-      .argument('<pair>', pairs.join(', '))
+      .argument('<pair>', pairs.join(', '), pairOf)
       .argument('<customcrm-id>')
       .argument('<wave-id>')
-      .action(async (pair: string, customcrmId: string, waveId: string) => {
-        const [customcrm, wave] = refs(pair, customcrmId, waveId);
+      .action(async (pair: Pair, customcrmId: string, waveId: string) => {
         if (!(await confirmed(`${name} ${customcrmId} and ${waveId}?`))) return;
-        answer(await decide((await connected()).engine, customcrm, wave, callNow('live')));
+        const { engine } = await connected();
+        answer(
+          await decide(engine, refFrom(pair, customcrmId), refFrom(pair, waveId, true), callNow('live')),
+        );
       });
   both('link', 'links two records that belong together', linkRecords);
   both('relink', 'gives a linked record another counterpart', relink);
@@ -169,17 +167,15 @@ function addDecisions(program: Command, { connected, say, confirmed }: Terminal)
       call: ReturnType<typeof callNow>,
     ) => Promise<Decided>,
   ) =>
-    program
-      .command(name)
-      .description(description)
-      .argument('<pair>', pairs.join(', '))
-      .argument('<id>', 'id in Customcrm, or in Wave with --wave')
-      .option('--wave', "the id is Wave's")
-      .action(async (pair: string, id: string, { wave }: { wave?: boolean }) => {
-        const [customcrm, other] = refs(pair, id, id);
+    onRecord(program, name, description).action(
+      async (pair: Pair, id: string, { wave }: { wave?: boolean }) => {
+        const connections = await connected();
+        const ref = refFrom(pair, id, wave);
+        await mustBeKnown(connections, ref);
         if (!(await confirmed(`${name} ${pair} ${id}?`))) return;
-        answer(await decide((await connected()).engine, wave ? other : customcrm, callNow('live')));
-      });
+        answer(await decide(connections.engine, ref, callNow('live')));
+      },
+    );
   one('unlink', 'ends a link; both records stay, and neither gets a new counterpart', unlinkRecords);
   one('exclude', 'leaves a record out from now on', excludeRecord);
   one('include', 'takes an excluded record in again', (engine, ref) => includeRecord(engine, ref));
@@ -205,11 +201,10 @@ const csvLine = ({
     .map(csvCell)
     .join(',');
 
-async function write(path: string, lines: readonly string[]): Promise<void> {
-  const file = createWriteStream(path);
-  for (const line of lines) if (!file.write(`${line}\n`)) await once(file, 'drain');
-  file.end();
-  await once(file, 'finish');
+async function write(file: FileHandle | undefined, lines: readonly string[]): Promise<void> {
+  if (!file) return;
+  await file.writeFile(lines.map((line) => `${line}\n`).join(''));
+  await file.close();
 }
 
 /** Most of what needs no look is left out of the table; the files hold everything. */

@@ -1,10 +1,15 @@
+import { refKey } from '../domain/record.ts';
 import type { Handled } from '../sync/engine.ts';
 import type { Overview, ShownRecord } from '../sync/overview.ts';
 import type { ShownDetail } from '../sync/show-record.ts';
+import type { TokenState } from '../wave/tokens.ts';
 import type { Finding } from './check.ts';
 import { ago, columns } from './columns.ts';
 
 // How the command line shows what it found, for people.
+
+/** Values of records are cut to this, in characters. */
+const valueWidth = 44;
 
 export const findings = (all: readonly Finding[]): string =>
   columns(
@@ -26,7 +31,17 @@ export const records = (all: readonly ShownRecord[]): string =>
         ]),
       );
 
-export function overview(found: Overview): string {
+/** How the login to Wave stands; undefined for a full-access token, which has no state. */
+export function connection(state: TokenState | undefined): string {
+  if (!state) return 'by a full-access token';
+  if (state.connection === 'none') return 'nobody has logged in yet: wave login';
+  const since = `login or renewal ${ago(Date.now() - state.issuedAt)} ago`;
+  return state.connection === 'good'
+    ? `good, ${since}`
+    : `broken, ${since}: ${state.because ?? 'refused'}. Log in again: wave login`;
+}
+
+export function overview(found: Overview, waveConnection: TokenState | undefined): string {
   const counts = (of: Readonly<Record<string, number>>) =>
     Object.entries(of)
       .filter(([, count]) => count > 0)
@@ -45,6 +60,7 @@ export function overview(found: Overview): string {
       ],
       ['Customcrm read', polled(found.polledAgoMs.customcrm)],
       ['Wave read', polled(found.polledAgoMs.wave)],
+      ['Wave connection', connection(waveConnection)],
       ['Customcrm webhook', polled(found.heardAgoMs.customcrm)],
       ['Wave webhook', polled(found.heardAgoMs.wave)],
       ['blown fuses', found.blownFuses.join(', ') || 'none'],
@@ -56,6 +72,9 @@ export function overview(found: Overview): string {
 export function detail(found: ShownDetail): string {
   const { link, state, waits } = found;
   const facts = [
+    `${refKey(found.ref)}: ${Object.entries(found.readings)
+      .map(([system, reading]) => `${reading === 'living' ? 'there' : reading} in ${system}`)
+      .join(', ')}`,
     link ? `link ${link.id}: customcrm ${link.customcrmId} <-> wave ${link.waveId}` : 'not linked',
     `state: ${link?.state ?? state?.state ?? '-'}${reasonText(link?.reasons ?? (state ? [state.reason] : []))}`,
     ...(waits ? [`waits for ${waits.cause} since ${ago(Date.now() - waits.since)}`] : []),
@@ -71,6 +90,7 @@ export function detail(found: ShownDetail): string {
       text(wave),
       changed === 'none' ? 'never agreed' : changed.join(', '),
     ]),
+    valueWidth,
   );
   const history = (link?.history ?? []).map(
     ({ at, did, rows }) => `${new Date(at).toISOString()}  ${did}  ${rows.join(' ')}`,

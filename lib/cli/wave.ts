@@ -10,16 +10,17 @@ import { waveHealth } from '../wave/health.ts';
 import { authorizeUrl, exchangeCode } from '../wave/oauth.ts';
 import { saveLogin, tokenState } from '../wave/tokens.ts';
 import { callNow } from './connect.ts';
+import { connection } from './print.ts';
 import { openDesk } from './probe/desk.ts';
 import { probe } from './probe/probe.ts';
 import { probeText, settingsFrom } from './probe/say.ts';
-import type { Terminal } from './webhooks.ts';
+import type { Terminal } from './terminal.ts';
 
 /** How long a login may take, ms. Wave's code is good for ten minutes. */
 const patienceMs = 10 * 60_000;
 
 export function addWaveCommands(program: Command, terminal: Terminal): void {
-  const { connected, say } = terminal;
+  const { connected, say, confirmed } = terminal;
   const group = program.command('wave').description('the connection to Wave');
   addProbe(group, terminal);
 
@@ -37,6 +38,7 @@ export function addWaveCommands(program: Command, terminal: Terminal): void {
         throw new SettingsError(
           'Set WAVE_CLIENT_ID and WAVE_CLIENT_SECRET first; a full-access token needs no login.',
         );
+      if (!(await confirmed('Log in to Wave? A login that stands is replaced.'))) return;
       const state = randomBytes(16).toString('hex');
       const url = authorizeUrl(application, { state, businessId: config.WAVE_BUSINESS_ID });
       if (pasted === undefined) process.stderr.write(`Open this address, and allow the access:\n${url}\n`);
@@ -52,8 +54,9 @@ export function addWaveCommands(program: Command, terminal: Terminal): void {
     .command('status')
     .description('whether the connection stands')
     .action(async () => {
-      const state = await tokenState((await connected()).engine.table);
-      say(state, JSON.stringify(state));
+      const { config, engine } = await connected();
+      const state = await tokenState(engine.table);
+      say(state, `Wave connection: ${connection(config.WAVE_CLIENT_ID === undefined ? undefined : state)}`);
     });
 }
 

@@ -31,6 +31,8 @@ export interface CustomcrmRequest {
 export interface CustomcrmAnswer {
   readonly status: number;
   readonly body: unknown;
+  /** When it answered, ms since 1970 by its own clock; absent when it did not say. */
+  readonly date?: number;
 }
 
 export type CustomcrmClient = (request: CustomcrmRequest, call: Call) => Promise<CustomcrmAnswer>;
@@ -68,11 +70,13 @@ export function customcrmClient({ url, token, timeoutMs }: CustomcrmOptions): Cu
     const failure = failedStatus('customcrm', intention, answer);
     if (failure) throw failure;
     const body = parse(answer.body);
+    const date = Date.parse(answer.headers.date ?? '');
+    const found = { status: answer.statusCode, body, ...(!Number.isNaN(date) && { date }) };
     if (answer.statusCode === 404 || answer.statusCode === 410) {
       if (intention === 'write') throw new RemoteMissingError(`customcrm: HTTP ${answer.statusCode}`);
-      return { status: answer.statusCode, body };
+      return found;
     }
-    if (answer.statusCode >= 200 && answer.statusCode < 300) return { status: answer.statusCode, body };
+    if (answer.statusCode >= 200 && answer.statusCode < 300) return found;
     throw refusal(answer.statusCode, body, request.body);
   };
 }

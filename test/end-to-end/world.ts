@@ -26,6 +26,8 @@ export interface World {
   readonly functionsUrl: string;
   /** Runs a command of the operator's against this world, and reads its JSON. */
   readonly cli: (...args: string[]) => Promise<Json>;
+  /** Where its state is: what the operator's commands need to find it. */
+  readonly statePath: string;
   readonly outcomes: Json[];
   /** What its functions called at AWS. */
   readonly recorder: Pick<Recorder, 'calls' | 'parameters'>;
@@ -95,6 +97,7 @@ export async function startWorld(
       );
       return JSON.parse(stdout) as Json;
     },
+    statePath,
     outcomes,
     recorder,
     env: stack.env,

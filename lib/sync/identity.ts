@@ -38,7 +38,7 @@ export async function ensureIdentity(
   if (isRestored)
     await pauseAll(engine, 'the table was restored from a backup: run a sweep preview, then resume');
   const startedAt = known.startedAt ?? engine.clock.now();
-  await engine.table.write([{ put: { ...key, ...identity, startedAt } }]);
+  await engine.table.write([{ put: { ...known, ...identity, startedAt } }]);
 }
 
 /** When this stack was first started, ms since 1970; undefined before that. */

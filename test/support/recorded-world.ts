@@ -27,8 +27,8 @@ const redirectUri = 'http://127.0.0.1:9/callback';
 export interface RecordedWorld extends World {
   /** Runs a function in a container that has just started, with secrets from Parameter Store, and an OAuth login to Wave that has to be renewed. */
   readonly invoke: (name: string, event?: object) => Promise<unknown>;
-  /** The same in a container that stays until it is closed. */
-  readonly container: (name: string) => Promise<LocalFunction>;
+  /** The same in a container that stays until it is closed; of this code, or of bundles in another folder. */
+  readonly container: (name: string, bundles?: string) => Promise<LocalFunction>;
   /** Lets the table forget whose it is, as it was before the first start. */
   readonly forgetIdentity: () => Promise<void>;
   /** Lets it look as if it had been restored from a backup, under the same name. */
@@ -79,7 +79,7 @@ export async function startRecordedWorld(): Promise<RecordedWorld> {
         const started = await container(ours, name);
         return started.invoke(event).finally(() => started.close());
       },
-      container: (name) => container(ours, name),
+      container: (name, bundles) => container(ours, name, bundles),
       forgetIdentity: () =>
         inTable(env, (client, TableName) =>
           client.send(new DeleteItemCommand({ TableName, Key: marshall({ pk: 'identity', sk: 'stack' }) })),
@@ -141,12 +141,16 @@ async function connected(world: World, folder: string): Promise<Variables> {
   return env;
 }
 
-async function container(env: Variables, name: string): Promise<LocalFunction> {
+async function container(
+  env: Variables,
+  name: string,
+  bundles = join(root, '.build', 'functions'),
+): Promise<LocalFunction> {
   const { functionName } = (await rightsOf()).get(name) ?? { functionName: '' };
   return localFunction(
     {
       name: functionName,
-      bundle: join(root, '.build', 'functions', `${name}.cjs`),
+      bundle: join(bundles, `${name}.cjs`),
       env: { ...env, AWS_SDK_UA_APP_ID: functionName },
       timeoutMs: invocationMs,
       memoryMb: 512,

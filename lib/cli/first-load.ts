@@ -113,7 +113,7 @@ export function addFirstLoadCommands(program: Command, terminal: Terminal): void
       }
       let progress = await sweepProgress(engine);
       while (given.watch && progress && progress.finishedAt === undefined) {
-        process.stderr.write(`\r${progressText(progress)}`);
+        if (process.stderr.isTTY) process.stderr.write(`\r${progressText(progress)}`);
         await sleep(lookMs);
         progress = await sweepProgress(engine);
       }

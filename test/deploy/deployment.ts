@@ -4,12 +4,14 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { copyPackage, packaged } from '../../infra/local/package.ts';
+import type { Resource } from '../../infra/local/template.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 /** One command takes no longer than this, ms. */
 const commandLimitMs = 180_000;
-/** The emulator refuses templates with resources of this type; they are not deployed. */
-export const leftOutType = 'AWS::Logs::QueryDefinition';
+/** The emulator refuses templates with these; they are not deployed. */
+export const isLeftOut = ({ Type, Properties }: Resource): boolean =>
+  Type === 'AWS::Logs::QueryDefinition' || (Type === 'AWS::CloudWatch::Alarm' && 'Metrics' in Properties);
 
 /** What the serverless CLI said about a deployment. */
 export interface Deployed {
@@ -37,7 +39,8 @@ export async function copyService(folder: string): Promise<void> {
 
 /** What is deployed differently, because the emulator could not do it. Everything else is deployed as it is. */
 const changes: Readonly<Record<string, (text: string) => string>> = {
-  'serverless.yml': (text) => replaced(text, /^.*infra\/queries\.yml.*\n/gm, ''),
+  'serverless.yml': (text) =>
+    replaced(replaced(text, /^.*infra\/queries\.yml.*\n/gm, ''), /^.*infra\/alarms-of-aws\.yml.*\n/gm, ''),
   'infra/roles.yml': (text) =>
     replaced(
       // AWS looks at the path that ssm:GetParametersByPath is asked for, the emulator at `*`.
@@ -97,6 +100,7 @@ export async function run(
       stderr = '',
       message,
     } = error as { stdout?: string; stderr?: string; message: string };
-    throw new Error(`npm run ${script}: ${message}\n${stdout}\n${stderr}`.slice(0, 10_000));
+    // The end says why.
+    throw new Error(`npm run ${script}: ${message}\n${`${stdout}\n${stderr}`.slice(-5_000)}`);
   }
 }

@@ -24,13 +24,15 @@ import {
   type World,
 } from './world.ts';
 
+/** Some two hundred commands, one process each, on a machine that may be crowded. */
+const suiteMs = 600_000;
 const stranger = 'nobody';
 const redirectUri = 'http://127.0.0.1:9/callback';
 /** Nobody answers here. */
 const nowhere = 'http://127.0.0.1:9';
 
 // Every command, as a person types it: tables, refusals, exit codes. The tests stand in the order in which they must run.
-describe('the operator’s commands', () => {
+describe('the operator’s commands', { timeout: suiteMs }, () => {
   let world: World;
   let folder: string;
   let customer: { readonly id: string; readonly path: string };
@@ -235,7 +237,7 @@ describe('the operator’s commands', () => {
   });
 
   test('say that a clock is wrong', async () => {
-    const ahead = await serverWithClock(String(world.env.CUSTOMCRM_API_URL), 10 * 60_000);
+    const ahead = await serverBefore(String(world.env.CUSTOMCRM_API_URL), { aheadMs: 10 * 60_000 });
     try {
       const check = await withSettings({ CUSTOMCRM_API_URL: ahead.url });
       const text = saidNo(['check'], await check('check'));
@@ -243,6 +245,22 @@ describe('the operator’s commands', () => {
       assert.match(text, /^ok +Wave clock /m);
     } finally {
       await ahead.close();
+    }
+  });
+
+  test('say what a system does not show, and which records it does not let us read', async () => {
+    const poor = await serverBefore(String(world.env.CUSTOMCRM_API_URL), {
+      refused: /\/products/,
+      hidden: /"Fax":[^,]*,/g,
+    });
+    try {
+      const check = await withSettings({ CUSTOMCRM_API_URL: poor.url });
+      const text = saidNo(['check'], await check('check'));
+      assert.match(text, /^!! +Customcrm customer +does not show Fax: these stay as they are/m);
+      assert.match(text, /^!! +Customcrm product +cannot be read \(.*403\): the token needs the right to/m);
+      assert.match(text, /^ok +Customcrm order +can be read/m);
+    } finally {
+      await poor.close();
     }
   });
 
@@ -490,17 +508,24 @@ async function each<T>(all: readonly T[], run: (one: T) => Promise<unknown>): Pr
     await Promise.all(all.slice(first, first + atOnce).map(run));
 }
 
-/** A server before another one, whose clock is wrong. */
-async function serverWithClock(upstream: string, aheadMs: number) {
+/** A server before another one: its clock is wrong, it refuses some paths, or leaves something out of its answers. */
+async function serverBefore(
+  upstream: string,
+  {
+    aheadMs = 0,
+    refused = /^$/,
+    hidden = /^$/g,
+  }: { readonly aheadMs?: number; readonly refused?: RegExp; readonly hidden?: RegExp },
+) {
   const server = createServer(async (incoming, outgoing) => {
     const answer = await fetch(`${new URL(upstream).origin}${incoming.url}`, {
       headers: { authorization: String(incoming.headers.authorization) },
     });
-    outgoing.writeHead(answer.status, {
+    outgoing.writeHead(refused.test(incoming.url ?? '') ? 403 : answer.status, {
       'content-type': 'application/json',
       date: new Date(Date.now() + aheadMs).toUTCString(),
     });
-    outgoing.end(await answer.text());
+    outgoing.end((await answer.text()).replaceAll(hidden, ''));
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {

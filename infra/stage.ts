@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { awsFailure } from '../lib/aws/failure.ts';
 import { SettingsError } from '../lib/errors.ts';
 import packageJson from '../package.json' with { type: 'json' };
 
@@ -54,8 +55,9 @@ export async function runOsls(...args: readonly string[]): Promise<void> {
 /** Runs a command, and says in one line what is wrong when the fault is one that its user can mend. */
 export async function inOneLine(run: () => Promise<void>): Promise<void> {
   await run().catch((error: unknown) => {
-    if (!(error instanceof SettingsError)) throw error;
-    process.stderr.write(`${error.message}\n`);
+    const known = error instanceof SettingsError ? error : awsFailure(error);
+    if (!known) throw error;
+    process.stderr.write(`${known.message}\n`);
     process.exitCode = 1;
   });
 }

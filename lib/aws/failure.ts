@@ -33,7 +33,7 @@ export function awsFailure(error: unknown): SettingsError | undefined {
   const { name = '', code = '', message = '', $metadata, cause } = (error ?? {}) as Failure;
   if (unreachable.has(code) || name === 'TimeoutError')
     return new SettingsError(
-      `The table and queues cannot be reached (${code || name}). Is the local stack running, or the network up? A deployed stage needs --stage NAME.`,
+      `AWS, or the local stack in its place, cannot be reached (${code || name}): is the network up, or the local stack running?`,
     );
   if (advice[name]) return new SettingsError(`${advice[name]} (${name})`);
   // Powertools wraps what the SDK threw.

@@ -12,10 +12,17 @@ export class RemoteRejectedError extends SyncError {
   readonly system: System;
   /** The system's own words, without any value that we sent. Safe to log. */
   readonly reason: string;
-  constructor(system: System, reason: string, options?: ErrorOptions) {
+  /** What it refused, as dotted paths in its read shape; empty when it did not say. */
+  readonly paths: readonly string[];
+  constructor(
+    system: System,
+    reason: string,
+    options?: ErrorOptions & { readonly paths?: readonly string[] },
+  ) {
     super(`${system} refused: ${reason}`, options);
     this.system = system;
     this.reason = reason;
+    this.paths = options?.paths ?? [];
   }
 }
 

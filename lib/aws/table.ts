@@ -40,13 +40,14 @@ export function dynamoTable(tableName: string, where: DynamoDBClientConfig = {})
   const reader = readerOf(client, tableName);
   return {
     get: (key) => reader.load(key),
-    async query(pk, { prefix, after, limit }) {
+    async query(pk, { prefix, after, last, limit }) {
       return pagesOf(limit, (start, left) =>
         client.send(
           new QueryCommand({
             TableName: tableName,
             ConsistentRead: true,
             Limit: left,
+            ...(last && { ScanIndexForward: false }),
             ...partition(pk, prefix, after),
             ...(start && { ExclusiveStartKey: start }),
           }),

@@ -31,8 +31,8 @@ export interface CustomcrmRequest {
 export interface CustomcrmAnswer {
   readonly status: number;
   readonly body: unknown;
-  /** When it answered, ms since 1970 by its own clock; absent when it did not say. */
-  readonly date?: number;
+  /** When the CRM answered, by its own clock (ms, whole seconds); by ours where it does not say. */
+  readonly date: number;
 }
 
 export type CustomcrmClient = (request: CustomcrmRequest, call: Call) => Promise<CustomcrmAnswer>;
@@ -70,13 +70,12 @@ export function customcrmClient({ url, token, timeoutMs }: CustomcrmOptions): Cu
     const failure = failedStatus('customcrm', intention, answer);
     if (failure) throw failure;
     const body = parse(answer.body);
-    const date = Date.parse(answer.headers.date ?? '');
-    const found = { status: answer.statusCode, body, ...(!Number.isNaN(date) && { date }) };
+    const date = Date.parse(answer.headers.date ?? '') || Date.now();
     if (answer.statusCode === 404 || answer.statusCode === 410) {
       if (intention === 'write') throw new RemoteMissingError(`customcrm: HTTP ${answer.statusCode}`);
-      return found;
+      return { status: answer.statusCode, body, date };
     }
-    if (answer.statusCode >= 200 && answer.statusCode < 300) return found;
+    if (answer.statusCode >= 200 && answer.statusCode < 300) return { status: answer.statusCode, body, date };
     throw refusal(answer.statusCode, body, request.body);
   };
 }
@@ -99,5 +98,6 @@ function refusal(status: number, body: unknown, sent: unknown): Error {
   const reason = [`HTTP ${status}`, title, type.startsWith('urn:') ? type : '', ...details]
     .filter(Boolean)
     .join('; ');
-  return new RemoteRejectedError('customcrm', scrub(reason, sent));
+  const paths = errors.flatMap(({ field }) => (field ? [field.replaceAll(/\[\d*\]/g, '')] : []));
+  return new RemoteRejectedError('customcrm', scrub(reason, sent), { paths });
 }

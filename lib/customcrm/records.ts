@@ -47,7 +47,7 @@ export function customcrmRecords(client: CustomcrmClient): Records {
           ? { updatedSince: new Date(since).toISOString(), includeDeleted: true, limit: pageSize }
           : { cursor, limit: pageSize };
       const page = await readPage(client, pair, query, call);
-      return { changes: page.rows.map((row) => changeOf(pair, row)), next: page.next };
+      return { changes: page.rows.map((row) => changeOf(pair, row)), next: page.next, date: page.date };
     },
   };
 }
@@ -127,7 +127,7 @@ async function readPage(
   const page = pageSchema.safeParse(answer.body);
   if (!page.success)
     throw new RemoteUnavailableError('customcrm', `the list of ${paths[pair]} is not what the contract says`);
-  return { rows: page.data.data, next: page.data.next_cursor ?? undefined };
+  return { rows: page.data.data, next: page.data.next_cursor ?? undefined, date: answer.date };
 }
 
 /** @throws RemoteUnavailableError for a row that breaks the contract: it was not read, so nothing may be concluded from it. */

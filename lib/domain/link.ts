@@ -42,12 +42,12 @@ export interface Link {
   readonly ahead?: Ahead;
   /** When, since agreement, a change was first observed on each side. */
   readonly observed: ObservedAt;
-  /** The newest that we agreed on: Customcrm's version, Wave's `modifiedAt` (ms). An older picture is a lagging one. */
-  readonly answered?: { readonly customcrm?: number; readonly wave?: number };
+  /** The newest that we agreed on: Customcrm's version, Wave's `modifiedAt` (ms). An older picture is a lagging one. `at`: since when (ms). */
+  readonly answered?: { readonly customcrm?: number; readonly wave?: number; readonly at?: number };
   /** Customcrm's `ExternalId` was offered: never offered twice. */
   readonly marked: boolean;
-  /** The picture of both sides in which a write was refused: not tried again until one of them changes. */
-  readonly refused?: string;
+  /** By row: a write of it was refused, and is not tried again until what either side holds there changes. */
+  readonly refusals?: Refusals;
   readonly state: LinkState;
   readonly reasons: readonly string[];
   /** Since when the record was not found in this system, ms. */
@@ -55,6 +55,17 @@ export interface Link {
   /** For the loop fuse: where each row was last written, and how often the same values went to and fro. */
   readonly turns?: Turns;
   readonly history: readonly Outcome[];
+}
+
+export type Refusals = Readonly<Record<string, Refusal>>;
+/** In place of a row: that the record goes out of use as a whole. */
+export const wholeRecord = 'deletion';
+export interface Refusal {
+  /** Of what both sides held in this row, and of where it was to be written; for the {@link wholeRecord} of everything that they held. */
+  readonly print: string;
+  readonly reason: string;
+  /** `blocked`: the other system refused. `held`: a person did, at a fuse. */
+  readonly shows: 'blocked' | 'held';
 }
 
 export interface Ahead {

@@ -129,7 +129,7 @@ function decideLifeCycle(at: NonNullable<RowState['lifeCycle']>, customcrm: Chan
   if (at.customcrm === 'cancelled')
     return {
       do: 'block',
-      reason: 'the order is cancelled, but its invoice is issued or was edited: void it in Wave',
+      reason: 'the order is cancelled, but its invoice stays: void or delete it in Wave',
     };
   if (at.customcrm === 'draft')
     return { do: 'write', to: 'customcrm', because: wave === 'same' ? 'reverted' : 'changed' };

@@ -1,6 +1,13 @@
 import type { Fingerprints } from '../domain/fingerprint.ts';
 import type { Agreed, RowPrints } from '../domain/link.ts';
-import { type Body, otherSystem, type RecordRef, type System, systems } from '../domain/record.ts';
+import {
+  type Body,
+  otherSystem,
+  type RecordRef,
+  type Snapshot,
+  type System,
+  systems,
+} from '../domain/record.ts';
 import {
   type Cell,
   type Facts,
@@ -173,6 +180,24 @@ export function rowsHeld(
       return isSent(cell.form) || (withoutFilled && isSent(formOf(row, withoutFilled(cell.value), facts)));
     })
     .map(({ id }) => id);
+}
+
+/**
+ * What is agreed for the result of a create whose origin is gone: what it holds as it was sent. The rest is its user's, apart from what
+ * a system fills in by itself into a record that nobody has touched.
+ */
+export function agreedOfResult(
+  { mapping, facts, prints }: Pick<Pictured, 'mapping' | 'facts' | 'prints'>,
+  { system, body, createdAt, modifiedAt }: Snapshot,
+  { sent, held }: Pick<Result, 'sent' | 'held'>,
+): RowPrints {
+  const agreed: Record<string, string> = {};
+  for (const row of mapping.rows(facts.settings)) {
+    const cell = readCell(row, system, body, facts);
+    if (!cell || (sent[row.id] === undefined && (isBlank(cell) || modifiedAt <= createdAt))) continue;
+    agreed[row.id] = prints.of(row.id, held.includes(row.id) ? cell.form : neverHeld.form);
+  }
+  return agreed;
 }
 
 /** What was sent, and what its result holds of it. */

@@ -135,7 +135,7 @@ export interface PairMapping {
   readonly afterDeletion: (deletedIn: System, survivor: Body) => Aftermath;
   /** Has its own system given this record up, so that it behaves like a deleted one? Only orders can be. */
   readonly givenUp: (customcrm: Body) => boolean;
-  /** Do Wave's derived totals agree with what was sent? */
+  /** Does Wave compute the same sum before tax of what both sides hold? Also when they do not hold the same, or Wave shows no sum yet. */
   readonly totalsAgree: (customcrm: Body, wave: Body, facts: Facts) => boolean;
 }
 

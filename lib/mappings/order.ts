@@ -10,7 +10,9 @@ import {
   type PairMapping,
   type Row,
   type RowSituation,
+  readCell,
   rowsFor,
+  sameCells,
 } from './mapping.ts';
 import { externalIdKey, key } from './match-keys.ts';
 
@@ -106,12 +108,23 @@ export const order: PairMapping = {
       : { do: 'write', path: 'Status', cell: 'cancelled' };
   },
   givenUp: (customcrm) => customcrm.Status === 'cancelled',
-  totalsAgree: (customcrm, wave) => {
-    const { subtotal, discountTotal } = wave as unknown as WaveInvoice;
+  totalsAgree: (customcrm, wave, facts) => {
+    const { subtotal, discountTotal } = wave as unknown as Partial<WaveInvoice>;
+    if (!subtotal || !discountTotal || !sameMoney(customcrm, wave, facts)) return true;
     const theirs = new Big(subtotal.minorUnitValue).minus(discountTotal.minorUnitValue);
     return theirs.eq(minorUnitsBeforeTax(customcrm as unknown as CustomcrmOrder, subtotal.currency.exponent));
   },
 };
+
+/** Both sides hold the same currency, lines and discount. */
+const sameMoney = (customcrm: Body, wave: Body, facts: Facts): boolean =>
+  table
+    .filter(({ id }) => ['Currency', 'Lines', 'Discount'].includes(id))
+    .every((row) => {
+      const here = readCell(row, 'customcrm', customcrm, facts);
+      const there = readCell(row, 'wave', wave, facts);
+      return here !== undefined && there !== undefined && sameCells(row, here, there, facts);
+    });
 
 const isUnpaidDraft = (wave: Body): boolean =>
   wave.status === 'DRAFT' && new Big((wave as unknown as WaveInvoice).amountPaid.minorUnitValue).eq(0);

@@ -1,5 +1,5 @@
 import type { Fingerprints } from '../domain/fingerprint.ts';
-import type { Agreed, Ahead, RowPrints } from '../domain/link.ts';
+import { type Agreed, type Ahead, type Refusals, type RowPrints, wholeRecord } from '../domain/link.ts';
 import {
   type Plan,
   type Policies,
@@ -8,7 +8,7 @@ import {
   type Side,
   type WriteBecause,
 } from '../domain/plan.ts';
-import { type Body, otherSystem, type RecordRef, type System } from '../domain/record.ts';
+import { type Body, otherSystem, type RecordRef, type System, systems } from '../domain/record.ts';
 import {
   type Cell,
   type Facts,
@@ -27,6 +27,8 @@ export interface Pictured {
   readonly wave: Body;
   readonly agreed: Agreed;
   readonly ahead: Pick<Ahead, System> | undefined;
+  /** What was refused before. */
+  readonly refusals?: Refusals | undefined;
   readonly facts: Facts;
   readonly prints: Fingerprints;
 }
@@ -38,6 +40,8 @@ export interface RemoteWrite {
   readonly rows: readonly string[];
   /** The prints of what is about to be sent, for the write-ahead. */
   readonly prints: RowPrints;
+  /** By these a refusal of a row is known again: see {@link Refusals}. */
+  readonly asks: RowPrints;
 }
 
 /** A plan made concrete: what to send, and what stays with its reason. */
@@ -46,6 +50,10 @@ export interface RecordPlan {
   /** One print of everything that both sides show: the same picture makes the same plan. */
   readonly picture: string;
   readonly writes: Readonly<Partial<Record<System, RemoteWrite>>>;
+  /** Earlier refusals that still stand: their rows are blocked or held, and not written. */
+  readonly refusals: Refusals;
+  /** Both sides show the same lines and discount, but Wave computes another sum of them than we do. */
+  readonly totalsDiffer: boolean;
   readonly blocked: readonly { readonly row: string; readonly reason: string }[];
   readonly held: readonly { readonly row: string; readonly reason: string }[];
   readonly waitsFor: readonly { readonly row: string; readonly ref: RecordRef }[];
@@ -156,6 +164,22 @@ export function arrived(pictured: Pictured): Pictured {
   return { ...pictured, agreed, ahead: undefined };
 }
 
+/**
+ * What a write is about to replace was seen there: should its answer be lost, anything that is neither this nor what was sent is its
+ * user's, also where nothing was ever agreed.
+ */
+export function seenBefore(pictured: Pictured, planned: Pick<RecordPlan, 'writes'>): Pictured {
+  const { mapping, facts, prints } = pictured;
+  const agreed = { ...pictured.agreed };
+  for (const row of mapping.rows(facts.settings)) {
+    const to = systems.find((system) => planned.writes[system]?.rows.includes(row.id));
+    const cell = to && readCell(row, to, pictured[to], facts);
+    if (to && cell && agreed[to][row.id] === undefined)
+      agreed[to] = { ...agreed[to], [row.id]: prints.of(row.id, cell.form) };
+  }
+  return { ...pictured, agreed };
+}
+
 /** What is agreed when this side holds what was sent to it without an answer. The other side's is news then, when it is something else. */
 export function arrivedAt(
   system: System,
@@ -180,6 +204,9 @@ function compose(pictured: Pictured, rows: readonly Row[], cells: Cells, verdict
   const held: { row: string; reason: string }[] = [];
   const lost: { row: string; system: System; value: unknown }[] = [];
   const waitsFor: { row: string; ref: RecordRef }[] = [];
+  const refusals: Record<string, Refusals[string]> = {};
+  const { mapping, customcrm, wave, facts, prints } = pictured;
+  const totalsDiffer = !mapping.totalsAgree(customcrm, wave, facts);
   const drafts: Record<System, DraftWrite> = {
     customcrm: draft(pictured.customcrm),
     wave: draft(pictured.wave),
@@ -191,22 +218,44 @@ function compose(pictured: Pictured, rows: readonly Row[], cells: Cells, verdict
     if (verdict?.do !== 'write') continue;
     const { to } = verdict;
     const cell = cellsFor(cells, row);
-    const locked =
-      to === 'wave' ? pictured.mapping.locked(row.id, pictured.wave, pictured.facts.settings) : undefined;
+    const ask = askOf(row, to, cell);
+    const refusal = pictured.refusals?.[row.id];
+    if (refusal && prints.compare(refusal.print, askName(row), ask) === 'same') {
+      refusals[row.id] = refusal;
+      (refusal.shows === 'held' ? held : blocked).push({ row: row.id, reason: refusal.reason });
+      continue;
+    }
+    const locked = to === 'wave' ? lockOf(row, pictured, totalsDiffer) : undefined;
     const put = locked
       ? { blocked: locked }
-      : putCell(row, to, cell[otherSystem(to)]?.value ?? null, drafts[to].next, pictured.facts);
+      : putCell(row, to, cell[otherSystem(to)]?.value ?? null, drafts[to].next, facts);
     if ('blocked' in put) blocked.push({ row: row.id, reason: put.blocked });
     else if ('waitFor' in put) waitsFor.push({ row: row.id, ref: put.waitFor });
-    else addTo(drafts[to], row, to, put.cell, pictured);
+    else addTo(drafts[to], row, to, put.cell, ask, pictured);
     const saysSomething = verdict.because === 'conflict' || !isBlankOrNone(cell[to]);
     if (overrules.has(verdict.because) && 'cell' in put && saysSomething)
       lost.push({ row: row.id, system: to, value: cell[to]?.value });
   }
   const writes = { ...finished('customcrm', drafts), ...finished('wave', drafts) };
-  const picture = pictureOf(cells, pictured.prints);
-  return { verdicts, picture, writes, blocked, held, waitsFor, lost, ...fused(rows, cells, writes) };
+  const fuses = fused(rows, cells, writes);
+  const shape = shapeOf(cells);
+  const picture = prints.of('picture', shape);
+  const whole = pictured.refusals?.[wholeRecord];
+  if (whole && prints.compare(whole.print, 'picture', shape) === 'same') {
+    refusals[wholeRecord] = whole;
+    held.push({ row: wholeRecord, reason: whole.reason });
+  }
+  return { verdicts, picture, writes, refusals, totalsDiffer, blocked, held, waitsFor, lost, ...fuses };
 }
+
+/** What would be asked of a system: put there what the other side holds, over what stands there now. */
+const askOf = (row: Row, to: System, { customcrm, wave }: Readonly<Record<System, Cell | undefined>>) =>
+  JSON.stringify([to, row.id, customcrm?.form, wave?.form]);
+const askName = ({ id }: Row): string => `ask ${id}`;
+
+/** An invoice that does not say what its order says is not approved. */
+const lockOf = (row: Row, { mapping, wave, facts }: Pictured, totalsDiffer: boolean): string | undefined =>
+  row.rules.ratchet && totalsDiffer ? 'totals' : mapping.locked(row.id, wave, facts.settings);
 
 /** What a wave of mistakes would look like: many rows going empty, many records going out of use. */
 function fused(rows: readonly Row[], cells: Cells, writes: RecordPlan['writes']) {
@@ -224,10 +273,10 @@ function fused(rows: readonly Row[], cells: Cells, writes: RecordPlan['writes'])
 
 const isBlankOrNone = (cell: Cell | undefined): boolean => !cell || isBlank(cell);
 
-function pictureOf(cells: Cells, prints: Fingerprints): string {
-  const forms = [...cells].map(([row, cell]) => [row, cell.customcrm?.form ?? null, cell.wave?.form ?? null]);
-  return prints.of('picture', JSON.stringify(forms));
-}
+const shapeOf = (cells: Cells): string =>
+  JSON.stringify(
+    [...cells].map(([row, cell]) => [row, cell.customcrm?.form ?? null, cell.wave?.form ?? null]),
+  );
 
 /** Writes that replace what a user of the receiving side may have typed. */
 const overrules: ReadonlySet<WriteBecause> = new Set(['conflict', 'first link', 'reverted']);
@@ -237,13 +286,22 @@ interface DraftWrite {
   readonly paths: string[];
   readonly rows: string[];
   prints: RowPrints;
+  asks: RowPrints;
 }
-const draft = (body: Body): DraftWrite => ({ next: body, paths: [], rows: [], prints: {} });
+const draft = (body: Body): DraftWrite => ({ next: body, paths: [], rows: [], prints: {}, asks: {} });
 
-function addTo(write: DraftWrite, row: Row, to: System, cell: unknown, { facts, prints }: Pictured): void {
+function addTo(
+  write: DraftWrite,
+  row: Row,
+  to: System,
+  cell: unknown,
+  ask: string,
+  { facts, prints }: Pictured,
+): void {
   write.next = setPath(write.next, row[to], cell);
   write.paths.push(row[to]);
   write.rows.push(row.id);
+  write.asks = { ...write.asks, [row.id]: prints.of(askName(row), ask) };
   const put = readCell(row, to, write.next, facts);
   if (put) write.prints = { ...write.prints, [row.id]: prints.of(row.id, put.form) };
 }

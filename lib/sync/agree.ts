@@ -1,18 +1,21 @@
-import type { Link, LinkState } from '../domain/link.ts';
+import type { Link, LinkState, Refusal, Refusals } from '../domain/link.ts';
 import type { NothingBecause } from '../domain/plan.ts';
 import type { ObservedAt } from '../domain/policy.ts';
-import type { Snapshot, System } from '../domain/record.ts';
-import { RemoteRejectedError } from '../errors.ts';
+import { type Snapshot, type System, systems } from '../domain/record.ts';
+import type { RemoteRejectedError } from '../errors.ts';
+import { mappings } from '../mappings/pairs.ts';
 import { type Pictured, type RecordPlan, settle } from '../mappings/record-plan.ts';
 import type { Work } from './apply-change.ts';
+import type { Engine } from './engine.ts';
 import { turnsAfter } from './guard-write.ts';
 import { pictureStamp } from './lagging.ts';
 import { stillHeld } from './leases.ts';
 import { saveLink, withOutcome } from './links.ts';
 
-/** What the two systems answered to the writes of one plan, and the error that ended it early. */
+/** What the two systems answered to the writes of one plan, which of them refused, and the error that ended it early. */
 export interface Sent {
   readonly answers: Readonly<Partial<Record<System, Snapshot>>>;
+  readonly refused: Readonly<Partial<Record<System, RemoteRejectedError>>>;
   readonly error?: unknown;
 }
 
@@ -32,38 +35,45 @@ export async function agree(
     ...(sent.answers.wave && { wave: sent.answers.wave.body }),
   };
   const settled = settle(pictured, planned, bodies);
-  const rejected = sent.error instanceof RemoteRejectedError ? [sent.error.message] : [];
-  const totals = totalsFault(pictured, planned, bodies);
-  const reasons = [...rejected, ...totals, ...reasonsOf(planned, settled.differences)];
+  const { refusals, marked } = refusalsAfter(link, planned, sent);
+  const shown: Shown = {
+    ...planned,
+    refusals,
+    totalsDiffer: !pictured.mapping.totalsAgree(
+      bodies.customcrm ?? pictured.customcrm,
+      bodies.wave ?? pictured.wave,
+      pictured.facts,
+    ),
+  };
   const complete = !sent.error && !settled.somebodyWasThere;
-  const state =
-    reasons.length > 0 && (rejected.length > 0 || totals.length > 0)
-      ? 'blocked'
-      : stateOf(planned, settled.differences);
+  const state = stateOf(shown, settled.differences);
   const {
     ahead,
     agreedVersion: _version,
     agreedUpdatedAt: _updatedAt,
-    refused: _refused,
+    refusals: _refusals,
     missing: _missing,
     ...bare
   } = link;
+  const isRefused = Object.keys(sent.refused).length > 0;
   const after: Omit<Link, 'revision'> = {
     ...bare,
     ...(complete ? stampOf(state, sent.answers.customcrm ?? both.customcrm) : {}),
     ...(unanswered && ahead && { ahead }),
-    ...(rejected.length > 0 && { refused: planned.picture }),
-    answered: answeredAfter(link, [both.customcrm, both.wave, ...Object.values(sent.answers)]),
-    marked: link.marked || (!unanswered && planned.writes.customcrm?.paths.includes('ExternalId') === true),
+    // A write of two parts may have been refused in its second one.
+    ...(isRefused && !unanswered && ahead && { ahead: { ...ahead, settlesAt: engine.clock.now() } }),
+    ...(Object.keys(refusals).length > 0 && { refusals }),
+    answered: answeredAfter(engine, link, [both.customcrm, both.wave, ...Object.values(sent.answers)]),
+    marked,
     agreed: settled.agreed,
-    state: complete || rejected.length > 0 ? state : link.state,
-    reasons: complete || rejected.length > 0 ? reasons : link.reasons,
+    state: complete || isRefused ? state : link.state,
+    reasons: complete || isRefused ? reasonsOf(shown, settled.differences) : link.reasons,
     observed: complete ? observedAfter(work, link, planned) : link.observed,
     turns: turnsAfter(link, planned, sent.answers),
     history: withOutcome(link, {
       at: engine.clock.now(),
       eventId: doorbell.eventId,
-      did: sent.error ? `failed: ${(sent.error as Error).name}` : 'applied',
+      did: didOf(sent),
       rows: rowsOf(planned),
     }),
   };
@@ -71,37 +81,81 @@ export async function agree(
   return saved && { link: saved, somebodyWasThere: settled.somebodyWasThere };
 }
 
+function didOf({ error, refused }: Sent): string {
+  if (error) return `failed: ${(error as Error).name}`;
+  const by = Object.keys(refused);
+  return by.length > 0 ? `refused by ${by.join(' and ')}` : 'applied';
+}
+
+/**
+ * What is refused after these answers. The rows that a system named are; when it named none, all that it was sent. A marker that it may
+ * not have liked is not offered again, and says nothing about the rows beside it.
+ */
+function refusalsAfter(
+  link: Link,
+  planned: RecordPlan,
+  { refused, error }: Sent,
+): { readonly refusals: Refusals; readonly marked: boolean } {
+  const refusals: Record<string, Refusal> = { ...planned.refusals };
+  for (const system of systems) {
+    const write = planned.writes[system];
+    const refusal = refused[system];
+    if (!write || !refusal) continue;
+    const named = write.rows.filter((row) => isNamed(row, system, link, refusal));
+    const mayBeTheMarker = system === 'customcrm' && write.paths.includes('ExternalId');
+    const rows = named.length > 0 || mayBeTheMarker ? named : write.rows;
+    for (const [index, row] of rows.entries()) {
+      const reason = index === 0 ? refusal.message : `refused with ${rows[0]}`;
+      refusals[row] = { print: write.asks[row] ?? '', reason, shows: 'blocked' };
+    }
+  }
+  const offered = planned.writes.customcrm?.paths.includes('ExternalId') === true;
+  return { refusals, marked: link.marked || (offered && error === undefined) };
+}
+
+/** Whole objects are refused with a part of them, and parts with the whole. */
+function isNamed(id: string, system: System, { pair }: Link, { paths }: RemoteRejectedError): boolean {
+  const own = mappings[pair].everyRow.find((row) => row.id === id)?.[system] ?? '';
+  return paths.some((path) => path === own || own.startsWith(`${path}.`) || path.startsWith(`${own}.`));
+}
+
 /** The newest picture of each side that was agreed on: what it was read as, or what a write of ours was answered with. */
 export function answeredAfter(
+  { clock }: Engine,
   { answered }: Pick<Link, 'answered'>,
   answers: readonly Snapshot[],
 ): NonNullable<Link['answered']> {
   const newest = { ...answered };
   for (const answer of answers) {
     const stamp = pictureStamp(answer);
-    if (stamp !== undefined) newest[answer.system] = Math.max(stamp, newest[answer.system] ?? 0);
+    if (stamp === undefined || stamp <= (newest[answer.system] ?? -1)) continue;
+    newest[answer.system] = stamp;
+    newest.at = clock.now();
   }
   return newest;
 }
 
-/** Wave's derived totals must agree with what Customcrm's lines and discount make, to the minor unit. */
-function totalsFault(
-  pictured: Pictured,
-  planned: RecordPlan,
-  answers: { readonly wave?: Snapshot['body'] },
-): readonly string[] {
-  const money = planned.writes.wave?.rows.some((row) => row === 'Lines' || row === 'Discount');
-  if (!money || !answers.wave) return [];
-  return pictured.mapping.totalsAgree(pictured.customcrm, answers.wave, pictured.facts)
-    ? []
-    : ['totals: Wave computes another sum before tax'];
+/** What of a plan, and of what came of it, a link shows. */
+export type Shown = Pick<RecordPlan, 'verdicts' | 'blocked' | 'held' | 'refusals' | 'totalsDiffer'>;
+
+export function stateOf(shown: Shown, differences: readonly string[]): LinkState {
+  const open = openIn(shown);
+  if (shown.totalsDiffer || open.some(({ shows }) => shows === 'blocked')) return 'blocked';
+  if (open.some(({ reason }) => reason === 'both changed')) return 'conflict';
+  if (open.length > 0) return 'held';
+  return recordedIn(shown).length > 0 || differences.length > 0 ? 'recorded-difference' : 'in-sync';
 }
 
-export function stateOf(planned: RecordPlan, differences: readonly string[]): LinkState {
-  if (planned.blocked.length > 0) return 'blocked';
-  if (planned.held.some((row) => row.reason === 'both changed')) return 'conflict';
-  if (planned.held.length > 0) return 'held';
-  return recordedIn(planned).length > 0 || differences.length > 0 ? 'recorded-difference' : 'in-sync';
+/** Every row that waits for somebody, once: a refusal that the plan knew is among its rows already. */
+function openIn({ blocked, held, refusals }: Shown) {
+  const known = [...blocked, ...held].map(({ row }) => row);
+  return [
+    ...blocked.map((each) => ({ ...each, shows: 'blocked' as const })),
+    ...held.map((each) => ({ ...each, shows: 'held' as const })),
+    ...Object.entries(refusals).flatMap(([row, { reason, shows }]) =>
+      known.includes(row) ? [] : [{ row, reason, shows }],
+    ),
+  ];
 }
 
 /** Does this link ask a person something about a row? A recorded difference asks nothing. */
@@ -109,20 +163,21 @@ export const asksAbout = ({ reasons }: Pick<Link, 'reasons'>, row: string): bool
   reasons.some((reason) => reason.startsWith(`${row}: `) && !reason.endsWith(': recorded difference'));
 
 /** Every row that is not equal, and why it stays so. */
-export const reasonsOf = (planned: RecordPlan, differences: readonly string[]): readonly string[] => [
-  ...[...planned.blocked, ...planned.held].map(({ row, reason }) => `${row}: ${reason}`),
-  ...becauseOf(planned, waiting).map((row) => `${row}: ${waiting}`),
-  ...new Set([...recordedIn(planned), ...differences].map((row) => `${row}: recorded difference`)),
+export const reasonsOf = (shown: Shown, differences: readonly string[]): readonly string[] => [
+  ...openIn(shown).map(({ row, reason }) => `${row}: ${reason}`),
+  ...(shown.totalsDiffer ? ['totals: Wave computes another sum before tax'] : []),
+  ...becauseOf(shown, waiting).map((row) => `${row}: ${waiting}`),
+  ...new Set([...recordedIn(shown), ...differences].map((row) => `${row}: recorded difference`)),
 ];
 
 const waiting: NothingBecause = 'waits for the other rows';
 
-const becauseOf = ({ verdicts }: RecordPlan, because: NothingBecause): readonly string[] =>
+const becauseOf = ({ verdicts }: Shown, because: NothingBecause): readonly string[] =>
   [...verdicts].flatMap(([row, verdict]) =>
     verdict.do === 'nothing' && verdict.because === because ? [row] : [],
   );
 
-const recordedIn = (planned: RecordPlan): readonly string[] => becauseOf(planned, 'recorded difference');
+const recordedIn = (shown: Shown): readonly string[] => becauseOf(shown, 'recorded difference');
 
 export const rowsOf = (planned: RecordPlan): readonly string[] =>
   (['customcrm', 'wave'] as const).flatMap((system) =>
@@ -146,10 +201,11 @@ export function observedAfter(work: Work, link: Link, planned: RecordPlan): Link
   return isOpen ? firstSeen(work, link) : {};
 }
 
-/** When a change of each side was first heard of, ms; of a side that no doorbell named, now. */
-export function firstSeen({ engine, doorbell }: Work, { observed }: Link): Required<ObservedAt> {
-  const now = engine.clock.now();
-  const seen = (system: System) =>
-    observed[system] ?? (doorbell.system === system ? Math.min(doorbell.at, now) : now);
-  return { customcrm: seen('customcrm'), wave: seen('wave') };
+/** When a change of each side was first heard of since both agreed, ms; of a side that nobody told of, unknown. */
+export function firstSeen({ heard }: Work, { observed }: Link): ObservedAt {
+  const known = systems.flatMap((system) => {
+    const times = [observed[system], heard[system]].filter((at) => at !== undefined);
+    return times.length > 0 ? [[system, Math.min(...times)]] : [];
+  });
+  return Object.fromEntries(known);
 }

@@ -1,5 +1,6 @@
 import { fingerprints } from '../domain/fingerprint.ts';
 import { type Link, refOf } from '../domain/link.ts';
+import type { ObservedAt } from '../domain/policy.ts';
 import { type RecordRef, type Snapshot, type System, systems } from '../domain/record.ts';
 import {
   ReconnectNeededError,
@@ -11,7 +12,14 @@ import {
 } from '../errors.ts';
 import { externalIdOf } from '../mappings/match-keys.ts';
 import { mappings } from '../mappings/pairs.ts';
-import { arrived, type Pictured, planRecord, type RecordPlan, settle } from '../mappings/record-plan.ts';
+import {
+  arrived,
+  type Pictured,
+  planRecord,
+  type RecordPlan,
+  seenBefore,
+  settle,
+} from '../mappings/record-plan.ts';
 import {
   agree,
   answeredAfter,
@@ -33,7 +41,7 @@ import { throwIfLagging } from './lagging.ts';
 import type { Lease } from './leases.ts';
 import { renewed, stillHeld } from './leases.ts';
 import { linkWrite, saveLink } from './links.ts';
-import type { Call, Doorbell, Reading } from './ports.ts';
+import type { Call, Doorbell, Reading, Write } from './ports.ts';
 
 /** One round: read, plan, write, agree. A stale write or a user in between starts another; then the record waits its turn. */
 const roundLimit = 4;
@@ -44,6 +52,8 @@ export interface Work {
   readonly doorbell: Doorbell;
   readonly lease: Lease;
   readonly call: Call;
+  /** When a change of either side was first heard of, as far as doorbells that came, or wait, tell. */
+  readonly heard: ObservedAt;
   /** Makes sure that this record is linked; answers what it waits for otherwise. */
   readonly linkParent: (parent: RecordRef) => Promise<Handled>;
   /** Runs with the lease on this record, or answers that another worker has it. */
@@ -69,12 +79,21 @@ export async function applyChange(work: Work, start: Link, fresh?: Both): Promis
       both = living;
     }
     if (!both) continue;
+    const shown: Link | undefined = link.missing ? await showsAgain(work, link) : link;
+    if (!shown) return lostLease(work);
+    link = shown;
     const step = await planAndWrite(work, link, both, readAt);
     if (step.did !== 'again') return step;
     link = step.link;
     both = undefined;
   }
   return { did: 'parked', cause: { name: 'busy', key: 'busy', due: work.engine.clock.now() + 30_000 } };
+}
+
+/** What was missing once is there: the next time that it is not found is the first one. */
+async function showsAgain({ engine, lease }: Work, link: Link): Promise<Link | undefined> {
+  const { missing: _missing, ...bare } = link;
+  return saveLink(engine.table, link, { ...bare, state: 'in-sync', reasons: [] }, stillHeld(lease));
 }
 
 const settling = (link: Link, due: number): Handled => ({
@@ -100,12 +119,13 @@ type Step = Handled | { readonly did: 'again'; readonly link: Link };
 
 async function planAndWrite(work: Work, link: Link, both: Both, readAt: number): Promise<Step> {
   const { engine, call } = work;
+  const pictured = arrived(await picture(engine, link, both, call));
+  const bare = planRecord(pictured, policiesOf(work, link));
   if (mappings[link.pair].givenUp(both.customcrm.body)) {
-    const ended = await giveUp(work, link, both);
+    const ended = await giveUp(work, link, both, bare);
     if (ended) return ended;
   }
-  const pictured = arrived(await picture(engine, link, both, call));
-  const offered = withMarker(link, both, planRecord(pictured, policiesOf(work, link)));
+  const offered = withMarker(link, both, bare);
   const parents = await linkParents(work, offered);
   if (parents === 'linked') return { did: 'again', link };
   const planned = { ...offered, blocked: [...offered.blocked, ...parents.gone] };
@@ -124,14 +144,14 @@ async function carryOut(
   readAt: number,
 ): Promise<Step> {
   const { engine } = work;
-  const refused = link.refused === planned.picture;
-  if (Object.keys(planned.writes).length === 0 || refused)
-    return rest(work, link, both, pictured, planned, refused);
-  const fuse = await throughFuses(engine, link, planned);
-  if (fuse === 'rejected') return rejectedByFuse(work, link, planned);
-  if (fuse !== 'passes') return fuse;
+  if (Object.keys(planned.writes).length === 0) return rest(work, link, both, pictured, planned);
+  const fuses = await throughFuses(work, link, planned);
+  if (fuses.did === 'parked') return fuses;
+  if (fuses.did === 'rejected') return rejectedByFuse(work, link, planned, fuses);
   if (engine.clock.now() - readAt > engine.settings.maxReadToWriteMs) return { did: 'again', link };
-  return write(work, link, both, pictured, planned, readAt);
+  // What is equal is agreed with the write-ahead: who is killed after it leaves nothing of what was known then.
+  const known = { ...pictured, agreed: settle(pictured, planned, {}).agreed };
+  return write(work, link, both, seenBefore(known, planned), planned, readAt, fuses.spends);
 }
 
 /**
@@ -164,6 +184,7 @@ export async function picture(engine: Engine, link: Link, both: Both, call: Call
     ...bodies,
     agreed: link.agreed,
     ahead: link.ahead,
+    refusals: link.refusals,
     facts: await gatherFacts(engine, link.pair, bodies, call),
     prints: fingerprints(engine.settings.keys, link.id),
   };
@@ -182,7 +203,8 @@ function policiesOf(work: Work, link: Link) {
 function withMarker(link: Link, both: Both, planned: RecordPlan): RecordPlan {
   const current = both.customcrm.body.ExternalId;
   if (link.marked || current === undefined || (current !== null && current !== '')) return planned;
-  const write = planned.writes.customcrm ?? { next: both.customcrm.body, paths: [], rows: [], prints: {} };
+  const nothing = { next: both.customcrm.body, paths: [], rows: [], prints: {}, asks: {} };
+  const write = planned.writes.customcrm ?? nothing;
   const marked = {
     ...write,
     next: { ...write.next, ExternalId: externalIdOf(link.waveId) },
@@ -198,16 +220,11 @@ async function rest(
   both: Both,
   pictured: Pictured,
   planned: RecordPlan,
-  refused: boolean,
 ): Promise<Step> {
   const settled = settle(pictured, planned, {});
-  const state = refused ? link.state : stateOf(planned, []);
-  const reasons = refused ? link.reasons : reasonsOf(planned, []);
-  const because = refused
-    ? 'refused before, and nothing changed since'
-    : state === 'in-sync'
-      ? 'equal'
-      : state;
+  const state = stateOf(planned, []);
+  const reasons = reasonsOf(planned, []);
+  const because = state === 'in-sync' ? 'equal' : state;
   const stamp = stampOf(state, both.customcrm);
   const observed = observedAfter(work, link, planned);
   const unchanged =
@@ -216,14 +233,16 @@ async function rest(
     !link.missing &&
     stamp.agreedVersion === link.agreedVersion &&
     JSON.stringify(settled.agreed) === JSON.stringify(link.agreed) &&
-    Object.keys(observed).length === Object.keys(link.observed).length &&
-    JSON.stringify(reasons) === JSON.stringify(link.reasons);
+    JSON.stringify(observed) === JSON.stringify(link.observed) &&
+    JSON.stringify(reasons) === JSON.stringify(link.reasons) &&
+    Object.keys(planned.refusals).length === Object.keys(link.refusals ?? {}).length;
   if (unchanged)
     return { did: 'finished', message: 'nothing to do', because, counterpart: otherId(link, work.doorbell) };
   const {
     ahead: _ahead,
     agreedVersion: _version,
     agreedUpdatedAt: _updatedAt,
+    refusals: _refusals,
     missing: _missing,
     ...bare
   } = link;
@@ -235,11 +254,11 @@ async function rest(
       ...stamp,
       marked: true,
       agreed: settled.agreed,
-      answered: answeredAfter(link, [both.customcrm, both.wave]),
+      answered: answeredAfter(work.engine, link, [both.customcrm, both.wave]),
       state,
       reasons,
       observed,
-      ...(refused && link.refused ? { refused: link.refused } : {}),
+      ...(Object.keys(planned.refusals).length > 0 && { refusals: planned.refusals }),
     },
     stillHeld(work.lease),
   );
@@ -262,6 +281,7 @@ async function write(
   pictured: Pictured,
   planned: RecordPlan,
   readAt: number,
+  spends: readonly Write[],
 ): Promise<Step> {
   const { engine, lease } = work;
   const now = engine.clock.now();
@@ -275,6 +295,7 @@ async function write(
     linkWrite(link, { ...link, agreed: pictured.agreed, ahead }),
     renewed(renewedLease),
     ...keepLosers(engine, refOf(link, 'customcrm'), planned.lost),
+    ...spends,
   ]);
   if (!noted.done) return lostLease(work);
   const aheadLink: Link = { ...link, agreed: pictured.agreed, ahead, revision: link.revision + 1 };
@@ -285,16 +306,17 @@ async function write(
   }
   const saved = await agree(work, aheadLink, both, pictured, planned, sent, false);
   if (!saved) return lostLease(work);
-  const { error } = sent;
+  const { error, refused } = sent;
   if (error instanceof StaleVersionError || error instanceof RemoteMissingError)
     return { did: 'again', link: saved.link };
-  if (error && !(error instanceof RemoteRejectedError)) throw error;
+  if (error) throw error;
   await Promise.all(Object.values(sent.answers).map((snapshot) => indexKeys(engine, snapshot)));
-  if (saved.somebodyWasThere || (!error && waitsForTheOthers(planned)))
+  const isRefused = Object.keys(refused).length > 0;
+  if (saved.somebodyWasThere || mayPassAlone(planned, refused, saved.link) || waitsForTheOthers(planned))
     return { did: 'again', link: saved.link };
   return {
     did: 'finished',
-    message: error ? 'change blocked' : 'change applied',
+    message: isRefused ? 'change blocked' : 'change applied',
     because: saved.link.state === 'in-sync' ? 'changed' : saved.link.state,
     rows: rowsOf(planned),
     counterpart: otherId(link, work.doorbell),
@@ -302,15 +324,23 @@ async function write(
   };
 }
 
+/** What was refused together with a row that a system named, or with the marker, was perhaps only refused with it. */
+const mayPassAlone = (planned: RecordPlan, refused: Sent['refused'], { refusals = {} }: Link): boolean =>
+  systems.some((system) => refused[system] && planned.writes[system]?.rows.some((row) => !refusals[row]));
+
 /** Approving an invoice comes after every other row was written and read again. */
 const waitsForTheOthers = (planned: RecordPlan): boolean =>
   [...planned.verdicts.values()].some(
     (verdict) => verdict.do === 'nothing' && verdict.because === 'waits for the other rows',
   );
 
-/** Wave first: it has no version check, so the time between its read and its write is the one to keep short. */
+/**
+ * Wave first: it has no version check, so the time between its read and its write is the one to keep short. What one system refuses does
+ * not hold up what flows to the other.
+ */
 async function send({ engine, call }: Work, both: Both, planned: RecordPlan): Promise<Sent> {
   const answers: Partial<Record<System, Snapshot>> = {};
+  const refused: Partial<Record<System, RemoteRejectedError>> = {};
   for (const system of ['wave', 'customcrm'] as const) {
     const write = planned.writes[system];
     if (!write) continue;
@@ -323,10 +353,11 @@ async function send({ engine, call }: Work, both: Both, planned: RecordPlan): Pr
         call,
       );
     } catch (error) {
-      return { answers, error };
+      if (!(error instanceof RemoteRejectedError)) return { answers, refused, error };
+      refused[system] = error;
     }
   }
-  return { answers };
+  return { answers, refused };
 }
 
 const otherId = (link: Link, doorbell: Doorbell): string =>

@@ -18,6 +18,8 @@ export interface Loser {
   readonly at: number;
 }
 
+const keyAt = (at: number): string => `loser#${String(at).padStart(15, '0')}#`;
+
 /** The writes that keep the losers, to be part of the write-ahead: nothing is replaced before its old value is safe. */
 export function keepLosers(
   { clock, settings, newId }: Engine,
@@ -28,7 +30,7 @@ export function keepLosers(
   return lost.map((loser) => ({
     put: {
       pk: refKey(ref),
-      sk: `loser#${String(at).padStart(15, '0')}#${newId()}`,
+      sk: `${keyAt(at)}${newId()}`,
       secret: seal(settings.keys, purpose, JSON.stringify({ ...loser, at })),
       expiresAt: Math.ceil((at + keptMs) / 1000),
     },
@@ -36,17 +38,19 @@ export function keepLosers(
 }
 
 /**
- * The values that lost, newest last; those past their time are left out even while the table still holds them, and so are those that
+ * The newest values that lost, newest first; those past their time are left out even while the table still holds them, and so are those that
  * were sealed under a key that is gone.
+ * @param at only those that lost at this time, ms
  */
 export async function losersOf(
   table: Table,
   keys: FingerprintKeys,
   ref: RecordRef,
   now: number,
-  limit = 100,
+  { limit = 100, at }: { readonly limit?: number; readonly at?: number } = {},
 ): Promise<readonly Loser[]> {
-  const items = await table.query(refKey(ref), { prefix: 'loser#', limit });
+  const prefix = at === undefined ? 'loser#' : keyAt(at);
+  const items = await table.query(refKey(ref), { prefix, last: true, limit });
   return items
     .filter((item) => Number(item.expiresAt) * 1000 > now && isSealedUnder(keys, String(item.secret)))
     .map((item) => JSON.parse(unseal(keys, purpose, String(item.secret))) as Loser);

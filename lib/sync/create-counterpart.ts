@@ -22,11 +22,13 @@ import { exclusionOf } from './exclusions.ts';
 import { gatherFacts } from './facts.ts';
 import { findMatch } from './find-match.ts';
 import {
+  alikesOf,
+  closedIntentsInto,
   closeWrites,
+  earliestResult,
   fenceKey,
   findIntent,
   type Intent,
-  lateCreateOf,
   mayBeResultOf,
   noOpenIntent,
   noteAlike,
@@ -38,10 +40,10 @@ import { forgetKeys, hashesOf, indexKeys, keysOf } from './key-index.ts';
 import { throwIfLagging } from './lagging.ts';
 import { stillHeld } from './leases.ts';
 import { counterpartOf, findLink, newLinkWrites } from './links.ts';
-import { type Found, knownRows, likenessOf, lookUp, printsOfIntent } from './look-up.ts';
+import { agreedWithoutOrigin, type Found, knownRows, likenessOf, lookUp, printsOfIntent } from './look-up.ts';
 import { parkedSince, wake } from './parking.ts';
-import { pollKey } from './poll-progress.ts';
-import { type RecordState, setRecordState } from './record-state.ts';
+import { clockAhead, pollKey } from './poll-progress.ts';
+import { isOnItsOwn, type RecordState, setRecordState } from './record-state.ts';
 import { isNotedGone, noteGone } from './sighting.ts';
 import { removeTombstone, type Tombstone, tombstoneOf } from './tombstones.ts';
 
@@ -50,6 +52,9 @@ export const deletedUnlinked = 'deleted, and not linked';
 
 /** Customcrm says 410 for what was deleted; a 404 that lasts this long is not there either, ms. */
 const hourMs = 3600_000;
+
+/** A doorbell that comes late says nothing about the time since; both systems must be known to about now, ms. */
+const lateMs = 90_000;
 
 /** Said of a record whose counterpart was deleted: it gets no new one by itself, and so cannot be a parent. */
 export const survivorAlone = 'record unlinked';
@@ -81,10 +86,13 @@ export async function createCounterpart(work: Work): Promise<Handled> {
     mappings[origin.pair].excluded(origin, engine.settings.mapping);
   if (open) return resume(work, origin, open);
   if (excluded) return show(work, 'excluded', excluded);
-  const foreign = (await markedForAnother(engine, origin)) ?? (await lateCreate(engine, origin));
-  if (foreign)
-    return show(work, 'ambiguous', `carries the marker of ${refKey(foreign)}, which is linked already`);
   const tombstone = await tombstoneOf(engine.table, origin);
+  const foreign = (await isOnItsOwn(engine, origin))
+    ? undefined
+    : ((await markedForAnother(engine, origin)) ??
+      // What was linked once is no create that nobody knew of.
+      (tombstone ? undefined : await lateCreate(work, origin, intents)));
+  if (foreign) return show(work, 'ambiguous', foreign);
   if (tombstone?.kind === 'deleted') {
     const revived = await revive(work, origin, tombstone);
     if (revived) return revived;
@@ -148,20 +156,53 @@ const fenced = ({ clock, settings }: Engine, { origin, sentAt, lookAgainAt }: In
   ...(lookAgainAt !== undefined && { shows: `may be the result of the create for ${refKey(origin)}` }),
 });
 
-async function lateCreate(engine: Engine, origin: Snapshot): Promise<RecordRef | undefined> {
-  for (const hash of keysOf(engine, origin).flatMap((key) => hashesOf(engine, key))) {
-    const late = await lateCreateOf(engine, origin, hash, origin.createdAt);
-    if (late && (await counterpartOf(engine.table, late)) !== undefined) return late;
+/**
+ * A create that was given up, or waits for a person, and made something like this record, perhaps much later than anybody waited: for
+ * somebody who needs no counterpart any more.
+ * @param open creates into this system whose outcome is not known
+ */
+async function lateCreate(
+  { engine, call }: Work,
+  record: Snapshot,
+  open: readonly Intent[],
+): Promise<string | undefined> {
+  const ambiguous = open.filter(({ suspects }) => suspects);
+  for (const intent of [...ambiguous, ...(await closedIntentsInto(engine, record.system, record.pair))]) {
+    if (record.createdAt < earliestResult(engine, intent)) continue;
+    const known = (await alikesOf(engine, intent)).get(record.id);
+    const likeness = known ?? (await likenessOf(engine, intent, record, call));
+    // One that its user has changed by now is only doubted when it is not much younger than the create.
+    const isAlike =
+      likeness === 'some' ? record.createdAt < sentThere(intent) + hourMs : likeness !== 'little';
+    if (!isAlike || likeness === 'little') continue;
+    const because = ambiguous.includes(intent)
+      ? 'waits for a person'
+      : await needsNoCounterpart(engine, intent.origin);
+    if (because === undefined) continue;
+    // Its user may edit it: it stays what it was when it was first seen.
+    if (!known) await noteAlike(engine, intent, record.id, likeness);
+    return `may be the late result of the create for ${refKey(intent.origin)}, which ${because}`;
   }
   return undefined;
 }
 
+/** When a create was sent, by the clock of the system that it was sent to, ms. */
+const sentThere = ({ sentAt, clockAheadMs = 0 }: Intent): number => sentAt + clockAheadMs;
+
+async function needsNoCounterpart(engine: Engine, origin: RecordRef): Promise<string | undefined> {
+  if ((await counterpartOf(engine.table, origin)) !== undefined) return 'is linked already';
+  const tombstone = await tombstoneOf(engine.table, origin);
+  if (tombstone?.kind === 'survivor') return 'has lost its own';
+  return tombstone || (await isNotedGone(engine, origin)) ? 'is gone' : undefined;
+}
+
 /** Customcrm's `ExternalId` names a Wave record that has another counterpart: perhaps a copy, never a new record to import. */
-async function markedForAnother(engine: Engine, origin: Snapshot): Promise<RecordRef | undefined> {
+async function markedForAnother(engine: Engine, origin: Snapshot): Promise<string | undefined> {
   const marker = origin.system === 'customcrm' ? String(origin.body.ExternalId ?? '') : '';
   if (!marker.startsWith(markerPrefix)) return undefined;
   const named = { system: 'wave', pair: origin.pair, id: marker.slice(markerPrefix.length) } as const;
-  return (await counterpartOf(engine.table, named)) === undefined ? undefined : named;
+  const isLinked = (await counterpartOf(engine.table, named)) !== undefined;
+  return isLinked ? `carries the marker of ${refKey(named)}, which is linked already` : undefined;
 }
 
 /** A deleted record lives again: its survivor still waits for it, so their link does too. */
@@ -209,12 +250,9 @@ async function abandon(work: Work, intent: Intent): Promise<Handled> {
   const found = await lookUp(engine, intent, call);
   if (found.found === 'ambiguous') return suspectsOf(work, intent, found);
   if (found.found === 'one') {
-    const link = newLink(
-      engine,
-      { ...intent.origin, createdAt: 0, modifiedAt: 0, body: {} },
-      found.snapshot,
-      'created',
-    );
+    const gone = { ...intent.origin, createdAt: 0, modifiedAt: 0, body: {} };
+    const bare = newLink(engine, gone, found.snapshot, 'created');
+    const link = { ...bare, agreed: await agreedWithoutOrigin(engine, intent, found.snapshot, bare, call) };
     const linked = await engine.table.write([
       ...newLinkWrites(link),
       stillHeld(lease),
@@ -225,6 +263,8 @@ async function abandon(work: Work, intent: Intent): Promise<Handled> {
   const unproven = await notedLook(work, intent, now);
   if (unproven) return unproven;
   await engine.table.write([stillHeld(lease), ...closeWrites(engine, intent)]);
+  // Should the target execute it later still, its result is nobody's: it must not come back.
+  await noteGone(engine, intent.origin);
   await wake(engine, fenceKey(intent.origin));
   return busy(engine);
 }
@@ -293,11 +333,13 @@ async function linkParent(
 async function matchOrCreate(work: Work, origin: Snapshot): Promise<Handled> {
   const { engine, call, doorbell } = work;
   const target = otherSystem(origin.system);
+  const upTo = Math.max(doorbell.at, engine.clock.now() - lateMs);
   // Before the match: what is not in the key index yet cannot be found in it.
-  if (!(await caughtUp(engine, target, doorbell.at, call)))
-    return { did: 'parked', cause: polled(engine, target) };
-  const match = await findMatch(engine, origin, call);
-  if (match.found === 'one' && !(await caughtUp(engine, origin.system, doorbell.at, call)))
+  if (!(await caughtUp(engine, target, upTo, call))) return { did: 'parked', cause: polled(engine, target) };
+  const match = (await isOnItsOwn(engine, origin))
+    ? ({ found: 'none' } as const)
+    : await findMatch(engine, origin, call);
+  if (match.found === 'one' && !(await caughtUp(engine, origin.system, upTo, call)))
     return { did: 'parked', cause: polled(engine, origin.system) };
   if (match.found === 'ambiguous') return show(work, 'ambiguous', match.reason);
   if (match.found === 'fenced') return waitBehind(work, match.by);
@@ -317,6 +359,7 @@ async function matchOrCreate(work: Work, origin: Snapshot): Promise<Handled> {
     bodyHash: bodyHash(creation.body),
     sent: sentBy(engine, origin, creation, facts),
     startedAt: now,
+    clockAheadMs: await clockAhead(engine, target),
     sentAt: now,
     attempts: 1,
     keys: keysOf(engine, origin).flatMap((key) => hashesOf(engine, key)),
@@ -424,6 +467,7 @@ async function repeat(work: Work, origin: Snapshot, intent: Intent): Promise<Han
   const again: Intent = {
     ...rest,
     ...sameOperation(engine, intent, creation.body),
+    keys: [...new Set([...intent.keys, ...keysOf(engine, origin).flatMap((key) => hashesOf(engine, key))])],
     sent: sentBy(engine, origin, creation, facts),
     sentAt: now,
     attempts: intent.attempts + 1,
@@ -444,7 +488,7 @@ async function linkMatch(work: Work, origin: Snapshot, counterpart: Snapshot): P
   const link = {
     ...bare,
     agreed: agreedAtLink(pictured).agreed,
-    answered: answeredAfter(bare, [origin, counterpart]),
+    answered: answeredAfter(work.engine, bare, [origin, counterpart]),
   };
   const written = await work.engine.table.write([
     ...newLinkWrites(link),
@@ -483,7 +527,7 @@ async function linkUp(
     ...bare,
     agreed,
     marked: made.system === 'customcrm',
-    answered: answeredAfter(bare, [origin, made]),
+    answered: answeredAfter(engine, bare, [origin, made]),
   };
   const written = await engine.table.write([
     ...newLinkWrites(link),

@@ -19,7 +19,7 @@ import {
 } from './links.ts';
 import { unpark, wake } from './parking.ts';
 import type { Call, Doorbell, Write } from './ports.ts';
-import { setRecordState, stateWrite } from './record-state.ts';
+import { ownWrite, recordStateOf, setRecordState, stateWrite } from './record-state.ts';
 import { removeTombstone, tombstoneOf } from './tombstones.ts';
 
 // What a person decides about records for which the rules have no answer. Nothing is written to either system here: a doorbell does.
@@ -178,10 +178,12 @@ export async function includeRecord(engine: Engine, ref: RecordRef): Promise<Dec
   return lookAgain(engine, ref);
 }
 
-/** The survivor of a deletion gets a new counterpart. */
+/** The survivor of a deletion gets a new counterpart, and what was ambiguous one of its own. */
 export async function recreate(engine: Engine, ref: RecordRef): Promise<Decided> {
-  if ((await tombstoneOf(engine.table, ref))?.kind !== 'survivor') return refused(noSurvivor);
-  await engine.table.write([removeTombstone(ref), removeExclusion(ref)]);
+  const isSurvivor = (await tombstoneOf(engine.table, ref))?.kind === 'survivor';
+  const isHeld = (await recordStateOf(engine, ref))?.state === 'ambiguous';
+  if (!isSurvivor && !isHeld) return refused(`${noSurvivor}, and it is not ambiguous`);
+  await engine.table.write([removeTombstone(ref), removeExclusion(ref), ...(isHeld ? [ownWrite(ref)] : [])]);
   return lookAgain(engine, ref);
 }
 

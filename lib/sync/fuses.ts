@@ -1,6 +1,6 @@
 import { parseRef, type RecordRef, refKey } from '../domain/record.ts';
 import type { Engine } from './engine.ts';
-import { wake } from './parking.ts';
+import { waitingFor, wake } from './parking.ts';
 import type { Key, Write } from './ports.ts';
 
 /** What a fuse watches: records going out of use, values going empty, and rows written to and fro. */
@@ -11,11 +11,14 @@ export type FuseName = (typeof fuseNames)[number];
 const windowMs = 3600_000;
 /** Tries against other workers that count at the same time. */
 const tries = 5;
-/** Records that one release or rejection frees; run it again for more. */
-const freeLimit = 1000;
 
-/** How a record passes a fuse: freely, not at all for now, or never (a person said no). */
-export type Passage = 'passes' | 'waits' | 'rejected';
+/**
+ * How a record passes a fuse: freely, not at all for now, or never (a person said no). What a person said is used up by the write that
+ * follows from it, so `spends` is to be a part of that.
+ */
+export type Passage =
+  | { readonly did: 'waits' }
+  | { readonly did: 'passes' | 'rejected'; readonly spends: readonly Write[] };
 
 interface Window {
   readonly revision: number;
@@ -44,7 +47,7 @@ export async function passFuse(
   for (let attempt = 0; attempt < tries; attempt++) {
     const now = engine.clock.now();
     const before = await windowOf(engine, name);
-    if (before.blownAt !== undefined) return 'waits';
+    if (before.blownAt !== undefined) return { did: 'waits' };
     const counted = countedWith(before, ref, amount, now);
     const sum = Object.values(counted).reduce((total, entry) => total + entry.amount, 0);
     const blows = sum > engine.settings.fuseLimit;
@@ -52,25 +55,40 @@ export async function passFuse(
       ? { ...before, revision: before.revision + 1, blownAt: now }
       : { revision: before.revision + 1, counted };
     if (!(await engine.table.write([windowWrite(name, before, after)])).done) continue;
-    if (!blows) return 'passes';
-    const { system, pair, id } = ref;
-    engine.report({ message: 'fuse blown', system, pair, id, eventId: name, because: fuseCause(name) });
-    return 'waits';
+    if (!blows) return { did: 'passes', spends: [] };
+    reportBlown(engine, name, ref);
+    return { did: 'waits' };
   }
-  return 'waits';
+  return { did: 'waits' };
 }
 
-/** What a person said about the record that waited, asked once: it waited under either half of its link. */
-export async function rulingOn(
+function reportBlown(engine: Engine, name: FuseName, { system, pair, id }: RecordRef): void {
+  engine.report({ message: 'fuse blown', system, pair, id, eventId: name, because: fuseCause(name) });
+}
+
+/** A record that is a case for a fuse by itself, however many others there are: nothing passes before a person has looked. */
+export async function passAlone(
+  engine: Engine,
+  name: FuseName,
+  halves: readonly [RecordRef, RecordRef],
+): Promise<Passage> {
+  const ruling = await rulingOn(engine, name, halves);
+  if (ruling) return ruling;
+  if (await blowFuse(engine, name)) reportBlown(engine, name, halves[0]);
+  return { did: 'waits' };
+}
+
+/** What a person said about the record that waited: under either half of its link. */
+async function rulingOn(
   { table }: Engine,
   name: FuseName,
   halves: readonly [RecordRef, RecordRef],
-): Promise<'passes' | 'rejected' | undefined> {
+): Promise<Passage | undefined> {
   const rulings = await Promise.all(halves.map((ref) => table.get(rulingKey(ref, name))));
   const said = rulings.filter((ruling) => ruling !== undefined);
   if (said.length === 0) return undefined;
-  await table.write(halves.map((ref) => ({ delete: rulingKey(ref, name) })));
-  return said.every(({ released }) => released === true) ? 'passes' : 'rejected';
+  const spends = halves.map((ref) => ({ delete: rulingKey(ref, name) }));
+  return { did: said.every(({ released }) => released === true) ? 'passes' : 'rejected', spends };
 }
 
 async function windowOf({ table }: Engine, name: FuseName): Promise<Window> {
@@ -88,12 +106,12 @@ const windowWrite = (name: FuseName, before: Window, after: Window): Write => ({
   when: before.revision === 0 ? 'absent' : { equals: { revision: before.revision } },
 });
 
-/** Blows a fuse for a reason that is no count: an empty list, everything changed at once. */
-export async function blowFuse(engine: Engine, name: FuseName): Promise<void> {
+/** Blows a fuse for a reason that is no count: an empty list, everything changed at once. Answers false when it was blown before. */
+export async function blowFuse(engine: Engine, name: FuseName): Promise<boolean> {
   const before = await windowOf(engine, name);
-  if (before.blownAt !== undefined) return;
+  if (before.blownAt !== undefined) return false;
   const after = { ...before, revision: before.revision + 1, blownAt: engine.clock.now() };
-  await engine.table.write([windowWrite(name, before, after)]);
+  return (await engine.table.write([windowWrite(name, before, after)])).done;
 }
 
 /** Since when the fuse is blown (ms), or undefined while everything passes. */
@@ -102,12 +120,15 @@ export const blownSince = async (engine: Engine, name: FuseName): Promise<number
 
 /** Replaces the fuse. What waits behind it goes on (`released`), or stays as it is until it changes again. Answers how many. */
 export async function mendFuse(engine: Engine, name: FuseName, released: boolean): Promise<number> {
-  const waiting = await engine.table.query(`parked#${fuseCause(name)}`, { limit: freeLimit });
-  for (const item of waiting)
-    await engine.table.write([{ put: { ...rulingKey(parseRef(item.sk), name), released } }]);
+  let freed = 0;
+  for await (const page of waitingFor(engine, fuseCause(name))) {
+    for (const item of page)
+      await engine.table.write([{ put: { ...rulingKey(parseRef(item.sk), name), released } }]);
+    freed += page.length;
+  }
   const before = await windowOf(engine, name);
   if (before.revision > 0)
     await engine.table.write([windowWrite(name, before, { revision: before.revision + 1, counted: {} })]);
   await wake(engine, fuseCause(name));
-  return waiting.length;
+  return freed;
 }

@@ -1,5 +1,5 @@
 import { fingerprints } from '../domain/fingerprint.ts';
-import { type Ahead, type Link, refOf } from '../domain/link.ts';
+import { type Ahead, type Link, type Refusal, refOf, wholeRecord } from '../domain/link.ts';
 import { otherSystem, type Snapshot, type System } from '../domain/record.ts';
 import {
   RemoteMissingError,
@@ -9,17 +9,18 @@ import {
 } from '../errors.ts';
 import { type Aftermath, readCell } from '../mappings/mapping.ts';
 import { mappings } from '../mappings/pairs.ts';
-import { arrivedAt, editedSinceAgreement } from '../mappings/record-plan.ts';
+import { arrivedAt, editedSinceAgreement, type RecordPlan } from '../mappings/record-plan.ts';
 import { absenceInWave, secondLookMs } from './absence.ts';
 import type { Work } from './apply-change.ts';
 import type { Engine, Handled } from './engine.ts';
 import { gatherFacts } from './facts.ts';
 import { fuseCause, passFuse } from './fuses.ts';
+import { rejectedHere } from './guard-write.ts';
 import { forgetKeys } from './key-index.ts';
 import { renewed, stillHeld } from './leases.ts';
 import { endLinkWrites, saveLink, withOutcome } from './links.ts';
 import { unpark } from './parking.ts';
-import type { Reading } from './ports.ts';
+import type { Reading, Write } from './ports.ts';
 import { stateWrite } from './record-state.ts';
 import { tombstoneWrite } from './tombstones.ts';
 
@@ -52,11 +53,19 @@ export async function giveUp(
   work: Work,
   link: Link,
   { customcrm, wave }: Readonly<Record<System, Snapshot>>,
-): Promise<Handled | undefined> {
+  { picture, refusals }: Pick<RecordPlan, 'picture' | 'refusals'>,
+): Promise<Handled | { readonly did: 'again'; readonly link: Link } | undefined> {
   const aftermath = mappings[link.pair].afterDeletion('customcrm', wave.body);
-  if (aftermath.do === 'keep' || (await isEdited(work, link, wave))) return undefined;
+  if (aftermath.do === 'keep' || refusals[wholeRecord] || (await isEdited(work, link, wave)))
+    return undefined;
   const done = await carryOut(work, link, wave, aftermath);
-  if (done.did === 'rejected') return undefined;
+  if (done.did === 'rejected') {
+    const { reason, spends } = done;
+    const refusal: Refusal = { print: picture, reason, shows: reason === rejectedHere ? 'held' : 'blocked' };
+    const after = { ...done.link, refusals: { ...refusals, [wholeRecord]: refusal } };
+    const saved = await saveLink(work.engine.table, done.link, after, stillHeld(work.lease), spends);
+    return saved ? { did: 'again', link: saved } : again(work);
+  }
   if (done.did !== 'done') return done;
   return bury(work, done.link, ['wave'], 'cancelled: its invoice was deleted', customcrm.version);
 }
@@ -94,7 +103,8 @@ async function outlive(work: Work, link: Link, survivor: Snapshot): Promise<Hand
   }
   const aftermath = mappings[link.pair].afterDeletion(deletedIn, survivor.body);
   const done = await carryOut(work, link, survivor, aftermath);
-  if (done.did === 'rejected') return bury(work, done.link, [deletedIn], 'deleted on the other side');
+  if (done.did === 'rejected')
+    return bury(work, done.link, [deletedIn], 'deleted on the other side', undefined, done.spends);
   if (done.did !== 'done') return done;
   const gone = aftermath.do === 'remove' ? (['customcrm', 'wave'] as const) : [deletedIn];
   const remaining = done.answer ?? survivor;
@@ -127,7 +137,12 @@ const isEdited = async (work: Work, link: Link, survivor: Snapshot): Promise<boo
 
 type CarriedOut =
   | { readonly did: 'done'; readonly link: Link; readonly answer?: Snapshot | undefined }
-  | { readonly did: 'rejected'; readonly link: Link };
+  | {
+      readonly did: 'rejected';
+      readonly link: Link;
+      readonly reason: string;
+      readonly spends: readonly Write[];
+    };
 
 /** Does to the survivor what the policy says, through the fuse and under a renewed lease. */
 async function carryOut(
@@ -144,12 +159,13 @@ async function carryOut(
     [survivor, refOf(link, otherSystem(survivor.system))],
     1,
   );
-  if (passage === 'rejected') return { did: 'rejected', link };
-  if (passage === 'waits') return fused(engine);
+  if (passage.did === 'waits') return fused(engine);
+  const { spends } = passage;
+  if (passage.did === 'rejected') return { did: 'rejected', link, reason: rejectedHere, spends };
   const settlesAt = engine.clock.now() + engine.settings.settleMs;
   const ahead = { ...(await aheadOf(work, link, survivor, aftermath)), settlesAt };
   const lease = { ...work.lease, until: call.deadline + engine.settings.leaseReserveMs };
-  const noted = await saveLink(engine.table, link, { ...link, ahead }, renewed(lease));
+  const noted = await saveLink(engine.table, link, { ...link, ahead }, renewed(lease), spends);
   if (!noted) return again(work);
   let answer: Snapshot | undefined;
   try {
@@ -158,7 +174,8 @@ async function carryOut(
     if (error instanceof RemoteOutcomeUnknownError)
       return { did: 'parked', cause: { name: 'settle', key: `settle#${link.id}`, due: settlesAt } };
     const calm = await saveLink(engine.table, noted, link, stillHeld(lease));
-    if (error instanceof RemoteRejectedError && calm) return { did: 'rejected', link: calm };
+    if (error instanceof RemoteRejectedError && calm)
+      return { did: 'rejected', link: calm, reason: error.message, spends: [] };
     if (error instanceof StaleVersionError || error instanceof RemoteMissingError || !calm)
       return again(work);
     throw error;
@@ -211,6 +228,7 @@ async function bury(
   gone: readonly System[],
   reason: string,
   newLifeAfter?: string,
+  spends: readonly Write[] = [],
 ): Promise<Handled> {
   const { engine, doorbell, lease } = work;
   const at = engine.clock.now();
@@ -229,6 +247,7 @@ async function bury(
   const ended = await engine.table.write([
     ...endLinkWrites(link),
     stillHeld(lease),
+    ...spends,
     ...gone.map((system) => tombstone(system, 'deleted')),
     ...survivors.flatMap((system) => [
       tombstone(system, 'survivor'),

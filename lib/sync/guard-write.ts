@@ -1,59 +1,86 @@
-import { type Link, refOf } from '../domain/link.ts';
+import { type Link, type Refusal, refOf } from '../domain/link.ts';
 import { loopLimit, nextTurn, type Turns } from '../domain/loop.ts';
 import type { Snapshot, System } from '../domain/record.ts';
 import type { RecordPlan } from '../mappings/record-plan.ts';
 import type { Work } from './apply-change.ts';
 import type { Engine, Handled } from './engine.ts';
-import { type FuseName, fuseCause, passFuse, rulingOn } from './fuses.ts';
+import { type FuseName, fuseCause, fuseNames, passAlone, passFuse } from './fuses.ts';
 import { stillHeld } from './leases.ts';
 import { saveLink } from './links.ts';
+import type { Write } from './ports.ts';
 
 /** A fuse that is blown is looked at again this much later (ms), unless a person is faster. */
 const lookAgainMs = 15 * 60_000;
 
 /** Looks at a plan before it is sent: waves of deletions, of values going empty, and loops stop here until a person has looked. */
 export async function throughFuses(
-  engine: Engine,
+  { engine }: Work,
   link: Link,
   planned: RecordPlan,
-): Promise<'passes' | 'rejected' | Handled> {
+): Promise<
+  | { readonly did: 'passes'; readonly spends: readonly Write[] }
+  | Rejected
+  | (Handled & { readonly did: 'parked' })
+> {
   const halves = [refOf(link, 'customcrm'), refOf(link, 'wave')] as const;
-  if (loops(link, planned)) {
-    const ruling = await rulingOn(engine, 'loop', halves);
-    if (ruling === 'rejected') return ruling;
-    if (ruling === undefined) return waits(engine, 'loop');
+  const cases = { deletions: planned.archives, emptied: planned.empties, loop: loopingRows(link, planned) };
+  const spends: Write[] = [];
+  for (const name of fuseNames) {
+    const rows = cases[name];
+    if (rows.length === 0) continue;
+    const passage =
+      name === 'loop'
+        ? await passAlone(engine, name, halves)
+        : await passFuse(engine, name, halves, rows.length);
+    if (passage.did === 'waits') return waits(engine, name);
+    spends.push(...passage.spends);
+    if (passage.did === 'rejected') return { did: 'rejected', rows, spends };
   }
-  const amounts = { deletions: planned.archives.length, emptied: planned.empties.length };
-  for (const name of ['deletions', 'emptied'] as const) {
-    if (amounts[name] === 0) continue;
-    const passage = await passFuse(engine, name, halves, amounts[name]);
-    if (passage === 'rejected') return passage;
-    if (passage === 'waits') return waits(engine, name);
-  }
-  return 'passes';
+  return { did: 'passes', spends };
 }
 
-const waits = ({ clock }: Engine, name: FuseName): Handled => ({
-  did: 'parked',
-  cause: { name: 'fuse', key: fuseCause(name), due: clock.now() + lookAgainMs },
-});
-
-/** A person said no: shown, and not tried again until one of the sides changes. */
-export async function rejectedByFuse(work: Work, link: Link, planned: RecordPlan): Promise<Handled> {
-  const reasons = ['rejected at the fuse'];
-  const after = { ...link, state: 'held' as const, reasons, refused: planned.picture };
-  await saveLink(work.engine.table, link, after, stillHeld(work.lease));
-  return { did: 'finished', message: 'change held', because: 'rejected at the fuse' };
+/** A person said no to these rows of a plan. */
+interface Rejected {
+  readonly did: 'rejected';
+  readonly rows: readonly string[];
+  readonly spends: readonly Write[];
 }
+
+const waits = ({ clock }: Engine, name: FuseName) =>
+  ({
+    did: 'parked',
+    cause: { name: 'fuse', key: fuseCause(name), due: clock.now() + lookAgainMs },
+  }) as const;
+
+/** Said of a row, or of a deletion, that a person did not let pass. */
+export const rejectedHere = 'rejected at the fuse';
+
+/** Held, and not tried again until what either side holds there changes. The other rows flow. */
+export async function rejectedByFuse(
+  work: Work,
+  link: Link,
+  planned: RecordPlan,
+  { rows, spends }: Rejected,
+): Promise<Handled | { readonly did: 'again'; readonly link: Link }> {
+  const { engine, lease } = work;
+  const refusals: Record<string, Refusal> = { ...planned.refusals };
+  for (const { asks } of Object.values(planned.writes))
+    for (const [row, print] of Object.entries(asks))
+      if (rows.includes(row)) refusals[row] = { print, reason: rejectedHere, shows: 'held' };
+  const saved = await saveLink(engine.table, link, { ...link, refusals }, stillHeld(lease), spends);
+  return saved ? { did: 'again', link: saved } : { did: 'parked', cause: busyNow(engine) };
+}
+
+const busyNow = ({ clock }: Engine) => ({ name: 'busy', key: 'busy', due: clock.now() }) as const;
 
 const sentRows = (planned: RecordPlan, system: System) =>
   Object.entries(planned.writes[system]?.prints ?? {});
 
-function loops(link: Link, planned: RecordPlan): boolean {
-  return (['customcrm', 'wave'] as const).some((system) =>
-    sentRows(planned, system).some(
-      ([row, print]) => nextTurn(link.turns?.[row], system, print).count >= loopLimit,
-    ),
+function loopingRows(link: Link, planned: RecordPlan): readonly string[] {
+  return (['customcrm', 'wave'] as const).flatMap((system) =>
+    sentRows(planned, system)
+      .filter(([row, print]) => nextTurn(link.turns?.[row], system, print).count >= loopLimit)
+      .map(([row]) => row),
   );
 }
 

@@ -1,15 +1,17 @@
 import { type Link, refOf } from '../domain/link.ts';
-import { otherSystem, type RecordRef, refKey } from '../domain/record.ts';
+import type { ObservedAt } from '../domain/policy.ts';
+import { otherSystem, type RecordRef, refKey, systems } from '../domain/record.ts';
 import { applyChange, pauseFor, type Work } from './apply-change.ts';
 import { createCounterpart, deletedUnlinked, survivorAlone } from './create-counterpart.ts';
 import type { Engine, Handled } from './engine.ts';
 import { linkKey } from './keys.ts';
 import { type Lease, leaseCause, notGivenBack, releaseLease, takeLease } from './leases.ts';
 import { counterpartOf, findLink } from './links.ts';
-import { park, timesParked, unpark, wake } from './parking.ts';
+import { park, timesParked, unpark, waitsSince, wake } from './parking.ts';
 import { pauseCause, pausedBy, stillPaused } from './pause.ts';
 import type { Call, Doorbell } from './ports.ts';
-import { recordStateOf } from './record-state.ts';
+import { noLongerFailed, recordStateOf } from './record-state.ts';
+import { sightedAt } from './sighting.ts';
 import { isStarted, noteEarly } from './started-pairs.ts';
 
 const ownEcho = 'echo';
@@ -58,11 +60,17 @@ async function putAway(engine: Engine, doorbell: Doorbell, handled: Handled): Pr
   return handled;
 }
 
-/** Either half of a link may have been put aside; both were looked at now. */
-async function unparkBoth(engine: Engine, ref: RecordRef, counterpart: string | undefined): Promise<void> {
-  await unpark(engine, ref);
-  if (counterpart !== undefined)
-    await unpark(engine, { system: otherSystem(ref.system), pair: ref.pair, id: counterpart });
+/** Either half of a link may have been put aside, or have failed; both were looked at now. */
+async function unparkBoth(
+  engine: Engine,
+  { system, pair, id }: RecordRef,
+  counterpart: string | undefined,
+): Promise<void> {
+  const halves = [{ system, pair, id }];
+  if (counterpart !== undefined) halves.push({ system: otherSystem(system), pair, id: counterpart });
+  // What shows a state without a link has just been judged; of a link only that it failed stands beside it.
+  const mended = counterpart === undefined ? [] : halves.map((half) => noLongerFailed(engine, half));
+  await Promise.all([...halves.map((half) => unpark(engine, half)), ...mended]);
 }
 
 async function tryThreeTimes(engine: Engine, doorbell: Doorbell, call: Call): Promise<Handled> {
@@ -132,8 +140,22 @@ function handleLinked(engine: Engine, doorbell: Doorbell, link: Link, call: Call
   return underLease(engine, refOf(link, 'customcrm'), call, async (lease) => {
     const current = await findLink(engine.table, doorbell);
     if (!current) return { did: 'parked', cause: { name: 'busy', key: 'busy', due: engine.clock.now() } };
-    return applyChange(workOf(engine, doorbell, call, lease), current);
+    const work = workOf(engine, doorbell, call, lease);
+    return applyChange({ ...work, heard: await heardOf(engine, doorbell, current) }, current);
   });
+}
+
+/** This doorbell is not all that was heard: one for the other half may wait, or be under way from a poll. */
+async function heardOf(engine: Engine, doorbell: Doorbell, link: Link): Promise<ObservedAt> {
+  const heard = systems.map(async (system) => {
+    const times = await Promise.all([
+      waitsSince(engine, refOf(link, system)),
+      system === doorbell.system ? doorbell.at : sightedAt(engine, link, system),
+    ]);
+    const known = times.filter((at) => at !== undefined);
+    return known.length > 0 ? [[system, Math.min(...known)]] : [];
+  });
+  return Object.fromEntries((await Promise.all(heard)).flat());
 }
 
 function workOf(engine: Engine, doorbell: Doorbell, call: Call, lease: Lease): Work {
@@ -142,6 +164,7 @@ function workOf(engine: Engine, doorbell: Doorbell, call: Call, lease: Lease): W
     doorbell,
     lease,
     call,
+    heard: { [doorbell.system]: doorbell.at },
     linkParent: (parent) => linkParent(engine, doorbell, parent, call),
     underLease: (ref, run) =>
       refKey(ref) === refKey(lease.ref) ? run(lease) : underLease(engine, ref, call, run),

@@ -15,8 +15,8 @@ import type { Item, Key, Write } from './ports.ts';
 
 /** Open intents that one look at a system and pair considers; creates are bounded by the request budget, so there are never more. */
 const intentLimit = 1000;
-/** Closed locks are kept this long to recognise a create that the target executed much later, ms. */
-const lockKeptMs = 30 * 24 * 3600 * 1000;
+/** Closed intents are kept this long to recognise a create that the target executed much later, ms. */
+const closedKeptMs = 30 * 24 * 3600 * 1000;
 
 /** "A counterpart for this record may be under way": stays open only while the outcome is unknown. */
 export interface Intent {
@@ -26,6 +26,8 @@ export interface Intent {
   readonly bodyHash: string;
   /** When the first attempt under this op id began: what the fence counts from (ms). */
   readonly startedAt: number;
+  /** The target's clock less ours at that time, ms: its stamps are by its own. Absent in intents of older code. */
+  readonly clockAheadMs?: number;
   /** When the last attempt was sent (ms). */
   readonly sentAt: number;
   readonly attempts: number;
@@ -66,15 +68,23 @@ export async function openIntentsInto(
   return items.map((item) => item.intent as Intent);
 }
 
-/** Could this create have made a record of that time? Clocks differ, and what was not answered within the settle time is over. */
-export const mayBeResultOf = (
+/** The earliest stamp that the result can carry, ms: what was measured of its system's clock is only about right. */
+export const earliestResult = (
   { settings }: Engine,
+  { startedAt, clockAheadMs = 0 }: Pick<Intent, 'startedAt' | 'clockAheadMs'>,
+): number => startedAt + clockAheadMs - settings.fenceMarginMs;
+
+/** Could this create have made a record of that time? What was not answered within the settle time is over. */
+export const mayBeResultOf = (
+  engine: Engine,
   intent: Intent,
   { id, createdAt }: Pick<Snapshot, 'id' | 'createdAt'>,
 ): boolean =>
   intent.suspects?.includes(id) ??
-  (createdAt >= intent.startedAt - settings.fenceMarginMs &&
-    createdAt <= intent.sentAt + settings.settleMs + settings.fenceMarginMs);
+  (createdAt >= earliestResult(engine, intent) && createdAt <= latestResult(engine, intent));
+
+const latestResult = ({ settings }: Engine, { sentAt, clockAheadMs = 0 }: Intent): number =>
+  sentAt + clockAheadMs + settings.settleMs + settings.fenceMarginMs;
 
 /** To be part of a write that links a record otherwise than by its own create. */
 export const noOpenIntent = (origin: RecordRef): Write => ({ check: keyOf(origin), when: 'absent' });
@@ -89,35 +99,35 @@ export async function openIntent(
   intent: Intent,
   lease: Lease,
 ): Promise<{ readonly opened: true } | { readonly opened: false; readonly blockedBy?: RecordRef }> {
-  const writes: Write[] = [
+  const before: Write[] = [
     stillHeld(lease),
     { check: linkKey(intent.origin), when: 'absent' },
     { put: itemOf(intent), when: 'absent' },
-    ...intent.keys.map(
-      (hash): Write => ({
-        put: {
-          ...lockKey(intent.origin, hash),
-          origin: refKey(intent.origin),
-          startedAt: intent.startedAt,
-          heldUntil: Number.MAX_SAFE_INTEGER,
-        },
-        when: {
-          absentOrExpired: {
-            attribute: 'heldUntil',
-            before: engine.clock.now(),
-            or: { origin: refKey(intent.origin) },
-          },
-        },
-      }),
-    ),
   ];
-  const result = await engine.table.write(writes);
+  const result = await engine.table.write([...before, ...lockWrites(intent, intent.keys)]);
   if (result.done) return { opened: true };
-  const lock = [...result.failed].find(([position]) => position >= 3)?.[1];
-  return lock ? { opened: false, blockedBy: parseRef(String(lock.origin)) } : { opened: false };
+  const blockedBy = holderOfLock(result.failed, before.length);
+  return { opened: false, ...(blockedBy && { blockedBy }) };
 }
 
-/** Notes another attempt, or a look-up that found nothing. Answers false when the intent is not ours any more. */
+/** One create at a time for each of these keys. */
+const lockWrites = ({ origin }: Intent, keys: readonly string[]): readonly Write[] =>
+  keys.map((hash) => ({
+    put: { ...lockKey(origin, hash), origin: refKey(origin), heldUntil: Number.MAX_SAFE_INTEGER },
+    // Older code left its locks behind as a memory, let go at once.
+    when: { absentOrExpired: { attribute: 'heldUntil', before: 1, or: { origin: refKey(origin) } } },
+  }));
+
+/** The origin whose create has one of the locks that stand from this position on. */
+function holderOfLock(failed: ReadonlyMap<number, Item | undefined>, from: number): RecordRef | undefined {
+  const lock = [...failed].find(([position]) => position >= from)?.[1];
+  return lock && parseRef(String(lock.origin));
+}
+
+/**
+ * Notes another attempt, or a look-up that found nothing. What is sent now under other keys locks those as well. Answers false when the
+ * intent is not ours any more, or another create has one of the keys.
+ */
 export async function updateIntent(
   { table }: Engine,
   before: Intent,
@@ -127,43 +137,45 @@ export async function updateIntent(
   const result = await table.write([
     stillHeld(lease),
     { put: itemOf(after), when: { equals: { opId: before.opId, sentAt: before.sentAt } } },
+    ...lockWrites(
+      after,
+      after.keys.filter((hash) => !before.keys.includes(hash)),
+    ),
   ]);
   return result.done;
 }
 
-/** The writes that close an intent. Its locks stay as a memory when the outcome was ever in doubt. */
+const closedPartition = (target: System, pair: Pair): string => `closed#${target}#${pair}`;
+
+/** The writes that close an intent. It stays as a memory when the outcome was ever in doubt: see {@link closedIntentsInto}. */
 export function closeWrites({ clock }: Engine, intent: Intent): readonly Write[] {
-  const doubtful = intent.attempts > 1 || intent.lookedUpAt !== undefined;
-  const now = clock.now();
-  const locks = intent.keys.map(
-    (hash): Write =>
-      doubtful
-        ? {
-            put: {
-              ...lockKey(intent.origin, hash),
-              origin: refKey(intent.origin),
-              startedAt: intent.startedAt,
-              heldUntil: 0,
-              expiresAt: Math.ceil((now + lockKeptMs) / 1000),
-            },
-          }
-        : { delete: lockKey(intent.origin, hash) },
-  );
-  return [{ delete: keyOf(intent.origin), when: { equals: { opId: intent.opId } } }, ...locks];
+  const { origin } = intent;
+  const isDoubtful = intent.attempts > 1 || intent.lookedUpAt !== undefined;
+  const expiresAt = Math.ceil((clock.now() + closedKeptMs) / 1000);
+  const memory: Write = {
+    put: {
+      pk: closedPartition(otherSystem(origin.system), origin.pair),
+      sk: refKey(origin),
+      intent,
+      expiresAt,
+    },
+  };
+  return [
+    { delete: keyOf(origin), when: { equals: { opId: intent.opId } } },
+    ...intent.keys.map((hash): Write => ({ delete: lockKey(origin, hash) })),
+    ...(isDoubtful ? [memory] : []),
+  ];
 }
 
-/** Whether a doubtful create under this key, for another origin, may have made this record much later than we waited. */
-export async function lateCreateOf(
-  { table, clock, settings }: Engine,
-  ref: RecordRef,
-  hash: string,
-  createdAt: number,
-): Promise<RecordRef | undefined> {
-  const lock = await table.get({ pk: `lock#${ref.system}#${ref.pair}#${hash}`, sk: 'lock' });
-  if (!lock || Number(lock.heldUntil) > 0 || Number(lock.expiresAt) * 1000 < clock.now()) return undefined;
-  return createdAt >= Number(lock.startedAt) - settings.fenceMarginMs
-    ? parseRef(String(lock.origin))
-    : undefined;
+/** Doubtful creates into this system and pair of the last 30 days: the target may execute one much later than anybody waited. */
+export async function closedIntentsInto(
+  { table, clock }: Engine,
+  target: System,
+  pair: Pair,
+): Promise<readonly Intent[]> {
+  const items = await table.query(closedPartition(target, pair), { limit: intentLimit });
+  const now = clock.now() / 1000;
+  return items.filter(({ expiresAt }) => Number(expiresAt) > now).map((item) => item.intent as Intent);
 }
 
 const itemOf = (intent: Intent): Item => ({
@@ -183,13 +195,13 @@ const alikeLimit = 20;
 /** Remembers how a fenced record looked when it was seen: its user may edit it before the look-up. */
 export async function noteAlike(engine: Engine, intent: Intent, id: string, likeness: Alike): Promise<void> {
   if ((await alikesOf(engine, intent)).get(id) === 'all') return;
-  const expiresAt = Math.ceil((engine.clock.now() + lockKeptMs) / 1000);
+  const expiresAt = Math.ceil((engine.clock.now() + closedKeptMs) / 1000);
   await engine.table.write([
     { put: { pk: alikeKey(intent), sk: id, opId: intent.opId, likeness, expiresAt } },
   ]);
 }
 
-/** The records that once held everything that was sent, or a match key of it. */
+/** The records that once held everything that was sent, a match key of it, or some of it. */
 export async function alikesOf({ table }: Engine, intent: Intent): Promise<ReadonlyMap<string, Alike>> {
   const items = await table.query(alikeKey(intent), { limit: alikeLimit });
   return new Map(
@@ -197,4 +209,4 @@ export async function alikesOf({ table }: Engine, intent: Intent): Promise<Reado
   );
 }
 
-type Alike = 'all' | 'key';
+type Alike = 'all' | 'key' | 'some';

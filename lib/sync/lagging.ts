@@ -17,6 +17,17 @@ export function pictureStamp({
   return Number.isFinite(stamp) ? stamp : undefined;
 }
 
+/** Is this picture from before the one that we agreed on not long ago? */
+export function isOlderThanAgreed(
+  now: number,
+  snapshot: Snapshot,
+  { answered, history }: Pick<Link, 'answered' | 'history'>,
+): boolean {
+  const stamp = pictureStamp(snapshot);
+  const since = answered?.at ?? history[0]?.at ?? 0;
+  return stamp !== undefined && now - since < longestLagMs && stamp < (answered?.[snapshot.system] ?? 0);
+}
+
 /**
  * A picture from before the one that we agreed on, or from before what the doorbell heard of, is a lagging replica's: taken at its word
  * it would look like a user's edit, or hide one. @throws RemoteUnavailableError, after which the record is read again
@@ -28,15 +39,13 @@ export function throwIfLagging(
   link?: Pick<Link, 'answered' | 'history'>,
 ): void {
   const stamp = pictureStamp(snapshot);
-  const lastOutcome = link?.history.at(-1)?.at ?? 0;
-  const answered = clock.now() - lastOutcome < longestLagMs ? link?.answered?.[snapshot.system] : undefined;
   const heard =
     doorbell.system === snapshot.system &&
     doorbell.id === snapshot.id &&
     clock.now() - doorbell.at < longestLagMs
       ? doorbell.seen
       : undefined;
-  const newest = Math.max(answered ?? 0, heard ?? 0);
-  if (stamp !== undefined && stamp < newest)
+  const isOlderThanHeard = stamp !== undefined && heard !== undefined && stamp < heard;
+  if (isOlderThanHeard || (link && isOlderThanAgreed(clock.now(), snapshot, link)))
     throw new RemoteUnavailableError(snapshot.system, 'it shows an older picture than before');
 }

@@ -83,14 +83,15 @@ export const linkWrite = (before: Link, after: Omit<Link, 'revision'>): Write =>
   when: { equals: { revision: before.revision } },
 });
 
-/** Writes link state under a lease. Answers the stored link, or undefined when the lease or the link moved on. */
+/** Writes link state under a lease, and what must happen with it. Answers the stored link, or undefined when the lease or the link moved on. */
 export async function saveLink(
   table: Table,
   before: Link,
   after: Omit<Link, 'revision'>,
   lease: Write,
+  beside: readonly Write[] = [],
 ): Promise<Link | undefined> {
-  const result: WriteResult = await table.write([linkWrite(before, after), lease]);
+  const result: WriteResult = await table.write([linkWrite(before, after), lease, ...beside]);
   return result.done ? { ...after, revision: before.revision + 1 } : undefined;
 }
 

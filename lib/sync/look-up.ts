@@ -1,12 +1,13 @@
 import { fingerprints } from '../domain/fingerprint.ts';
+import { type Agreed, type Link, nothingAgreed } from '../domain/link.ts';
 import { otherSystem, refKey, type Snapshot } from '../domain/record.ts';
-import { type KnownRows, knownOf, rowsHeld } from '../mappings/creation.ts';
+import { agreedOfResult, type KnownRows, knownOf, rowsHeld } from '../mappings/creation.ts';
 import { externalIdOf } from '../mappings/match-keys.ts';
 import { mappings } from '../mappings/pairs.ts';
 import type { Engine } from './engine.ts';
 import { exclusionOf } from './exclusions.ts';
 import { gatherFacts } from './facts.ts';
-import { alikesOf, findIntent, type Intent } from './intents.ts';
+import { alikesOf, earliestResult, findIntent, type Intent } from './intents.ts';
 import { hashesOf, keysOf } from './key-index.ts';
 import { counterpartOf } from './links.ts';
 import type { Call } from './ports.ts';
@@ -35,7 +36,7 @@ export type Found =
  * @param origin as it is now: one of Customcrm's may name its counterpart already, when the table was restored to before their link.
  */
 export async function lookUp(engine: Engine, intent: Intent, call: Call, origin?: Snapshot): Promise<Found> {
-  const since = intent.startedAt - engine.settings.fenceMarginMs;
+  const since = earliestResult(engine, intent);
   const marker = externalIdOf(intent.origin.id);
   const alikes = await alikesOf(engine, intent);
   const found: { readonly snapshot: Snapshot; readonly likeness: Likeness }[] = [];
@@ -134,6 +135,23 @@ export async function knownRows(
   const prints = printsOfIntent(engine, origin);
   const held = rowsHeld(mappings[pair], made.system, made.body, sent, facts, prints);
   return knownOf(mappings[pair], system, body, { sent, held, wasWhole }, facts, prints);
+}
+
+/** What is agreed for the result of a create whose origin is gone, as prints of this link. */
+export async function agreedWithoutOrigin(
+  engine: Engine,
+  intent: Intent,
+  made: Snapshot,
+  link: Pick<Link, 'id'>,
+  call: Call,
+): Promise<Agreed> {
+  const { system, pair, body } = made;
+  const facts = await gatherFacts(engine, pair, { [system]: body }, call);
+  const mapping = mappings[pair];
+  const held = rowsHeld(mapping, system, body, intent.sent, facts, printsOfIntent(engine, intent.origin));
+  const prints = fingerprints(engine.settings.keys, link.id);
+  const agreed = agreedOfResult({ mapping, facts, prints }, made, { sent: intent.sent, held });
+  return { ...nothingAgreed, [system]: agreed };
 }
 
 export const printsOfIntent = (engine: Engine, origin: Intent['origin']) =>

@@ -69,7 +69,7 @@ async function changeLink(
 /** Tries again what was refused or failed, although nothing changed. */
 export async function retry(engine: Engine, ref: RecordRef): Promise<void> {
   const link = await findLink(engine.table, ref);
-  if (link?.refused !== undefined) await changeLink(engine, ref, ({ refused: _, ...open }) => open);
+  if (link?.refusals) await changeLink(engine, ref, ({ refusals: _, ...open }) => open);
   await setRecordState(engine, ref, undefined, '');
   await engine.queues[ref.system].ring([doorbellOf(engine, ref)]);
 }
@@ -85,8 +85,8 @@ export async function restoreLoser(
   const link = await findLink(engine.table, ref);
   if (!link) return 'not found';
   const main: RecordRef = { system: 'customcrm', pair: ref.pair, id: link.customcrmId };
-  const losers = await losersOf(engine.table, engine.settings.keys, main, engine.clock.now());
-  const loser = losers.find((each) => each.at === at && each.row === row);
+  const losers = await losersOf(engine.table, engine.settings.keys, main, engine.clock.now(), { at });
+  const loser = losers.find((each) => each.row === row);
   const rule = mappings[ref.pair].rows(engine.settings.mapping).find(({ id }) => id === row);
   if (!loser || !rule) return 'not found';
   const id = loser.system === 'customcrm' ? link.customcrmId : link.waveId;

@@ -5,11 +5,13 @@ import type { Condition, Doorbell, Item, Key, Write, WriteResult } from './ports
 const pointerKey = (ref: RecordRef): Key => ({ pk: refKey(ref), sk: 'parked' });
 const parkedKey = (cause: string, ref: RecordRef): Key => ({ pk: `parked#${cause}`, sk: refKey(ref) });
 
-/** How many records one wake-up or one run of the janitor rings for. The rest follows at the next one. */
+/** How many records are rung for at a time, and by one run of the janitor; the rest follows at the next one. */
 const ringLimit = 200;
+/** So many times a wake-up rings; what is behind them is left to the janitor. */
+const wakePages = 50;
 
-/** What is put aside: a record, and whether only a sweep has rung for it. */
-type Waiting = RecordRef & Pick<Doorbell, 'background'>;
+/** What is put aside: a record, when its change was first heard of, and whether only a sweep has rung for it. */
+type Waiting = RecordRef & Partial<Pick<Doorbell, 'at' | 'background'>>;
 
 /** Two workers may put one record aside at once: as its parent, and by its own doorbell. */
 const tries = 3;
@@ -35,11 +37,12 @@ async function parkOnce({ table, clock }: Engine, ref: Waiting, cause: Cause): P
   const same = before?.cause === cause.key;
   const since = same ? Number(before?.since) : clock.now();
   const times = same ? Number(before?.times) + 1 : 1;
+  const heardAt = Math.min(ref.at ?? clock.now(), Number(before?.heardAt ?? Number.POSITIVE_INFINITY));
   // A live change that waits stays one, whoever comes to wait for the same.
   const lane = ref.background && (!before || before.background) ? { background: true } : {};
   const writes: Write[] = [
     {
-      put: { ...pointerKey(ref), cause: cause.key, name: cause.name, since, times, ...lane },
+      put: { ...pointerKey(ref), cause: cause.key, name: cause.name, since, heardAt, times, ...lane },
       when: asRead(before),
     },
     {
@@ -47,6 +50,7 @@ async function parkOnce({ table, clock }: Engine, ref: Waiting, cause: Cause): P
         ...parkedKey(cause.key, ref),
         name: cause.name,
         since,
+        heardAt,
         state: 'parked',
         due: cause.due,
         ...lane,
@@ -77,6 +81,12 @@ export async function parkedSince(
   return pointer?.cause === causeKey ? Number(pointer.since) : undefined;
 }
 
+/** When the change was first heard of that this record waits with (ms), or undefined when it does not wait. */
+export async function waitsSince({ table }: Engine, ref: RecordRef): Promise<number | undefined> {
+  const pointer = await table.get(pointerKey(ref));
+  return pointer && Number(pointer.heardAt ?? pointer.since);
+}
+
 /** The record is not waiting any more. */
 export async function unpark({ table }: Engine, ref: RecordRef): Promise<void> {
   const pointer = await table.get(pointerKey(ref));
@@ -90,7 +100,21 @@ export async function unpark({ table }: Engine, ref: RecordRef): Promise<void> {
 
 /** Rings for everything that waits for this cause. */
 export async function wake(engine: Engine, causeKey: string): Promise<number> {
-  return ringFor(engine, await engine.table.query(`parked#${causeKey}`, { limit: ringLimit }));
+  let rung = 0;
+  for await (const page of waitingFor(engine, causeKey)) rung += await ringFor(engine, page);
+  return rung;
+}
+
+/** Everything that waits for this cause, page by page. */
+export async function* waitingFor({ table }: Engine, causeKey: string): AsyncGenerator<readonly Item[]> {
+  let after: string | undefined;
+  for (let pages = 0; pages < wakePages; pages++) {
+    const from = after === undefined ? {} : { after };
+    const page = await table.query(`parked#${causeKey}`, { ...from, limit: ringLimit });
+    if (page.length > 0) yield page;
+    after = page.at(-1)?.sk;
+    if (page.length < ringLimit) return;
+  }
 }
 
 /** Rings for everything that has waited longer than its cause allows. */
@@ -109,7 +133,7 @@ async function ringFor(engine: Engine, items: readonly Item[]): Promise<number> 
     (item): Doorbell => ({
       ...parseRef(item.sk),
       eventId: `wake:${engine.newId()}`,
-      at: Number(item.since),
+      at: Number(item.heardAt ?? item.since),
       ...(item.background === true && { background: true }),
     }),
   );

@@ -26,6 +26,7 @@ export async function pollCustomcrm(engine: Engine, call: Call): Promise<PollRes
   let rows = 0;
   let rung = 0;
   let complete = true;
+  let clockAheadMs = before.clockAheadMs ?? 0;
   for (const pair of pairs) {
     const since = Date.parse(before.positions[pair]?.after ?? new Date(0).toISOString());
     let newest = since;
@@ -44,6 +45,7 @@ export async function pollCustomcrm(engine: Engine, call: Call): Promise<PollRes
       rung += await ringForNews(engine, fresh, runId, startedAt, call);
       for (const each of fresh) if (each.state === 'living') noteJudged(engine, each.snapshot, startedAt);
       newest = Math.max(newest, ...page.changes.map(modifiedAt));
+      clockAheadMs = page.date - engine.clock.now();
       rows += page.changes.length;
       pages += 1;
       left -= 1;
@@ -55,6 +57,7 @@ export async function pollCustomcrm(engine: Engine, call: Call): Promise<PollRes
   const saved = await advance(engine, 'customcrm', before, {
     positions,
     completeAt: complete ? startedAt : before.completeAt,
+    clockAheadMs,
   });
   if (saved && complete) await wake(engine, pollKey('customcrm'));
   return { pages, rows, rung, complete: complete && saved !== undefined };

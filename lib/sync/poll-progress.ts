@@ -8,6 +8,8 @@ export interface Progress {
   readonly positions: Readonly<Partial<Record<Pair, ListPosition>>>;
   /** Everything that changed before this time (ms by our clock) has been read and noted in the key index. */
   readonly completeAt: number;
+  /** The system's clock less ours when it was last read, ms, to about a second; absent in what older code has stored. */
+  readonly clockAheadMs?: number;
 }
 
 const key = (system: System) => ({ pk: `cursor#${system}`, sk: 'poll' });
@@ -36,6 +38,10 @@ export async function advance(
   ]);
   return result.done ? progress : undefined;
 }
+
+/** How far the system's clock was ahead of ours when it was last read, ms. */
+export const clockAhead = async (engine: Engine, system: System): Promise<number> =>
+  (await progressOf(engine, system)).clockAheadMs ?? 0;
 
 /** "No match" is only believed once everything up to the doorbell has been read. */
 export async function pollHasPassed(engine: Engine, system: System, at: number): Promise<boolean> {

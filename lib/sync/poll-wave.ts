@@ -45,6 +45,7 @@ export async function pollWave(engine: Engine, call: Call): Promise<PollResult> 
     const saved = await advance(engine, 'wave', progress, {
       positions,
       completeAt: complete ? startedAt : progress.completeAt,
+      clockAheadMs: page.date - engine.clock.now(),
     });
     if (!saved) return { pages, rows, rung, complete: false };
     progress = saved;

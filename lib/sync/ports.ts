@@ -54,6 +54,8 @@ export interface Records {
 export interface ChangePage {
   readonly changes: readonly Change[];
   readonly next: string | undefined;
+  /** When the system answered, ms since 1970 by its own clock. */
+  readonly date: number;
 }
 
 /** One row of a list: living with its snapshot, or deleted (Customcrm's `DeletedAt`). */
@@ -171,17 +173,22 @@ export type WriteResult =
   | { readonly done: true }
   | { readonly done: false; readonly failed: ReadonlyMap<number, Item | undefined> };
 
+/** Which items of a partition, in which order. `after`: the sort key before the first one; not together with `last`. */
+export interface Query {
+  readonly prefix?: string;
+  readonly after?: string;
+  readonly last?: true;
+  readonly limit: number;
+}
+
 /**
  * The one table. Kept by lib/aws/table.ts and the simulated table in test/simulation. All reads but `byState` are strongly consistent.
  * @throws any error for throttling, conflict with another transaction, or no answer: the write may or may not have happened.
  */
 export interface Table {
   get(key: Key): Promise<Item | undefined>;
-  /** All items of one partition whose sort key begins with `prefix`, in sort-key order, at most `limit`. */
-  query(
-    pk: string,
-    options: { readonly prefix?: string; readonly after?: string; readonly limit: number },
-  ): Promise<readonly Item[]>;
+  /** All items of one partition whose sort key begins with `prefix`, in sort-key order (`last`: from the end), at most `limit`. */
+  query(pk: string, options: Query): Promise<readonly Item[]>;
   /** Items whose `state` attribute is `state` and whose `due` (ms) is at or before `dueBefore`, earliest first. Lags: never decides. */
   byState(state: string, dueBefore: number, limit: number): Promise<readonly Item[]>;
   /** One to 100 writes on distinct keys, all or nothing. */

@@ -1,4 +1,4 @@
-import type { RecordRef } from '../domain/record.ts';
+import { type RecordRef, refKey } from '../domain/record.ts';
 import type { Engine } from './engine.ts';
 import { linkKey, stateKey } from './keys.ts';
 import type { Write } from './ports.ts';
@@ -27,6 +27,20 @@ export async function setRecordState(
       stateWrite(engine, ref, state, reason),
       ...(state === 'failed' ? [] : [{ check: linkKey(ref), when: 'absent' } as const]),
     ]);
+}
+
+const ownKey = (ref: RecordRef) => ({ pk: refKey(ref), sk: 'own' });
+
+/** A person said that this record is no other one's counterpart, nobody's copy, and nobody's late result. */
+export const ownWrite = (ref: RecordRef): Write => ({ put: ownKey(ref) });
+
+export const isOnItsOwn = async ({ table }: Engine, ref: RecordRef): Promise<boolean> =>
+  (await table.get(ownKey(ref))) !== undefined;
+
+/** It was dealt with since. */
+export async function noLongerFailed(engine: Engine, ref: RecordRef): Promise<void> {
+  if ((await recordStateOf(engine, ref))?.state === 'failed')
+    await setRecordState(engine, ref, undefined, '');
 }
 
 export async function recordStateOf(

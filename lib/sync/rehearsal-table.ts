@@ -18,11 +18,11 @@ export function rehearsalTable(base: Table): Table {
     async get({ pk, sk }) {
       return (await partition(pk)).get(sk);
     },
-    async query(pk, { prefix = '', after, limit }) {
+    async query(pk, { prefix = '', after, last, limit }) {
       const items = [...(await partition(pk)).values()];
       return items
         .filter(({ sk }) => sk.startsWith(prefix) && (after === undefined || sk > after))
-        .sort((a, b) => (a.sk < b.sk ? -1 : 1))
+        .sort((a, b) => (a.sk < b.sk === (last === undefined) ? -1 : 1))
         .slice(0, limit);
     },
     byState: (state, dueBefore, limit) => base.byState(state, dueBefore, limit),

@@ -1,11 +1,12 @@
 import { fingerprints } from '../domain/fingerprint.ts';
-import type { Link } from '../domain/link.ts';
+import { type Link, refOf } from '../domain/link.ts';
 import { type RecordRef, refKey, type Snapshot, type System } from '../domain/record.ts';
 import { type Cell, type Facts, type Row, readCell } from '../mappings/mapping.ts';
 import { mappings } from '../mappings/pairs.ts';
 import { isBlank } from '../mappings/record-plan.ts';
 import { asksAbout } from './agree.ts';
 import type { Engine } from './engine.ts';
+import { isOlderThanAgreed, pictureStamp } from './lagging.ts';
 import { findLink } from './links.ts';
 import type { Tax } from './ports.ts';
 import { isStarted } from './started-pairs.ts';
@@ -17,7 +18,7 @@ export interface Sighting {
   readonly differs: boolean;
   /** The rows of a linked record that are not what was agreed, apart from those that one side alone cannot judge. */
   readonly changed: readonly string[];
-  /** The rows about which nothing was ever agreed, such as one that is mapped since today: nobody need have changed anything. */
+  /** Those of which it cannot be told whether anybody changed anything: nothing was agreed of them yet, or they may not concern the record now. */
   readonly open: readonly string[];
   /** Something stands that was agreed under an older fingerprint key. */
   readonly isUnderOlderKey: boolean;
@@ -38,9 +39,15 @@ export async function sight(engine: Engine, snapshot: Snapshot, taxes: readonly 
   const cells = rows.map((row) => [row, readCell(row, snapshot.system, snapshot.body, facts)] as const);
   const picture = JSON.stringify(cells.map(([row, cell]) => [row.id, cell?.form ?? null]));
   const link = await findLink(engine.table, snapshot);
-  const print = `${link?.revision ?? 0}.${fingerprints(engine.settings.keys, refKey(snapshot)).of('sighting', picture)}`;
-  const rowsChanged = link ? changedRows(engine, link, snapshot.system, cells) : [];
-  const judged = rowsChanged.filter(({ row }) => !row.rules.applies);
+  // With its stamp: a lagging list may have shown this very picture before, and then its user made it so.
+  const shown = `${pictureStamp(snapshot) ?? ''} ${picture}`;
+  const print = `${link?.revision ?? 0}.${fingerprints(engine.settings.keys, refKey(snapshot)).of('sighting', shown)}`;
+  // A list that was read before we wrote, or lags, shows what we know to be over.
+  const isOver = link !== undefined && isOlderThanAgreed(engine.clock.now(), snapshot, link);
+  const rowsChanged = link && !isOver ? changedRows(engine, link, snapshot.system, cells) : [];
+  const judged = rowsChanged.filter(
+    ({ row }) => !row.rules.applies || row.direction === sendsFrom[snapshot.system],
+  );
   const isOpen = link
     ? link.state === 'deletion-suspected' || link.ahead !== undefined
     : await isStarted(engine, snapshot.pair);
@@ -49,13 +56,16 @@ export async function sight(engine: Engine, snapshot: Snapshot, taxes: readonly 
   return {
     news,
     differs: isOpen || judged.length > 0,
-    changed: idsOf(judged.filter(({ change }) => change !== 'none')),
-    open: idsOf(judged.filter(({ change }) => change === 'none')),
+    changed: idsOf(judged.filter(({ row, change }) => change !== 'none' && !row.rules.applies)),
+    open: idsOf(judged.filter(({ row, change }) => change === 'none' || row.rules.applies)),
     isUnderOlderKey: link !== undefined && isUnderOlderKey(engine, link, snapshot.system, cells),
     link,
     print,
   };
 }
+
+/** Whether such a row concerns the record now, both sides say together; but what its sender changed, it changed. */
+const sendsFrom = { customcrm: 'toWave', wave: 'toCustomcrm' } as const;
 
 type Cells = readonly (readonly [Row, Cell | undefined])[];
 
@@ -105,8 +115,15 @@ async function lastPrint({ table }: Engine, ref: RecordRef): Promise<string | un
 }
 
 /** Notes that this picture was rung for. To be written only after the doorbell is in the queue. */
-export async function noteSighting({ table }: Engine, ref: RecordRef, print: string): Promise<void> {
-  await table.write([{ put: { ...sightingKey(ref), print } }]);
+export async function noteSighting({ table, clock }: Engine, ref: RecordRef, print: string): Promise<void> {
+  await table.write([{ put: { ...sightingKey(ref), print, at: clock.now() } }]);
+}
+
+/** When this half of a link was last rung for since the link was written (ms), or undefined. */
+export async function sightedAt({ table }: Engine, link: Link, system: System): Promise<number | undefined> {
+  const noted = await table.get(sightingKey(refOf(link, system)));
+  const isSince = String(noted?.print).startsWith(`${link.revision}.`);
+  return isSince && noted?.at !== undefined ? Number(noted.at) : undefined;
 }
 
 /** What is remembered of a record that is proven to be gone: no picture has this print, so it is news when it shows again. */

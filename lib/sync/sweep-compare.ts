@@ -166,7 +166,7 @@ async function isExplained(
   { link, changed, open }: Sighting,
   shown: object | undefined,
 ): Promise<boolean> {
-  if (link?.refused !== undefined || shown !== undefined) return true;
+  if (shown !== undefined) return true;
   const rows = [...changed, ...open];
   if (link && rows.length > 0 && rows.every((row) => asksAbout(link, row))) return true;
   return waits(engine, ref, link);

@@ -8,6 +8,7 @@ import {
 } from '../errors.ts';
 import { failedStatus, type Intention, scrub } from '../remote-failure.ts';
 import type { Ending } from '../sync/request-slots.ts';
+import { pathOfInput } from './inputs.ts';
 
 // What an answer of Wave means: HTTP status, errors beside data, and codes, in the words of this product.
 
@@ -34,8 +35,8 @@ const answerSchema = z.object({
 export class DocumentRefusedError extends RemoteRejectedError {
   /** It asks for too much at once: half of it may pass. */
   readonly isTooMuch: boolean;
-  constructor(reason: string, isTooMuch: boolean) {
-    super('wave', reason);
+  constructor(reason: string, isTooMuch: boolean, paths: readonly string[] = []) {
+    super('wave', reason, { paths });
     this.isTooMuch = isTooMuch;
   }
 }
@@ -118,10 +119,17 @@ function refusalOf(
       return new DocumentRefusedError(
         scrub(`${code}: ${error.message}`, sent),
         costWords.test(error.message),
+        pathsIn(error.message),
       );
   }
   return undefined;
 }
+
+/** A variable that does not fit its type is named with its place: `at "input.currency"`. */
+const pathsIn = (message: string): readonly string[] =>
+  [...message.matchAll(/at "\$?(?:input|m\d+)\.([\w.]+)"/g)].map(([, path = '']) =>
+    pathOfInput(path.split('.')),
+  );
 
 /** An answer that does not say what happened. */
 export const unreadable = (intention: Intention, reason: string): Error =>

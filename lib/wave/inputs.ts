@@ -43,7 +43,7 @@ export function customerInput(body: Body, changed: ReadonlySet<string>): Custome
   return {
     ...Object.fromEntries(plain.filter((name) => changed.has(name)).map((name) => [name, text(body[name])])),
     ...(changed.has('currency') && { currency: currency(body.currency) }),
-    ...(changed.has('address') && { address: address(body.address) }),
+    ...(changed.has('address') && { address: address(body.address, 'address') }),
     ...(changed.has('shippingDetails') && { shippingDetails: shipping(inner(body.shippingDetails)) }),
   };
 }
@@ -85,7 +85,8 @@ const discount = (body: Body) =>
     ? { discountType: 'FIXED' as const, amount: text(body.amount), name: text(body.name) }
     : { discountType: 'PERCENTAGE' as const, percentage: text(body.percentage), name: text(body.name) };
 
-const address = (cell: Cell) => {
+/** @param path where it stands, for what is refused of it */
+const address = (cell: Cell, path: string) => {
   const body = inner(cell);
   return {
     addressLine1: text(body.addressLine1),
@@ -93,7 +94,7 @@ const address = (cell: Cell) => {
     city: text(body.city),
     postalCode: text(body.postalCode),
     provinceCode: text(inner(body.province).code),
-    countryCode: oneOf(countryCodes, 'country', text(inner(body.country).code)),
+    countryCode: oneOf(countryCodes, 'country', text(inner(body.country).code), `${path}.country.code`),
   };
 };
 
@@ -101,15 +102,34 @@ const shipping = (body: Body) => ({
   name: text(body.name),
   phone: text(body.phone),
   instructions: text(body.instructions),
-  address: address(body.address),
+  address: address(body.address, 'shippingDetails.address'),
 });
 
-const currency = (cell: Cell) => oneOf(currencyCodes, 'currency', text(inner(cell).code));
+const currency = (cell: Cell) => oneOf(currencyCodes, 'currency', text(inner(cell).code), 'currency.code');
 
 /** Wave's enums are partly outdated: a code that it lacks is refused here, with a reason, before anything is sent. */
-function oneOf(known: ReadonlySet<string>, name: string, cell: string | null): never | null {
+function oneOf(known: ReadonlySet<string>, name: string, cell: string | null, path: string): never | null {
   const code = cell?.trim().toUpperCase() ?? null;
   if (code === null || code === '') return null;
-  if (!known.has(code)) throw new RemoteRejectedError('wave', `Wave does not know the ${name} code ${code}`);
+  if (!known.has(code))
+    throw new RemoteRejectedError('wave', `Wave does not know the ${name} code ${code}`, { paths: [path] });
   return code as never;
 }
+
+/** What an input calls otherwise than Wave's answers do. */
+const readNames: Readonly<Record<string, string>> = {
+  provinceCode: 'province.code',
+  countryCode: 'country.code',
+  currency: 'currency.code',
+  customerId: 'customer.id',
+  productId: 'product.id',
+  defaultSalesTaxIds: 'defaultSalesTaxes',
+};
+
+/** Where in a record, as it is read, stands what this path of an input names: `input.address.provinceCode` is `address.province.code`. */
+export const pathOfInput = (path: readonly (string | number)[]): string =>
+  path
+    .map(String)
+    .filter((name, index) => !/^\d+$/.test(name) && !(index === 0 && name === 'input'))
+    .map((name) => readNames[name] ?? name)
+    .join('.');

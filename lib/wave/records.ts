@@ -17,6 +17,7 @@ import {
   type InvoiceCreate,
   invoiceInput,
   type ProductCreate,
+  pathOfInput,
   productInput,
 } from './inputs.ts';
 import type { WaveOptions } from './options.ts';
@@ -44,7 +45,7 @@ export function waveRecords(client: WaveClient, options: WaveOptions): Records {
       const answer = await feed.changes({ [pair]: { after: new Date(since).toISOString(), page } }, call);
       const list = answer.lists[pair];
       const changes = (list?.snapshots ?? []).map((snapshot) => ({ state: 'living' as const, snapshot }));
-      return { changes, next: list?.full ? String(page + 1) : undefined };
+      return { changes, next: list?.full ? String(page + 1) : undefined, date: answer.date };
     },
   };
 }
@@ -70,7 +71,8 @@ function succeeded<T extends Outcome>({ outcome, errors }: Written<T>, field: st
     // Seen on valid ids right after their creation; nothing was made, and the same request usually succeeds the next time.
     if (field === 'invoiceCreate' && /node could not be found/i.test(reason))
       throw new RemoteUnavailableError('wave', reason);
-    throw new RemoteRejectedError('wave', reason);
+    const paths = (outcome.inputErrors ?? []).flatMap(({ path }) => (path?.length ? pathOfInput(path) : []));
+    throw new RemoteRejectedError('wave', reason, { paths });
   }
   if (outcome?.didSucceed === true && errors.length === 0) return outcome;
   const [first] = errors;

@@ -143,7 +143,7 @@ describe('decide, a situation a line', () => {
     ['the order is confirmed, approving is on',      { ...lifeCycle('issued', 'draft'), customcrm: changed },             {}, 'write wave: changed'],
     ['the order is confirmed, approving is off',     { ...lifeCycle('issued', 'draft', false), customcrm: changed },      {}, 'nothing, agreed: recorded difference'],
     ['the order was confirmed before the link',      { ...lifeCycle('issued', 'draft'), customcrm: fresh, wave: fresh },  {}, 'nothing, agreed: recorded difference'],
-    ['the order is cancelled',                       { ...lifeCycle('cancelled', 'issued'), customcrm: changed },         {}, 'block: the order is cancelled, but its invoice is issued or was edited: void it in Wave'],
+    ['the order is cancelled',                       { ...lifeCycle('cancelled', 'issued'), customcrm: changed },         {}, 'block: the order is cancelled, but its invoice stays: void or delete it in Wave'],
   ];
   for (const [situation, row, policy, expected] of table) {
     test(`${situation}: ${expected}`, () =>

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import type { Body } from '../../lib/domain/record.ts';
+import { putCell, readCell, setPath } from '../../lib/mappings/mapping.ts';
 import { order } from '../../lib/mappings/order.ts';
 import { afterEdits } from '../support/linked-order.ts';
 import { cents, customcrmOrder, waveInvoice } from '../support/mapping-bodies.ts';
@@ -62,8 +64,19 @@ describe('the lock of an issued invoice', () => {
   });
 });
 
+/** The invoice that holds the lines and the discount of this order, as far as it shows them. */
+function alike(crm: object): Body {
+  let invoice = waveInvoice as unknown as Body;
+  for (const row of order.everyRow.filter(({ id }) => ['Lines', 'Discount'].includes(id))) {
+    const cell = readCell(row, 'customcrm', crm as Body, mappingFacts());
+    const put = cell && putCell(row, 'wave', cell.value, invoice, mappingFacts());
+    if (put) invoice = setPath(invoice, row.wave, 'cell' in put ? put.cell : undefined);
+  }
+  return invoice;
+}
+
 describe('the totals rule', () => {
-  const line = (Quantity: string, UnitPrice: string) => ({ Quantity, UnitPrice });
+  const line = (Quantity: string, UnitPrice: string) => ({ Quantity, UnitPrice, TaxCodes: [] });
   const half = line('0.5', '0.01');
   // biome-ignore format: reads as a decision table.
   const table: [string, object, object, boolean][] = [
@@ -85,7 +98,34 @@ describe('the totals rule', () => {
   for (const [situation, crm, wave, expected] of table) {
     test(`${expected ? 'holds' : 'does not hold'}: ${situation}`, () => {
       const left = { ...customcrmOrder, ...crm };
-      assert.equal(order.totalsAgree(left, { ...waveInvoice, ...wave }, mappingFacts()), expected);
+      const right = { ...alike(left), ...wave };
+      assert.equal(order.totalsAgree(left, right, mappingFacts()), expected);
     });
   }
+
+  test('says nothing while the two do not hold the same lines, discount and currency, and before Wave shows a sum', () => {
+    const wrong = { subtotal: cents('1'), discountTotal: cents('0') };
+    const invoice = { ...alike(customcrmOrder), ...wrong };
+    assert.equal(order.totalsAgree(customcrmOrder, invoice, mappingFacts()), false);
+    for (const different of [
+      { items: undefined },
+      { items: [] },
+      { discounts: [] },
+      { currency: { code: 'USD' } },
+      { subtotal: undefined },
+    ])
+      assert.equal(order.totalsAgree(customcrmOrder, { ...invoice, ...different }, mappingFacts()), true);
+  });
+
+  test('keeps an invoice with another sum from being approved, and blocks nothing else', () => {
+    const confirmed = { customcrm: { Status: 'confirmed' } };
+    const wrong = { customcrm: { SubtotalAmount: '0.01' }, wave: { subtotal: cents('1') } };
+    const { plan } = afterEdits(confirmed, { approveInvoices: 'on-confirm' }, wrong);
+    assert.deepEqual(
+      [plan.totalsDiffer, plan.writes, plan.blocked],
+      [true, {}, [{ row: 'Status', reason: 'totals' }]],
+    );
+    const { plan: edited } = afterEdits({ customcrm: { Footer: 'New' } }, {}, wrong);
+    assert.deepEqual(edited.writes.wave?.rows, ['Footer']);
+  });
 });

@@ -41,6 +41,7 @@ describe('an order without a link', () => {
     ['no total of its own, equal before tax',            {},                             {},                               'number',     false],
     ['no total of its own, another sum before tax',      {},                             { subtotal: cents('1') },         'number',     true],
     ['no total of its own, discount counted',            { Discount: null },             {},                               'number',     true],
+    ['neither a total nor lines are shown',              { Lines: undefined },           { subtotal: cents('0'), discountTotal: cents('0') }, 'number', false],
     ['the marker says so, whatever else',                { CustomerId: 'c2' },           { currency: { code: 'USD' } },    'externalId', false],
   ];
   for (const [situation, left, right, by, expected] of denials) {

@@ -33,19 +33,62 @@ describe('planning a record', () => {
       editedCustomer({ City: 'Toronto', Fax: '1' }, { phone: '2' }),
       policiesOf(),
     );
-    assert.deepEqual(writes.wave, {
+    const { asks: _asked, ...wave } = writes.wave ?? {};
+    assert.deepEqual(wave, {
       next: { ...waveCustomer, phone: '2', fax: '1', address: { ...waveCustomer.address, city: 'Toronto' } },
       paths: ['fax', 'address.city'],
       rows: ['Fax', 'City'],
       prints: { Fax: prints.of('Fax', '1'), City: prints.of('City', 'Toronto') },
     });
-    assert.deepEqual(writes.customcrm, {
+    const { asks: _asks, ...customcrm } = writes.customcrm ?? {};
+    assert.deepEqual(customcrm, {
       next: { ...customcrmCustomer, City: 'Toronto', Fax: '1', Phone: '2' },
       paths: ['Phone'],
       rows: ['Phone'],
       prints: { Phone: prints.of('Phone', '2') },
     });
     assert.deepEqual([blocked, held, waitsFor, lost], [[], [], [], []]);
+  });
+
+  describe('after a refusal', () => {
+    const edited = { City: 'Toronto', Fax: '1' };
+    const { writes, picture } = planRecord(editedCustomer(edited), policiesOf());
+    const print = writes.wave?.asks.City ?? '';
+    const refusedAs = (shows: 'blocked' | 'held', more: object = {}, wave: object = {}) =>
+      planRecord(
+        editedCustomer({ ...edited, ...more }, wave, {
+          refusals: { City: { print, reason: 'because', shows } },
+        }),
+        policiesOf(),
+      );
+
+    test('does not write that row again, says why, and writes the others', () => {
+      const blocked = refusedAs('blocked');
+      assert.deepEqual(blocked.writes.wave?.rows, ['Fax']);
+      assert.deepEqual([blocked.blocked, blocked.held], [[{ row: 'City', reason: 'because' }], []]);
+      const held = refusedAs('held');
+      assert.deepEqual([held.blocked, held.held], [[], [{ row: 'City', reason: 'because' }]]);
+      assert.deepEqual(Object.keys(held.refusals), ['City']);
+    });
+
+    test('writes it again once either side holds something else there', () => {
+      for (const again of [
+        refusedAs('blocked', { City: 'Montreal' }),
+        refusedAs('blocked', {}, { address: { ...waveCustomer.address, city: 'Laval' } }),
+      ]) {
+        assert.ok(again.writes.wave?.rows.includes('City'));
+        assert.deepEqual([again.blocked, again.refusals], [[], {}]);
+      }
+    });
+
+    test('of the whole record holds it for as long as both sides are the same', () => {
+      const refusals = { deletion: { print: picture, reason: 'because', shows: 'held' } } as const;
+      const same = planRecord(editedCustomer(edited, {}, { refusals }), policiesOf());
+      assert.deepEqual(same.held, [{ row: 'deletion', reason: 'because' }]);
+      assert.deepEqual(same.refusals, refusals);
+      const other = planRecord(editedCustomer({ Fax: '2' }, {}, { refusals }), policiesOf());
+      assert.deepEqual([other.held, other.refusals], [[], {}]);
+    });
   });
 
   test('keeps the value that a conflict replaces, whichever side loses', () => {

@@ -3,13 +3,49 @@ import { describe, test } from 'node:test';
 import { nothingAgreed } from '../../lib/domain/link.ts';
 import { customer } from '../../lib/mappings/customer.ts';
 import { order } from '../../lib/mappings/order.ts';
-import { planRecord, settle } from '../../lib/mappings/record-plan.ts';
+import { planRecord, seenBefore, settle } from '../../lib/mappings/record-plan.ts';
 import { editedCustomer } from '../support/linked-customer.ts';
 import { agreedOn, applied, pictured, prints } from '../support/linked-record.ts';
 import { customcrmCustomer, customcrmOrder, waveCustomer, waveInvoice } from '../support/mapping-bodies.ts';
 import { policiesOf } from '../support/plan-rows.ts';
 
 const agreed = agreedOn(customer, customcrmCustomer, waveCustomer);
+
+describe('a write about which nothing was agreed before, and whose answer is lost', () => {
+  const firstLink = policiesOf({ firstLink: () => 'wave' });
+  const first = editedCustomer({ Fax: 'old' }, { fax: 'sent' }, { agreed: nothingAgreed });
+  const planned = planRecord(first, firstLink);
+  const seen = seenBefore(first, planned);
+  const later = (crm: object, wave: object = { fax: 'sent' }) =>
+    planRecord({ ...seen, ...editedCustomer(crm, wave, { agreed: seen.agreed }) }, firstLink);
+
+  test('replaces what was seen there, and nothing else counts as seen', () => {
+    assert.deepEqual(planned.writes.customcrm?.rows, ['Fax']);
+    assert.deepEqual(seen.agreed.customcrm, { Fax: prints.of('Fax', 'old') });
+    assert.deepEqual(seen.agreed.wave, {});
+  });
+
+  test('is written again where its user changed nothing', () => {
+    assert.deepEqual(later({ Fax: 'old' }).verdicts.get('Fax'), {
+      do: 'write',
+      to: 'customcrm',
+      because: 'changed',
+    });
+  });
+
+  test('is not written over what its user made of it, not even over nothing, without that being kept or shown', () => {
+    for (const Fax of ['new', '']) {
+      const { verdicts, lost } = later({ Fax });
+      assert.deepEqual(verdicts.get('Fax'), { do: 'write', to: 'wave', because: 'conflict' });
+      assert.deepEqual(lost, [{ row: 'Fax', system: 'wave', value: 'sent' }]);
+    }
+  });
+
+  test('leaves what was agreed before as it was', () => {
+    const known = editedCustomer({ Fax: 'old' }, { fax: 'sent' });
+    assert.deepEqual(seenBefore(known, planRecord(known, policiesOf())).agreed, known.agreed);
+  });
+});
 
 describe('settling what was answered', () => {
   const change = editedCustomer({ City: ' Toronto', Fax: '1' }, { phone: '2' });

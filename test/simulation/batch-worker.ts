@@ -2,16 +2,15 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import type { BatchOptions } from './batch.ts';
 import { canaries } from './canaries.ts';
+import { runPlanted } from './planted.ts';
 import { run } from './run.ts';
 
 const { faults, canary: name } = workerData as BatchOptions;
 const canary = canaries.find((each) => each.name === name);
 
 parentPort?.on('message', async (seed: number) => {
-  const result = await run({
-    seed,
-    ...(faults && { faults }),
-    ...(canary && { plant: canary.plant, busy: canary.busy ?? false }),
-  });
+  const result = canary
+    ? await runPlanted(canary, seed, faults)
+    : await run({ seed, ...(faults && { faults }) });
   parentPort?.postMessage(result);
 });

@@ -14,6 +14,8 @@ export interface Canary {
   readonly faults?: readonly FaultName[];
   /** Shows only where many people are at few records. */
   readonly busy?: boolean;
+  /** A rare one: the first seed that shows it, by `--canary`. */
+  readonly from?: number;
 }
 
 const withWave = (engine: Engine, change: (wave: Records) => Partial<Records>): Engine => ({
@@ -55,7 +57,9 @@ export const canaries: readonly Canary[] = [
   {
     name: 'repeated create without look-up',
     plant: (engine) =>
-      withWave(engine, () => ({ changedSince: () => Promise.resolve({ changes: [], next: undefined }) })),
+      withWave(engine, () => ({
+        changedSince: () => Promise.resolve({ changes: [], next: undefined, date: engine.clock.now() }),
+      })),
     faults: ['lostAnswer', 'lateExecution', 'killed'],
   },
   {
@@ -90,9 +94,34 @@ export const canaries: readonly Canary[] = [
       return engine;
     },
     faults: ['killed'],
+    busy: true,
   },
   { name: 'fuse that never blows', plant: noFuse, faults: ['massDeletion'] },
   { name: 'parked without a check of the cause', plant: parkedBlindly },
+  {
+    name: 'no locks on match keys',
+    plant: (engine) =>
+      withWrites(engine, (write) => ('put' in write && write.put.pk.startsWith('lock#') ? [] : [write])),
+    faults: ['lostAnswer', 'lateExecution', 'webhookDelayed'],
+    busy: true,
+  },
+  {
+    name: 'nothing is ever matched',
+    plant: (engine) =>
+      withWrites(engine, (write) => ('put' in write && write.put.pk.startsWith('key#') ? [] : [write])),
+  },
+  {
+    name: 'policies not asked',
+    plant: (engine) => ({
+      ...engine,
+      settings: { ...engine.settings, conflict: () => 'latest', firstLink: () => 'latest' },
+    }),
+  },
+  {
+    name: 'loops never stopped',
+    plant: (engine) => withLinks(engine, (link) => without(link, 'turns') as Link),
+    faults: ['robots'],
+  },
 ];
 
 /** The links are read first, the open creates a moment later, and nobody looks again when a create is opened. */

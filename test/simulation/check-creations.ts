@@ -1,7 +1,7 @@
 import { type RecordRef, refKey } from '../../lib/domain/record.ts';
 import { mappings } from '../../lib/mappings/pairs.ts';
 import type { Notebook } from './checks.ts';
-import type { Ending } from './ending.ts';
+import { type Ending, sideOf } from './ending.ts';
 import { describe, type Happening, setOut } from './truth.ts';
 
 /** Each record gets at most one counterpart, after its parents, and never because of what we made ourselves. */
@@ -30,9 +30,9 @@ export function checkCreations(ending: Ending, { look, except }: Notebook): void
         ? `${refKey(origin)} is our own, and got ${describe(happening)}`
         : undefined,
     );
-    const gone =
-      world.truth.lastAt(origin, happening.at - 120_000)?.did === 'deleted' &&
-      world.truth.lastAt(origin, happening.at)?.did === 'deleted';
+    const gone = [setOut(happening) - 120_000, setOut(happening)].every(
+      (at) => world.truth.lastAt(origin, at)?.did === 'deleted',
+    );
     look(
       'no resurrection',
       gone ? `${refKey(origin)} was deleted, and got ${describe(happening)}` : undefined,
@@ -57,6 +57,10 @@ function isSecond(
   const { world } = ending;
   const latest = made.at(-1);
   return made.slice(0, -1).some((earlier) => {
+    if (latest && isHeldAsLate(ending, origin, [earlier, latest])) {
+      except('lateCreateHeld', `${describe(earlier)} and ${describe(latest)}`);
+      return false;
+    }
     const gone = world.truth
       .of(earlier)
       .find(({ did, order }) => did === 'deleted' && order < (latest?.order ?? 0));
@@ -64,9 +68,20 @@ function isSecond(
     // The answer of its create was lost, and its user deleted it before the look-up could see it.
     const wasLinked = world.store.linkTimes(refKey(earlier)).some((at) => at < gone.at);
     const wasUnseen = gone.by.who === 'user' && !wasLinked;
-    if (wasUnseen) except('deletedUnseen');
+    if (wasUnseen) except('deletedUnseen', describe(earlier));
     if (wasUnseen || isForgotten(ending, earlier, gone, except)) return false;
     return !revivedSince(ending, origin, gone.order);
+  });
+}
+
+/** One of the two was executed later than anybody could wait for; it is nobody's counterpart, and shown. */
+function isHeldAsLate(ending: Ending, origin: RecordRef, made: readonly Happening[]): boolean {
+  return made.some((late) => {
+    if (late.at - setOut(late) <= ending.world.settings.settleMs) return false;
+    const standing = ending.standingOf(late);
+    const linked = ending.linkOf(late);
+    const isAlone = !linked && (!standing.isLiving || ending.shownOf(late) !== undefined);
+    return isAlone || (linked && refKey(sideOf(linked, origin.system).ref) === refKey(origin));
   });
 }
 
@@ -88,7 +103,7 @@ function isUnrecognisable(
   });
   const hasFormerLink = [made, origin].some((ref) => store.revivedLink(refKey(ref)) !== undefined);
   const isForgotten = hasFormerLink || (own !== undefined && !own.some((key) => other?.includes(key)));
-  if (isForgotten) except('forgottenByRestore');
+  if (isForgotten) except('forgottenByRestore', describe(made));
   return isForgotten;
 }
 
@@ -101,7 +116,7 @@ function isForgotten(
 ): boolean {
   if (!restored || made.at < restored.from || setOut(made) > restored.at) return false;
   const forgotten = !store.linkTimes(refKey(made)).some((at) => at > restored.at && at < gone.at);
-  if (forgotten) except('forgottenByRestore');
+  if (forgotten) except('forgottenByRestore', describe(made));
   return forgotten;
 }
 

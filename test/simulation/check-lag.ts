@@ -2,11 +2,10 @@ import { refKey } from '../../lib/domain/record.ts';
 import type { OutcomeLine } from '../../lib/sync/engine.ts';
 import type { Notebook } from './checks.ts';
 import type { Ending } from './ending.ts';
-import type { FaultName } from './faults.ts';
+import { type FaultName, isOnly, themes } from './faults.ts';
 
 /** With nothing but one poisoned record in the world, every other change arrives within this time, ms. */
 const isolatedMs = 20 * 60_000;
-const poison: ReadonlySet<FaultName> = new Set(['poisoned', 'poisonKills']);
 /** Faults after which webhook and poll may rightly have missed something, or seen it late. */
 const lossy: readonly FaultName[] = [
   'webhookDropped',
@@ -16,8 +15,9 @@ const lossy: readonly FaultName[] = [
   'readLag',
   'tableRestored',
   'queueFailsBefore',
+  'messageLost',
   'absentKeys',
-  ...poison,
+  ...themes.isolation,
 ];
 
 /** What a record waits for by its own rules, or for a person. */
@@ -29,7 +29,7 @@ const arrived = new Set(['change applied', 'counterpart created', 'records linke
 /** One record that fails, or kills whoever reads it, delays no other; and while nothing is lost, no sweep is needed. */
 export function checkLag({ world }: Ending, { look }: Notebook): void {
   const { faults } = world.wires;
-  const isAlone = faults.on.size > 0 && [...faults.on].every((name) => poison.has(name));
+  const isAlone = faults.on.size > 0 && isOnly(faults.on, 'isolation');
   const isLossless = lossy.every((name) => !faults.has(name));
   const held = new Set(
     world.outcomes

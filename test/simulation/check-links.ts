@@ -50,6 +50,6 @@ function faultOf(ending: Ending, { ref, key, body }: Standing, { except }: Noteb
     return reason === undefined ? `${key} shows excluded and is not` : undefined;
   }
   if (shown.state === 'failed') return `${key} failed: ${shown.reason}`;
-  except(`shown as ${shown.state}: ${shown.reason.replace(/(customcrm|wave)#\w+#[\w-]+/, 'a record')}`);
+  except(`shown as ${shown.state}: ${shown.reason.replace(/(customcrm|wave)#\w+#[\w-]+/, 'a record')}`, key);
   return undefined;
 }

@@ -1,34 +1,10 @@
 import { otherSystem } from '../../lib/domain/record.ts';
-import { typedBack } from './check-values.ts';
-import type { Notebook } from './checks.ts';
-import {
-  bothCells,
-  type Ending,
-  everOpposite,
-  isRefused,
-  type Linked,
-  namesRow,
-  sameOnce,
-} from './ending.ts';
-import type { FaultName } from './faults.ts';
+import { lostInGap, typedBack } from './check-values.ts';
+import type { CheckName, Notebook } from './checks.ts';
+import { bothCells, type Ending, everOpposite, type Linked, namesRow, sameOnce } from './ending.ts';
+import { isOnly } from './faults.ts';
 import { describe } from './truth.ts';
 
-/** Faults that only change when, how often and in which order something is heard of. */
-const onlyOrder: ReadonlySet<FaultName> = new Set([
-  'delivery repeated',
-  'delivery delayed',
-  'webhookRepeated',
-  'webhookDelayed',
-  'transactionConflict',
-  'wholeSeconds',
-]);
-/** Faults by which a change is never heard of: one sweep brings it. */
-const onlyLoss: ReadonlySet<FaultName> = new Set([
-  'webhookDropped',
-  'pollFails',
-  'queueFailsBefore',
-  'queueFailsAfter',
-]);
 /** Polls, delays and a dropped webhook take less than this to arrive, ms. */
 const farApartMs = 15 * 60_000;
 
@@ -37,16 +13,16 @@ const farApartMs = 15 * 60_000;
  * systems at the end, when nobody typed anything into it afterwards.
  */
 export function checkOrder(ending: Ending, notebook: Notebook): void {
-  const { faults } = ending.world.wires;
-  if (![...faults.on].every((name) => onlyOrder.has(name) || onlyLoss.has(name))) return;
-  const check = [...faults.on].some((name) => onlyLoss.has(name)) ? 'loss freedom' : 'order freedom';
+  const { on } = ending.world.wires.faults;
+  const check = isOnly(on, 'order') ? 'order freedom' : isOnly(on, 'loss') ? 'loss freedom' : undefined;
+  if (check === undefined) return;
   for (const linked of ending.links)
     if (linked.customcrm.isLiving && linked.wave.isLiving) checkRows(ending, linked, check, notebook);
 }
 
-function checkRows(ending: Ending, linked: Linked, check: string, { look, except }: Notebook): void {
+function checkRows(ending: Ending, linked: Linked, check: CheckName, { look, except }: Notebook): void {
   const { customcrm, wave, link } = linked;
-  if (isRefused(linked)) return;
+  const linkedAt = ending.world.store.linkedAt(link.id) ?? 0;
   const told = [customcrm, wave].flatMap(({ ref, happenings }) => [
     ...happenings,
     ...everOpposite(ending, ref).filter((other) => other.id !== customcrm.ref.id && other.id !== wave.ref.id),
@@ -58,7 +34,10 @@ function checkRows(ending: Ending, linked: Linked, check: string, { look, except
       .sort((a, b) => a.order - b.order);
     const last = edits.at(-1);
     const before = edits.at(-2);
-    if (last?.did !== 'edited' || (before && last.at - before.at < farApartMs)) continue;
+    // What was typed while one of the two was linked with another record arrived there.
+    const isOfThese = last?.id === customcrm.ref.id || last?.id === wave.ref.id;
+    if (last?.did !== 'edited' || !isOfThese || last.at < linkedAt) continue;
+    if (before && last.at - before.at < farApartMs) continue;
     const typed = ending.cell(row, last.system, last.after);
     const opposite = last.system === 'wave' ? customcrm : wave;
     const there = ending.cell(row, otherSystem(last.system), opposite.body);
@@ -66,7 +45,11 @@ function checkRows(ending: Ending, linked: Linked, check: string, { look, except
     const cells = bothCells(last.system, typed, there);
     const arrived = ending.same(row, ...cells) || sameOnce(ending, row, ...cells);
     if (!arrived && typedBack(ending, linked, last, row, typed)) {
-      except('typedBackToAgreed');
+      except('typedBackToAgreed', `${row.id} of ${describe(last)}`);
+      continue;
+    }
+    if (!arrived && lostInGap(ending, last, row, typed)) {
+      except('editInGap', `${row.id} of ${describe(last)}`);
       continue;
     }
     look(check, arrived ? undefined : `${row.id} of ${describe(last)} did not arrive`);

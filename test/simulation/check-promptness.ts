@@ -3,11 +3,9 @@ import type { Row } from '../../lib/mappings/mapping.ts';
 import { isEmpty, typedBack } from './check-values.ts';
 import type { Notebook } from './checks.ts';
 import { bothCells, type Ending, type Linked, namesRow, sameOnce, sideOf } from './ending.ts';
-import type { FaultName } from './faults.ts';
+import { isOnly } from './faults.ts';
 import { describe, type Happening } from './truth.ts';
 
-/** Faults beside which nothing is late. */
-const punctual: ReadonlySet<FaultName> = new Set(['wholeSeconds', 'webhookRepeated', 'delivery repeated']);
 /** A poll takes a minute, and an edit in the middle of our own write is planned again, ms. */
 const promptMs = 6 * 60_000;
 
@@ -17,7 +15,7 @@ const promptMs = 6 * 60_000;
  */
 export function checkPromptness(ending: Ending, { look }: Notebook): void {
   const { truth, wires, outcomes } = ending.world;
-  if (![...wires.faults.on].every((name) => punctual.has(name))) return;
+  if (!isOnly(wires.faults.on, 'punctual')) return;
   // Behind a fuse, changes wait for a person.
   if (outcomes.some(({ message }) => message === 'fuse blown')) return;
   for (const linked of ending.links)

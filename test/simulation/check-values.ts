@@ -1,18 +1,19 @@
 import { fingerprints } from '../../lib/domain/fingerprint.ts';
-import { otherSystem, type System } from '../../lib/domain/record.ts';
+import { otherSystem, refKey, type System } from '../../lib/domain/record.ts';
 import { type Cell, canonical, formOf, type Row, type Value } from '../../lib/mappings/mapping.ts';
 import type { Notebook } from './checks.ts';
 import {
   bothCells,
   type Ending,
   everOpposite,
-  isRefused,
+  isOpen,
   type Linked,
   namesRow,
   type Standing,
   sameOnce,
   sideOf,
 } from './ending.ts';
+import type { FaultName } from './faults.ts';
 import { sameLines } from './lines-compare.ts';
 import { describe, type Happening } from './truth.ts';
 
@@ -29,31 +30,26 @@ function checkConvergence(ending: Ending, linked: Linked, { look, except }: Note
     const customcrm = ending.cell(row, 'customcrm', linked.customcrm.body);
     const wave = ending.cell(row, 'wave', linked.wave.body);
     if (!customcrm || !wave || !applies(ending, linked, row, wave)) continue;
+    const about = `${row.id} of ${linked.customcrm.key} and ${linked.wave.key}: ${shown(customcrm)} and ${shown(wave)}`;
     const check =
       row.id.endsWith('Amount') || row.id.startsWith('Amount') ? 'money to the cent' : 'convergence';
     if (agree(ending, row, customcrm, wave)) look(check);
     else if (isLeftAlone(linked, row)) {
-      except('one-way row left alone after it was put back once');
+      except('one-way row left alone after it was put back once', about);
       look(check);
     } else if (neverSent(ending, linked, row)) {
-      except('filledAtFirstLink');
+      except('filledAtFirstLink', about);
       look(check);
     } else if (sameOnce(ending, row, customcrm, wave)) {
-      except('referenceMoved');
+      except('referenceMoved', about);
       look(check);
     } else if (namesRow(linked, row.id)) {
       except(
         `shown on the link: ${linked.link.reasons.find((reason) => reason.startsWith(`${row.id}: `))?.slice(row.id.length + 2)}`,
+        about,
       );
       look(check);
-    } else if (isRefused(linked)) {
-      except(`refused: ${linked.link.reasons.join('; ')}`);
-      look(check);
-    } else
-      look(
-        check,
-        `${row.id} of ${linked.customcrm.key} and ${linked.wave.key}: ${shown(customcrm)} and ${shown(wave)}; ${linked.link.state} ${linked.link.reasons.join('; ')}`,
-      );
+    } else look(check, `${about}; ${linked.link.state} ${linked.link.reasons.join('; ')}`);
   }
 }
 
@@ -123,14 +119,10 @@ function checkLosers(ending: Ending, linked: Linked, { look, except }: Notebook)
       lost,
     );
     const isDerived = wasCreatedWith(ending, row, system, system === 'customcrm' ? here : there, lost);
-    if (!wasTyped && isDerived) except('derivedWrite');
-    else if (!wasTyped && isForgotten) except('forgottenByRestore');
-    look(
-      'losers were typed',
-      wasTyped || isOurs || isForgotten || isDerived
-        ? undefined
-        : `${id} of ${sideOf(linked, system).key}: ${canonical(value as Value)}`,
-    );
+    const about = `${id} of ${sideOf(linked, system).key}: ${canonical(value as Value)}`;
+    if (!wasTyped && isDerived) except('derivedWrite', about);
+    else if (!wasTyped && isForgotten) except('forgottenByRestore', about);
+    look('losers were typed', wasTyped || isOurs || isForgotten || isDerived ? undefined : about);
   }
 }
 
@@ -229,7 +221,7 @@ function faultOf(
       ? undefined
       : `${row.id} of ${describe(happening)} is gone, and nothing was linked`;
   const account = accountFor(ending, linked, happening, row, typed);
-  if (account) except(account);
+  if (account) except(account, `${row.id}=${shown(typed)} of ${describe(happening)}`);
   return account !== undefined
     ? undefined
     : `${row.id}=${shown(typed)} of ${describe(happening)} is lost: ${own && shown(own)} is there; ${linked.link.state} ${linked.link.reasons.join('; ')}`;
@@ -274,7 +266,6 @@ function accountFor(
   if (undoneUnseen(ending, happening, row, typed)) return 'undoneUnseen';
   if (typedWhatWasUnderWay(ending, happening, row, typed)) return 'typedBackToAgreed';
   if (typedWhatLagged(ending, happening, row, typed)) return 'typedWhatLagged';
-  if (isEmpty(typed) && emptiedUnseen(ending, happening, row)) return 'undoneUnseen';
   return lostInGap(ending, happening, row, typed) ? 'editInGap' : undefined;
 }
 
@@ -344,7 +335,10 @@ function neverAgreed(ending: Ending, { link }: Linked, happening: Happening, row
 const isBeforeItsLink = ({ world }: Ending, { link }: Linked, { at }: Happening): boolean =>
   at < (world.store.linkedAt(link.id) ?? 0);
 
-/** The value was there when both sides last agreed: typing it again changes nothing, and the other side's change wins. */
+/**
+ * The value stood there while both sides held the same, since they were linked: typing it again changes nothing to whoever looks only
+ * then, and the other side's change wins.
+ */
 export function typedBack(
   ending: Ending,
   linked: Linked,
@@ -353,18 +347,51 @@ export function typedBack(
   typed: Cell,
 ): boolean {
   const { system, order } = happening;
-  const earlier = sideOf(linked, system).happenings.findLast(
-    (other) =>
-      other.order < order &&
-      other.rows.includes(row.id) &&
-      ending.cell(row, system, other.after)?.form === typed.form,
+  const agreedAt = equalMoments(ending, linked, row, happening).findLast(
+    ({ cell }) => cell.form === typed.form,
   );
   return (
-    earlier !== undefined &&
+    agreedAt !== undefined &&
     sideOf(linked, otherSystem(system)).happenings.some(
-      (other) => other.order > earlier.order && other.by.who === 'user' && other.rows.includes(row.id),
-    )
+      (other) => other.order >= agreedAt.until && other.by.who === 'user' && other.rows.includes(row.id),
+    ) &&
+    agreedAt.order < order
   );
+}
+
+interface EqualMoment {
+  /** What this side held then. */
+  readonly cell: Cell;
+  /** The happening that made both sides equal, and the next one that touched either. */
+  readonly order: number;
+  readonly until: number;
+}
+
+/** When both sides held the same in this row, since they were linked and before this happened. */
+function equalMoments(
+  ending: Ending,
+  linked: Linked,
+  row: Row,
+  { system, order }: Happening,
+): readonly EqualMoment[] {
+  const linkedAt = ending.world.store.linkedAt(linked.link.id) ?? 0;
+  const told = [linked.customcrm, linked.wave]
+    .flatMap(({ happenings }) => happenings)
+    .filter((other) => other.did === 'created' || other.rows.includes(row.id))
+    .sort((a, b) => a.order - b.order);
+  const cells: Partial<Record<System, Cell>> = {};
+  const moments: EqualMoment[] = [];
+  for (const [index, other] of told.entries()) {
+    if (other.order >= order) break;
+    const cell = ending.cell(row, other.system, other.after);
+    if (cell) cells[other.system] = cell;
+    const { [system]: own, [otherSystem(system)]: opposite } = cells;
+    const next = told[index + 1];
+    const isSince = (next?.at ?? Number.POSITIVE_INFINITY) >= linkedAt;
+    if (isSince && own && opposite && ending.same(row, ...bothCells(system, own, opposite)))
+      moments.push({ cell: own, order: other.order, until: next?.order ?? order });
+  }
+  return moments;
 }
 
 /** What a restored table takes for agreed was typed again: to it, nothing was changed. It may not have heard of the last edits before the backup. */
@@ -380,40 +407,32 @@ function typedBackToBackup({ world, cell }: Ending, happening: Happening, row: R
     .some(({ after }) => cell(row, happening.system, after)?.form === typed.form);
 }
 
-const unanswered = [
-  'lostAnswer',
-  'lateExecution',
-  'slowAnswer',
-  'killed',
-  'frozen',
-  'tableFailsAfter',
-] as const;
-
 /** A write arrived whose answer did not, and before anybody saw that, a user put back what had stood there: the picture of a write that never arrived. */
-function undoneUnseen({ world, cell }: Ending, happening: Happening, row: Row, typed: Cell): boolean {
-  const touching = world.truth.of(happening).filter(({ rows }) => rows.includes(row.id));
-  const at = touching.findIndex(({ order }) => order === happening.order);
-  const [before, after] = [touching[at - 1], touching[at + 1]];
-  if (before?.by.who !== 'engine' || after?.by.who !== 'engine' || !before.before) return false;
-  const form = (body: Happening['after']) => cell(row, happening.system, body)?.form;
+function undoneUnseen(ending: Ending, happening: Happening, row: Row, typed: Cell): boolean {
+  const before = unseenWrite(ending, happening, row);
   return (
-    unanswered.some((name) => world.wires.faults.has(name)) &&
-    form(before.before) === typed.form &&
-    form(before.after) === form(after.after)
+    before?.before !== undefined && ending.cell(row, happening.system, before.before)?.form === typed.form
   );
 }
 
-/** A write of ours that was never answered was bringing this very value from the other side: to the engine it has arrived. */
+/** What stood in this row was our own write, and nobody knew yet that it had arrived. */
+function unseenWrite(ending: Ending, happening: Happening, row: Row): Happening | undefined {
+  const touching = ending.world.truth.of(happening).filter(({ rows }) => rows.includes(row.id));
+  const before = touching[touching.findIndex(({ order }) => order === happening.order) - 1];
+  if (before?.by.who !== 'engine' || !before.by.attempt) return undefined;
+  return isOpen(ending, before.by.attempt, happening.at) ? before : undefined;
+}
+
+/** A write of ours, about which nobody knew yet what had come of it, was to bring this very value: to the engine it has arrived. */
 function typedWhatWasUnderWay(ending: Ending, happening: Happening, row: Row, typed: Cell): boolean {
-  const { system, order, at } = happening;
-  return (
-    unanswered.some((name) => ending.world.wires.faults.has(name)) &&
-    everOpposite(ending, happening).some((other) => {
-      if (other.order > order || at - other.at > unseenMs || !other.rows.includes(row.id)) return false;
-      const cell = ending.cell(row, otherSystem(system), other.after);
-      return cell !== undefined && agree(ending, row, ...bothCells(system, typed, cell));
-    })
-  );
+  const key = refKey(happening);
+  return ending.world.attempts.some((attempt) => {
+    if (!attempt.ref || !attempt.next || refKey(attempt.ref) !== key) return false;
+    const put = attempt.paths.includes(row[happening.system])
+      ? ending.cell(row, happening.system, attempt.next)
+      : undefined;
+    return put !== undefined && put.form === typed.form && isOpen(ending, attempt, happening.at);
+  });
 }
 
 /** The other system had just replaced this very value, and may still have shown it: both looked equal, and then only the other one changed. */
@@ -433,29 +452,29 @@ function typedWhatLagged(ending: Ending, happening: Happening, row: Row, typed: 
 /** A lagging read shows what stood there this long ago, at most, ms. */
 const lagMs = 30_000;
 
-/** Unanswered writes are settled within this time, twice over, ms. */
-const unseenMs = 10 * 60_000;
+/** The engine reads again before it writes when its reading is older, ms; and then it notes what it sends. */
+const readToWriteMs = 2_000 + 1_500;
+/** By so much what was read may be older still, where this goes wrong, ms: as container.ts has it. */
+const delays: Readonly<Partial<Record<FaultName, number>>> = {
+  slowAnswer: 15_000,
+  readLag: lagMs,
+  frozen: 300_000,
+  tightBudget: 3_000,
+};
 
-/** What a first link had filled into the other system was emptied here before anybody had seen it arrive there. */
-function emptiedUnseen(ending: Ending, happening: Happening, row: Row): boolean {
-  const filled = everOpposite(ending, happening).findLast(
-    ({ order, rows }) => order < happening.order && rows.includes(row.id),
-  );
-  return (
-    unanswered.some((name) => ending.world.wires.faults.has(name)) &&
-    filled?.by.who === 'engine' &&
-    happening.at - filled.at < unseenMs
-  );
-}
-
-/** The engine wrote over it on the strength of a read that was older. */
-function lostInGap(ending: Ending, happening: Happening, row: Row, typed: Cell): boolean {
+/** The engine wrote over it on the strength of a read that was older, but not older than it may be. */
+export function lostInGap(ending: Ending, happening: Happening, row: Row, typed: Cell): boolean {
   const { system } = happening;
   if (system !== 'wave') return false;
   const next = ending.world.truth
     .of(happening)
     .find(({ order, rows }) => order > happening.order && rows.includes(row.id));
-  if (next?.by.who !== 'engine') return false;
-  const { basis } = next.by.attempt ?? {};
-  return basis !== undefined && ending.cell(row, system, basis)?.form !== typed.form;
+  if (next?.by.who !== 'engine' || !next.by.attempt?.basis) return false;
+  const { basis, at } = next.by.attempt;
+  const { faults } = ending.world.wires;
+  const delay = Object.entries(delays).reduce(
+    (sum, [name, ms]) => sum + (faults.has(name as FaultName) ? ms : 0),
+    readToWriteMs,
+  );
+  return happening.at >= at - delay && ending.cell(row, system, basis)?.form !== typed.form;
 }

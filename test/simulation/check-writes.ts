@@ -44,7 +44,8 @@ function checkJustified(ending: Ending, happening: Happening, { look, except }: 
       return ending.same(row, ...cells) || sameOnce(ending, row, ...cells);
     });
     const wasRead = basis && ending.cell(row, system, basis)?.form === cell.form;
-    if (!wasThere && wasRead) except('editInGap: a neighbour was put back');
+    if (!wasThere && wasRead)
+      except('editInGap: a neighbour was put back', `${row.id} of ${describe(happening)}`);
     const byDeletion = others.some(({ did }) => did === 'deleted');
     look(
       'writes are justified',
@@ -87,7 +88,8 @@ function checkOwnEcho(ending: Ending, happening: Happening, { look, except }: No
         (other) => other.order > earlier.order && (other.did === 'deleted' || other.by.who === 'user'),
       );
     const wasRead = basis && ending.cell(row, system, basis)?.form === put.form;
-    if (!between && wasRead) except('editInGap: a neighbour was put back');
+    if (!between && wasRead)
+      except('editInGap: a neighbour was put back', `${row.id} of ${describe(happening)}`);
     look(
       'no own echo',
       between || wasRead
@@ -115,7 +117,7 @@ function checkLocks(ending: Ending, happening: Happening, { look, except }: Note
   for (const row of sentRows(ending, happening)) {
     const isAllowed =
       allowed.has(row.id) || (editIssuedInvoices && !paid.has(status)) || row.wave === 'poNumber';
-    if (!isAllowed && moved) except('lockedInGap');
+    if (!isAllowed && moved) except('lockedInGap', `${row.id} of ${describe(happening)}`);
     look('locks', isAllowed || moved ? undefined : `${row.id} of ${describe(happening)} while ${status}`);
   }
 }

@@ -106,6 +106,8 @@ const requestTimeoutMs = 20_000;
 const leastTimeMs = 200;
 /** The latest that a request is executed after it was sent, ms: what the settle time is made for. */
 const latestExecutionMs = 80_000;
+/** What only creates do, and nothing is made for: see `lateCreateHeld`. */
+const tooLateMs = [200_000, 900_000] as const;
 
 /** One HTTP exchange with a system, as its client sees it: an answer, or the error that the real client would make of it. */
 export function exchange<T>(
@@ -116,13 +118,15 @@ export function exchange<T>(
     readonly intention: 'read' | 'write';
     readonly label: string;
     readonly call: Call;
+    /** It makes a record. */
+    readonly creates?: boolean;
     /** Told that it sets out, and what became of it. */
     readonly sent?: () => void;
     readonly ended?: (ending: Ending) => void;
   },
   execute: () => T,
 ): Promise<T> {
-  const { system, intention, call, sent, ended } = request;
+  const { system, intention, call, creates = false, sent, ended } = request;
   const { faults, latency, trace, scheduler } = wires;
   const label = `${system} ${request.label}`;
   const timeoutMs = Math.min(requestTimeoutMs, call.deadline - clockOf(wires, container));
@@ -156,15 +160,22 @@ export function exchange<T>(
   }
   const lost = faults.strikes('lostAnswer');
   const late = intention === 'write' && faults.strikes('lateExecution');
+  const tooLate = creates && faults.strikes('createdTooLate');
   const slow = faults.strikes('slowAnswer');
-  const requestMs = late ? faults.dice.between(timeoutMs, latestExecutionMs) : latency.between(10, 150);
+  const requestMs = tooLate
+    ? faults.dice.between(...tooLateMs)
+    : late
+      ? faults.dice.between(timeoutMs, latestExecutionMs)
+      : latency.between(10, 150);
   const answerMs = slow ? faults.dice.between(1_000, 15_000) : latency.between(10, 150);
   if (!lost && requestMs + answerMs < timeoutMs) {
     ended?.({ did: 'answered' });
     return step(wires, container, { label, requestMs, answerMs, execute });
   }
   ended?.({ did: 'unanswered' });
-  trace.note(`${container.name} ${label}: ${late ? 'executed late' : 'answer lost'}`);
+  trace.note(
+    `${container.name} ${label}: ${tooLate ? 'executed much too late' : late ? 'executed late' : 'answer lost'}`,
+  );
   return unanswered(
     wires,
     container,

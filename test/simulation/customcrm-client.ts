@@ -13,6 +13,8 @@ import type { Desk } from './desk.ts';
 import type { Attempt, Truth } from './truth.ts';
 
 export interface CustomcrmDoor {
+  /** By the CRM's clock. */
+  readonly now: () => number;
   readonly customcrm: Customcrm;
   readonly truth: Truth;
   /** Answers of creates by Idempotency-Key. */
@@ -42,9 +44,11 @@ export function customcrmClientOf(wires: Wires, container: Container, door: Cust
         ? door.claim('customcrm', pair, id === undefined ? { input: asSent(request.body) } : { id })
         : undefined;
     const label = `${request.method} ${request.path}`;
-    return exchange(wires, container, { system: 'customcrm', intention, label, call }, () => {
+    const creates = request.method === 'POST';
+    return exchange(wires, container, { system: 'customcrm', intention, label, call, creates }, () => {
       try {
-        return answer(wires, door, request, pair, id, attempt);
+        const { status, body } = answer(wires, door, request, pair, id, attempt);
+        return { status, body, date: Math.floor(door.now() / 1000) * 1000 };
       } catch (error) {
         throw error instanceof Refusal ? translated(error, intention) : error;
       }
@@ -70,7 +74,7 @@ function answer(
   pair: Pair,
   id: string | undefined,
   attempt: Attempt | undefined,
-): CustomcrmAnswer {
+): Omit<CustomcrmAnswer, 'date'> {
   const { customcrm } = door;
   const by = { who: 'engine', attempt } as const;
   const ifMatch = headers['if-match'];

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Body, Pair, System } from '../../lib/domain/record.ts';
+import { RemoteOutcomeUnknownError } from '../../lib/errors.ts';
 import type { Intent } from '../../lib/sync/intents.ts';
 import type { Records } from '../../lib/sync/ports.ts';
 import { customerInput, invoiceInput, productInput } from '../../lib/wave/inputs.ts';
@@ -31,13 +32,20 @@ export function desk(
   store: Store,
   now: () => number,
   broken: (what: string) => void,
+  note: (attempt: Attempt) => void,
 ): Desk {
   const pending = new Set<Pending>();
 
   async function during<T>(entry: Pending, run: () => Promise<T>): Promise<T> {
     pending.add(entry);
+    note(entry.attempt);
     try {
-      return await run();
+      const answer = await run();
+      entry.attempt.answeredAt = now();
+      return answer;
+    } catch (error) {
+      if (!(error instanceof RemoteOutcomeUnknownError)) entry.attempt.answeredAt = now();
+      throw error;
     } finally {
       pending.delete(entry);
     }
@@ -48,8 +56,10 @@ export function desk(
     ref: undefined,
     origin: undefined,
     basis: undefined,
+    next: undefined,
     paths: [],
     at: now(),
+    answeredAt: undefined,
     ...more,
   });
 
@@ -65,7 +75,7 @@ export function desk(
       },
       update(pair, current, next, paths, call) {
         const { system } = records;
-        const set = attempt({ ref: { system, pair, id: current.id }, basis: current.body, paths });
+        const set = attempt({ ref: { system, pair, id: current.id }, basis: current.body, next, paths });
         return during({ system, pair, attempt: set, input: undefined }, () =>
           records.update(pair, current, next, paths, call),
         );

@@ -12,7 +12,7 @@ import { type Loser, losersOf } from '../../lib/sync/conflict-log.ts';
 import type { Lambda } from './lambda.ts';
 import { sameLines } from './lines-compare.ts';
 import { beginning } from './scheduler.ts';
-import type { Happening } from './truth.ts';
+import type { Attempt, Happening } from './truth.ts';
 import { reformatted } from './wave.ts';
 import type { World } from './world.ts';
 
@@ -155,7 +155,7 @@ async function everyLoser(
     // What was lost while the Wave record was linked with another one is in that one's log.
     const logs = world.store.everLinkedWith(wave.key).map((id) => {
       const ref = { system: 'customcrm', pair: link.pair, id } as const;
-      return losersOf(table as never, world.settings.keys, ref, beginning, 1_000);
+      return losersOf(table as never, world.settings.keys, ref, beginning, { limit: 1_000 });
     });
     found.set(link.id, (await Promise.all(logs)).flat());
   }
@@ -173,9 +173,24 @@ export const bothCells = (system: System, own: Cell, other: Cell): readonly [cus
 export const namesRow = ({ link }: Linked, row: string): boolean =>
   link.reasons.some((reason) => reason.startsWith(`${row}: `) && !reason.endsWith(': recorded difference'));
 
-/** Was a write to one of the two refused, and shown as that? No row of it went. */
-export const isRefused = ({ link }: Linked): boolean =>
-  link.refused !== undefined && link.state !== 'in-sync';
+/** At this time nothing in the table told yet what had come of this write: its answer was lost, or not noted. */
+export function isOpen(
+  { world }: Ending,
+  { ref, container, at: setOutAt, answeredAt }: Attempt,
+  at: number,
+): boolean {
+  if (!ref || setOutAt > at) return false;
+  const told = world.store
+    .linkWritten(refKey(ref))
+    .some(
+      (written) =>
+        written.at <= at &&
+        (written.by === container
+          ? answeredAt !== undefined && written.at >= answeredAt
+          : written.at > setOutAt),
+    );
+  return !told;
+}
 
 /** What happened to every record that this one was ever linked with, in order. */
 export const everOpposite = ({ world }: Ending, { system, pair, id }: RecordRef): readonly Happening[] =>

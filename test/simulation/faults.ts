@@ -36,6 +36,10 @@ export const faultNames = [
   'tableRestored',
   'massDeletion',
   'tightBudget',
+  'messageLost',
+  'createdTooLate',
+  'partialAnswer',
+  'robots',
 ] as const;
 export type FaultName = (typeof faultNames)[number];
 
@@ -75,6 +79,10 @@ const rates: Readonly<Record<FaultName, number>> = {
   tableRestored: 1,
   massDeletion: 1,
   tightBudget: 1,
+  messageLost: 0.15,
+  createdTooLate: 0.03,
+  partialAnswer: 0.03,
+  robots: 1,
 };
 
 export interface Faults {
@@ -86,28 +94,79 @@ export interface Faults {
   /** A quality of this world, for good. */
   readonly has: (name: FaultName) => boolean;
   readonly dice: Dice;
+  /** Nothing goes wrong any more. */
+  readonly isOver: () => boolean;
   readonly struck: () => Readonly<Partial<Record<FaultName, number>>>;
   /** From now on nothing goes wrong any more; qualities of the world stay. */
   readonly stop: () => void;
 }
 
 /** Those that happen at times of their own, in few worlds. */
-const events: ReadonlySet<FaultName> = new Set(['poisoned', 'poisonKills', 'tableRestored', 'massDeletion']);
+const events: ReadonlySet<FaultName> = new Set([
+  'poisoned',
+  'poisonKills',
+  'tableRestored',
+  'massDeletion',
+  'robots',
+]);
 
 /** How many of all faults a seed switches on. */
 const share = 0.4;
 const rareShare = 0.08;
-/** In how many worlds requests to Wave are few, and shared by all containers. */
-const budgetShare = 0.2;
+/** Faults with a stream of chance of their own, and in how many worlds there are any. */
+const ownShares: Readonly<Partial<Record<FaultName, number>>> = {
+  // Requests to Wave are few, and shared by all containers.
+  tightBudget: 0.2,
+  createdTooLate: 0.05,
+  partialAnswer: share,
+  robots: 0.05,
+  // SQS loses none; what is lost here is what any part of the path could lose.
+  messageLost: 0,
+};
 
-const isDrawn = (dice: Dice, name: FaultName): boolean =>
-  name === 'tightBudget'
-    ? dice.fork(name).chance(budgetShare)
-    : dice.chance(events.has(name) ? rareShare : share);
+function isDrawn(dice: Dice, name: FaultName): boolean {
+  const own = ownShares[name];
+  return own === undefined ? dice.chance(events.has(name) ? rareShare : share) : dice.fork(name).chance(own);
+}
+
+/** Worlds in which only some things go wrong: what holds in these cannot be asked of the others. */
+export const themes = {
+  /** When, how often and in which order something is heard of. */
+  order: [
+    'delivery repeated',
+    'delivery delayed',
+    'webhookRepeated',
+    'webhookDelayed',
+    'transactionConflict',
+    'wholeSeconds',
+  ],
+  /** A change is never heard of: one sweep brings it. */
+  loss: ['webhookDropped', 'pollFails', 'queueFailsBefore', 'queueFailsAfter', 'messageLost'],
+  /** One record of which no read succeeds, or that kills whoever reads it. */
+  isolation: ['poisoned', 'poisonKills'],
+  /** Nothing is late. */
+  punctual: ['wholeSeconds', 'webhookRepeated', 'delivery repeated'],
+} as const satisfies Readonly<Record<string, readonly FaultName[]>>;
+export type Theme = keyof typeof themes;
+const themeNames = Object.keys(themes) as readonly Theme[];
+/** In how many worlds there is a theme, and how many of its faults such a world has. */
+const themedShare = 0.2;
+const shareOfTheme = 0.6;
+
+export const isOnly = (on: ReadonlySet<FaultName>, theme: Theme): boolean =>
+  [...on].every((name) => themes[theme].some((each) => each === name));
+
+function drawn(dice: Dice): readonly FaultName[] {
+  const own = dice.fork('theme');
+  if (!own.chance(themedShare)) return faultNames.filter((name) => isDrawn(dice, name));
+  const faults = themes[own.pick(themeNames)].filter(() => own.chance(shareOfTheme));
+  // Whoever is killed by a record must have one.
+  return faults.some((name) => name === 'poisonKills') ? [...faults, 'poisoned'] : faults;
+}
 
 /** @param given exactly these faults; unless said, chance decides. */
 export function faultsOf(dice: Dice, given: readonly FaultName[] | undefined): Faults {
-  const on = new Set(given ?? faultNames.filter((name) => isDrawn(dice, name)));
+  const on = new Set(given ?? drawn(dice));
   const counts: Partial<Record<FaultName, number>> = {};
   let stopped = false;
   const count = (name: FaultName) => {
@@ -124,6 +183,7 @@ export function faultsOf(dice: Dice, given: readonly FaultName[] | undefined): F
     note: count,
     has: (name) => on.has(name),
     dice,
+    isOver: () => stopped,
     struck: () => ({ ...counts }),
     stop() {
       stopped = true;

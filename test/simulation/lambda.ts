@@ -131,10 +131,15 @@ export function lambda(world: World): Lambda {
       );
   }
 
+  function poll(name: string, body: (engine: Engine, call: Call) => Promise<unknown>): void {
+    if (faults.strikes('pollFails')) trace.note(`${name} is not run`);
+    else invoke(name, body, () => undefined);
+  }
+
   world.onWork((name, delayMs) => scheduler.after(delayMs + latency.between(5, 100), () => work(name)));
   return {
-    wavePoll: () => invoke('wavePoll', pollWave, () => undefined),
-    customcrmPoll: () => invoke('customcrmPoll', pollCustomcrm, () => undefined),
+    wavePoll: () => poll('wavePoll', pollWave),
+    customcrmPoll: () => poll('customcrmPoll', pollCustomcrm),
     sweep: (anew) =>
       invoke(
         'sweep',

@@ -17,9 +17,9 @@
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { runBatch } from './batch.ts';
-import { canaries } from './canaries.ts';
+import { type Canary, canaries } from './canaries.ts';
 import { type FaultName, faultNames } from './faults.ts';
-import { count, nothingYet, print, report } from './report.ts';
+import { count, nothingYet, print, report, unseen } from './report.ts';
 import { type Result, run } from './run.ts';
 
 const help = `npm run simulate -- [options]
@@ -29,7 +29,7 @@ const help = `npm run simulate -- [options]
   --seed N         one seed, with its trace
   --grep TEXT      of the trace, only the lines that match this regular expression
   --faults A,B     exactly these faults; none with --faults ''; by default each seed draws its own
-  --canary NAME    with a planted bug: fails unless it is found
+  --canary NAME    with a planted bug, or 'all' of them in turn: fails unless each is found
   --list           the faults and the canaries
   --help           this`;
 
@@ -61,11 +61,10 @@ function chosenFaults(): readonly FaultName[] | undefined {
   return names as readonly FaultName[] | undefined;
 }
 
-function chosenCanary() {
-  const canary = canaries.find(({ name }) => name === options.canary);
-  if (options.canary !== undefined && !canary)
-    throw new RangeError(`There is no canary ${options.canary}: see --list`);
-  return canary;
+function chosenCanaries(name: string): readonly Canary[] {
+  const chosen = canaries.filter((each) => name === 'all' || each.name === name);
+  if (chosen.length === 0) throw new RangeError(`There is no canary ${name}: see --list`);
+  return chosen;
 }
 
 /** On a terminal one line that is written over; in a log a line for every fifty seeds. A failing seed is said at once. */
@@ -76,7 +75,6 @@ function progress(done: number, of: number, failing: number, result: Result): vo
   else if (done % 50 === 0) process.stderr.write(`${line}\n`);
 }
 
-/** A planted bug is found by the first seed that fails with it; seeds before it say nothing. */
 async function main(): Promise<number> {
   if (options.help) {
     print(help);
@@ -88,35 +86,62 @@ async function main(): Promise<number> {
     );
     return 0;
   }
-  const canary = chosenCanary();
-  const faults = chosenFaults() ?? (canary && (canary.faults ?? []));
+  const faults = chosenFaults();
+  if (options.canary !== undefined) return plantAll(chosenCanaries(options.canary), faults);
   const sums = nothingYet();
   const startedAt = performance.now();
   if (options.seed === undefined) {
-    const from = whole('from', options.from);
-    const seeds = whole('seeds', options.seeds);
-    const batch = { from, last: from + seeds - 1, workers: whole('workers', options.workers) };
-    await runBatch(batch, { ...(faults && { faults }), ...(canary && { canary: canary.name }) }, (result) => {
+    const batch = batchOf();
+    await runBatch(batch, faults ? { faults } : {}, (result) => {
       count(sums, result);
-      progress(sums.counts.seeds, seeds, sums.failing.length, result);
-      return !(canary && sums.failing.length > 0);
+      progress(sums.counts.seeds, batch.last - batch.from + 1, sums.failing.length, result);
+      return true;
     });
   } else {
-    const result = await run({
-      seed: whole('seed', options.seed),
-      ...(faults && { faults }),
-      keepTrace: true,
-      ...(canary && { plant: canary.plant, busy: canary.busy ?? false }),
-    });
+    const seed = whole('seed', options.seed);
+    const result = await run({ seed, ...(faults && { faults }), keepTrace: true });
     count(sums, result);
     const pattern = new RegExp(options.grep ?? '');
     for (const line of result.trace) if (pattern.test(line)) print(line);
   }
   report(sums, performance.now() - startedAt);
-  const isFound = sums.failing.length > 0;
-  if (canary)
-    print(isFound ? `\nThe canary was found by seed ${sums.failing[0]?.seed}` : '\nThe canary was NOT found');
-  return isFound === (canary !== undefined) ? 0 : 1;
+  // A batch of this size looks at everything, or it says nothing about what it did not look at.
+  const isWhole = faults !== undefined || sums.counts.seeds < wholeBatch || unseen(sums).length === 0;
+  if (!isWhole) print(`A batch of ${wholeBatch} seeds looks at every invariant; this one did not.`);
+  return sums.failing.length === 0 && isWhole ? 0 : 1;
+}
+
+const wholeBatch = 1_000;
+
+function batchOf() {
+  const from = whole('from', options.from);
+  const last = from + whole('seeds', options.seeds) - 1;
+  return { from, last, workers: whole('workers', options.workers) };
+}
+
+/** Each bug is planted in one seed after the other until it is found. */
+async function plantAll(
+  planted: readonly Canary[],
+  faults: readonly FaultName[] | undefined,
+): Promise<number> {
+  let missed = 0;
+  print('Seeds until it was found, and by what');
+  for (const { name } of planted) {
+    let found: Result | undefined;
+    const batch = batchOf();
+    await runBatch(batch, { ...(faults && { faults }), canary: name }, (result) => {
+      if (result.violations.length > 0 && result.seed < (found?.seed ?? Number.POSITIVE_INFINITY))
+        found = result;
+      return found === undefined;
+    });
+    if (!found) missed += 1;
+    const by = [...new Set(found?.violations.map(({ check }) => check))].join(', ');
+    print(
+      `  ${found ? String(found.seed - batch.from + 1).padStart(5) : 'never'}  ${name.padEnd(44)}  ${by}`,
+    );
+  }
+  print(missed === 0 ? `\nAll ${planted.length} were found` : `\n${missed} were not found`);
+  return missed === 0 ? 0 : 1;
 }
 
 process.exitCode = await main();

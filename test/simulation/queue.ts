@@ -60,6 +60,10 @@ export function queue(wires: Wires, name: string, onSend: (delayMs: number) => v
     const key = `${doorbell.eventId}\u0000${refKey(doorbell)}`;
     if ((remembered.get(key) ?? 0) > scheduler.now()) return;
     remembered.set(key, scheduler.now() + rememberedMs);
+    if (faults.strikes('messageLost')) {
+      trace.note(`a message for ${refKey(doorbell)} is lost`);
+      return;
+    }
     const delayMs = faults.strikes('delivery delayed') ? faults.dice.between(1_000, 60_000) : 0;
     const id = `${name}-${++count}`;
     stored.push({

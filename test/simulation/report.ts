@@ -1,3 +1,4 @@
+import { checkNames } from './checks.ts';
 import type { Result } from './run.ts';
 
 export const print = (text: string): void => void process.stdout.write(`${text}\n`);
@@ -42,6 +43,9 @@ function listed(title: string, entries: Readonly<Record<string, number>>): void 
     print(`  ${String(times).padStart(9)}  ${name}`);
 }
 
+/** Invariants for which no seed had a case. */
+export const unseen = ({ looked }: Sums): readonly string[] => checkNames.filter((name) => !looked[name]);
+
 /** Prints it, ending with `0 violations` or the failing seeds. */
 export function report(sums: Sums, tookMs: number): void {
   const { seeds, edits, writes, creates, events } = sums.counts;
@@ -53,6 +57,7 @@ export function report(sums: Sums, tookMs: number): void {
   print('\nInvariants: looked at, violated');
   for (const [name, looked] of Object.entries(sums.looked))
     print(`  ${String(looked).padStart(9)}  ${String(sums.violated[name] ?? 0).padStart(5)}  ${name}`);
+  if (unseen(sums).length > 0) print(`  never looked at: ${unseen(sums).join(', ')}`);
   const failing = sums.failing.toSorted((a, b) => a.seed - b.seed);
   for (const { seed, violations } of failing.slice(0, 20)) {
     print(`\nseed ${seed}`);

@@ -8,8 +8,9 @@ import type { Dice } from './dice.ts';
 import { endingOf } from './ending.ts';
 import type { FaultName } from './faults.ts';
 import { type Lambda, lambda } from './lambda.ts';
+import { robots } from './robots.ts';
 import { user } from './truth.ts';
-import { users } from './users.ts';
+import { type Users, users } from './users.ts';
 import { makeWorld, type Plant, type World } from './world.ts';
 
 export interface RunOptions {
@@ -36,8 +37,15 @@ export interface Result extends Verdict {
 }
 
 const minute = 60_000;
-/** How long people work and things go wrong. */
+/** How long people work and things go wrong: in some worlds slowly, for longer than what the engine remembers for an hour. */
 const activeMs = 60 * minute;
+const longActiveMs = 200 * minute;
+const longShare = 0.06;
+/** In some worlds people have worked for so long before the product was installed; some have typed the same things in both systems. */
+const pastMs = 20 * minute;
+const pastShare = 0.2;
+const pastActs = 15;
+const pastTwins = 4;
 /** Until then everything must have come to rest: several settle times, the longest pause, two looks at a deletion. */
 const restWithinMs = 150 * minute;
 /** A restored table starts paused, as lib/sync/identity.ts has it, until a person has compared everything and says that it may go on. */
@@ -49,6 +57,8 @@ const passedMs = 12 * minute;
 const tightlyPassedMs = 60 * minute;
 /** The last comparison of everything has ended by then. */
 const sweptMs = 12 * minute;
+/** As long as one finds something, there is another. */
+const comparedAgain = 4;
 
 /** One simulated time, from its seed: work and faults, then peace, then every check. */
 export async function run({
@@ -61,22 +71,22 @@ export async function run({
   const world = makeWorld({ seed, keepTrace, ...(faults && { faults }), ...(plant && { plant }) });
   const functions = lambda(world);
   const { scheduler } = world.wires;
-  const begun = scheduler.now();
-  schedule(world, functions, begun + activeMs);
-  people(world, begun + activeMs, busy);
+  const isLong = world.dice.fork('length').chance(longShare);
+  if (world.dice.fork('past').chance(pastShare)) await past(world);
+  world.installedAt = scheduler.now();
+  const peaceAt = world.installedAt + (isLong ? longActiveMs : activeMs);
+  schedule(world, functions, peaceAt);
+  people(world, peaceAt, { busy, isLong });
   accidents(world, functions);
-  await scheduler.runUntil(begun + activeMs);
+  await scheduler.runUntil(peaceAt);
   world.wires.faults.stop();
   world.waveDoor.noRightsUntil = 0;
   world.waveDoor.poisoned = undefined;
   world.trace.note('faults stop');
   // Wave tells nobody of deletions: one more comparison of everything finds them.
   scheduler.after(minute, () => functions.sweep(true));
-  const calmAt = await untilRest(world, functions, begun + activeMs + restWithinMs);
-  // What it found may have ended an ambiguity; those are looked at again by the comparison of the next day.
-  functions.sweep(true);
-  const restedAt =
-    calmAt && (await untilRest(world, functions, begun + activeMs + restWithinMs + sweptMs + calmMs));
+  const calmAt = await untilRest(world, functions, peaceAt + restWithinMs);
+  const restedAt = calmAt && (await compareAgain(world, functions, peaceAt + restWithinMs));
   const writesAtRest = world.truth.engineWrites();
   if (restedAt !== undefined) await fullPass(world, functions);
   const verdict = judge(await endingOf(world, functions, { restedAt, writesAtRest }));
@@ -89,10 +99,22 @@ export async function run({
     writes: world.truth.engineWrites(),
     creates: happenings.filter(({ by, did }) => by.who === 'engine' && did === 'created').length,
     events: scheduler.fired(),
-    restedAfterMs: restedAt === undefined ? undefined : restedAt - begun - activeMs,
+    restedAfterMs: restedAt === undefined ? undefined : restedAt - peaceAt,
     digest: world.trace.digest(),
     trace: world.trace.lines(),
   };
+}
+
+/** What a comparison found may have ended an ambiguity; those are looked at again by that of the next day. */
+async function compareAgain(world: World, functions: Lambda, by: number): Promise<number | undefined> {
+  let restedAt: number | undefined;
+  for (let day = 1; day <= comparedAgain; day++) {
+    const before = world.truth.engineWrites();
+    functions.sweep(true);
+    restedAt = await untilRest(world, functions, by + day * (sweptMs + calmMs));
+    if (restedAt === undefined || world.truth.engineWrites() === before) break;
+  }
+  return restedAt;
 }
 
 function schedule(world: World, functions: Lambda, peaceAt: number): void {
@@ -124,11 +146,37 @@ function schedule(world: World, functions: Lambda, peaceAt: number): void {
   });
 }
 
-function people(world: World, until: number, busy: boolean): void {
+async function past(world: World): Promise<void> {
+  const { scheduler } = world.wires;
+  const until = scheduler.now() + pastMs;
+  const staff = staffOf(world, world.dice.fork('past users'), until, false);
+  for (let acts = 0; acts < pastActs; acts++) staff.act();
+  for (let twins = 0; twins < pastTwins; twins++) staff.meet();
+  await scheduler.runUntil(until);
+  world.trace.note('the product is installed');
+}
+
+function people(
+  world: World,
+  until: number,
+  { busy, isLong }: { readonly busy: boolean; readonly isLong: boolean },
+): void {
   const dice = world.dice.fork('users');
   const { scheduler } = world.wires;
+  const staff = staffOf(world, dice, until, busy);
+  const meanMs = (busy ? 10_000 : dice.pick([20_000, 60_000, 120_000])) * (isLong ? 3 : 1);
+  const next = (): void => {
+    if (scheduler.now() > until) return;
+    staff.act();
+    scheduler.after(dice.next() * 2 * meanMs, next);
+  };
+  scheduler.after(1_000, next);
+}
+
+function staffOf(world: World, dice: Dice, until: number, busy: boolean): Users {
+  const { scheduler } = world.wires;
   const fallbackProduct = world.settings.mapping.waveFallbackProductId;
-  const staff = users({
+  return users({
     dice,
     customcrm: world.customcrm,
     wave: world.wave,
@@ -139,15 +187,9 @@ function people(world: World, until: number, busy: boolean): void {
     deletes: dice.chance(0.4),
     lifeCycle: dice.chance(0.6),
     crowded: dice.chance(0.3) || busy,
+    twins: (both) => world.twins.push(both),
     later: (ms, act) => scheduler.after(Math.min(ms, Math.max(0, until - scheduler.now())), act),
   });
-  const meanMs = busy ? 10_000 : dice.pick([20_000, 60_000, 120_000]);
-  const next = (): void => {
-    if (scheduler.now() > until) return;
-    staff.act();
-    scheduler.after(dice.next() * 2 * meanMs, next);
-  };
-  scheduler.after(1_000, next);
 }
 
 /** What happens at times of its own: a record that nobody can read for a while, a table that is restored to what it was. */
@@ -165,6 +207,7 @@ function accidents(world: World, functions: Lambda): void {
     });
   if (faults.has('massDeletion'))
     scheduler.after(own.between(15, 50) * minute, () => massDeletion(world, own));
+  if (faults.has('robots')) robots(world);
   if (!faults.has('tableRestored')) return;
   const backupAt = own.between(5, 35) * minute;
   scheduler.after(backupAt, () => {

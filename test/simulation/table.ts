@@ -1,5 +1,5 @@
 import type { Link } from '../../lib/domain/link.ts';
-import type { Condition, Item, Key, Table, Write, WriteResult } from '../../lib/sync/ports.ts';
+import type { Condition, Item, Key, Query, Table, Write, WriteResult } from '../../lib/sync/ports.ts';
 import { type Container, step, type Wires } from './container.ts';
 
 /** The one table: what is stored, and what its index of states shows by now. */
@@ -25,6 +25,8 @@ export interface Store {
   readonly parkings: () => readonly (string | undefined)[];
   /** For each time that a link was replaced: what was wrong with that, if anything. */
   readonly commits: () => readonly (string | undefined)[];
+  /** Whenever the link of this record, by its partition key, was written, and by whom. */
+  readonly linkWritten: (pk: string) => readonly { readonly at: number; readonly by: string }[];
 }
 
 /** What the port allows in one transaction. */
@@ -44,13 +46,17 @@ export function store(wires: Wires, broken: (what: string) => void): Store {
   const losers: Item[] = [];
   const parkings: (string | undefined)[] = [];
   const commits: (string | undefined)[] = [];
-  const write = (key: Key, item: Item | undefined) => {
+  const linkWritten = new Map<string, { readonly at: number; readonly by: string }[]>();
+  const noteWritten = (pk: string, by: string) =>
+    linkWritten.set(pk, [...(linkWritten.get(pk) ?? []), { at: wires.scheduler.now(), by }]);
+  const write = (key: Key, item: Item | undefined, by: string) => {
     if (key.sk === 'parked' && item) parkings.push(sleepsForNothing(find, item));
     if (key.sk === 'link' && item) noteLink(everLinked, item);
     if (key.sk === 'link' && item && !find(key))
       linkTimes.set(key.pk, [...(linkTimes.get(key.pk) ?? []), wires.scheduler.now()]);
     const link = key.sk === 'link' ? (item?.link as Link | undefined) : undefined;
     if (link) commits.push(goesOver(find(key)?.link as Link | undefined, link));
+    if (link) for (const pk of [key.pk, `wave#${link.pair}#${link.waveId}`]) noteWritten(pk, by);
     if (link?.revision === 1) linkedAt.set(link.id, wires.scheduler.now());
     if (key.sk.startsWith('loser#') && item) losers.push(item);
     set(key, item);
@@ -65,12 +71,20 @@ export function store(wires: Wires, broken: (what: string) => void): Store {
   const all = () => [...partitions.values()].flatMap((partition) => [...partition.values()]);
   return {
     tableOf: (container) =>
-      portOf(wires, container, { find, set: write, partitions, underWay, index, broken }),
+      portOf(wires, container, {
+        find,
+        set: (key, item) => write(key, item, container.name),
+        partitions,
+        underWay,
+        index,
+        broken,
+      }),
     item: find,
     all,
     everLoser: () => losers,
     parkings: () => parkings,
     commits: () => commits,
+    linkWritten: (pk) => linkWritten.get(pk) ?? [],
     everLinkedWith: (pk) => everLinked.get(pk) ?? [],
     linkTimes: (pk) => linkTimes.get(pk) ?? [],
     linkedAt: (linkId) => linkedAt.get(linkId),
@@ -169,15 +183,11 @@ function portOf(wires: Wires, container: Container, inside: Inside): Table {
 function rowsOf(
   { partitions }: Inside,
   pk: string,
-  {
-    prefix = '',
-    after,
-    limit,
-  }: { readonly prefix?: string; readonly after?: string; readonly limit: number },
+  { prefix = '', after, last, limit }: Query,
 ): readonly Item[] {
   return [...(partitions.get(pk)?.values() ?? [])]
     .filter(({ sk }) => sk.startsWith(prefix) && (after === undefined || sk > after))
-    .sort((a, b) => (a.sk < b.sk ? -1 : 1))
+    .sort((a, b) => (a.sk < b.sk === (last === undefined) ? -1 : 1))
     .slice(0, limit);
 }
 

@@ -22,11 +22,14 @@ export interface Attempt {
   readonly ref: RecordRef | undefined;
   /** The record for which a counterpart is created, as its intent names it. */
   readonly origin: RecordRef | undefined;
-  /** The body on which an update is based, as it was read. */
+  /** The body on which an update is based, as it was read, and the one that it makes of it. */
   readonly basis: Body | undefined;
+  readonly next: Body | undefined;
   readonly paths: readonly string[];
   /** When it set out, ms. */
   readonly at: number;
+  /** When the engine heard what came of it, ms; undefined as long as it has not. */
+  answeredAt: number | undefined;
 }
 
 /** One change of one record, as it truly happened. */

@@ -19,6 +19,8 @@ import { type Wave, WaveRefusal } from './wave.ts';
 export interface Users {
   /** One random thing that somebody does. */
   readonly act: () => void;
+  /** The same customer or product is typed in both systems, within a few minutes. */
+  readonly meet: () => void;
 }
 
 export interface UsersOptions {
@@ -36,6 +38,8 @@ export interface UsersOptions {
   /** Everybody works on the same few records and properties. */
   readonly crowded: boolean;
   readonly later: (ms: number, run: () => void) => void;
+  /** Told of two records that are one. */
+  readonly twins: (both: readonly RecordRef[]) => void;
 }
 
 export function users(options: UsersOptions): Users {
@@ -62,6 +66,7 @@ export function users(options: UsersOptions): Users {
   ];
   const total = acts.reduce((sum, [weight]) => sum + weight, 0);
   return {
+    meet: () => refusable(() => createTwins(options, fresh)),
     act() {
       let left = dice.next() * total;
       for (const [weight, act] of acts) {
@@ -137,20 +142,28 @@ function waveInput(pair: Pair, body: Body, changed: ReadonlySet<string>): Body {
   return (pair === 'product' ? productInput(body, changed) : invoiceInput(body, changed)) as Body;
 }
 
-/** The same customer or product, typed by two people. */
+/** The same customer or product, typed by two people: in both systems, where they are one, or twice in one, where they are two. */
 function createTwins(options: UsersOptions, fresh: () => number): void {
   const { dice } = options;
   const name = `Twin ${fresh()}`;
-  const gap = dice.between(0, 600_000);
   const first = dice.pick(systems);
+  const second = dice.chance(0.3) ? first : otherSystem(first);
+  const gap = dice.between(0, second === first ? 60_000 : 600_000);
   const mail = `twin.${fresh()}@example.com`;
   const given: Readonly<Record<System, Body>> = dice.chance(0.5)
     ? { customcrm: { Name: name, Email: mail }, wave: { name, email: mail.toUpperCase() } }
     : { customcrm: { Name: name }, wave: { name } };
   const pair = 'Email' in given.customcrm ? 'customer' : 'product';
-  create(options, fresh, first, pair, given[first]);
+  const one = create(options, fresh, first, pair, given[first]);
   options.later(gap, () =>
-    refusable(() => create(options, fresh, otherSystem(first), pair, given[otherSystem(first)])),
+    refusable(() => {
+      const other = create(options, fresh, second, pair, given[second]);
+      if (one !== undefined && other !== undefined && second !== first)
+        options.twins([
+          { system: first, pair, id: one },
+          { system: second, pair, id: other },
+        ]);
+    }),
   );
 }
 

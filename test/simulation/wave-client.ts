@@ -53,6 +53,7 @@ export function waveClientOf(
       intention,
       label,
       call,
+      creates: writes.some(({ field }) => field.endsWith('Create')),
       sent: () => door.requests.push(wires.scheduler.now()),
       ended(how: RequestEnding) {
         ending = how;
@@ -189,12 +190,32 @@ function mutate(
     return refused(alias, 'Node could not be found');
   try {
     const made = operation.run(wave, input, by);
-    const shown = operation.record ? { [operation.record]: made } : {};
-    return { data: { [alias]: { didSucceed: true, inputErrors: [], ...shown } }, errors: [] };
+    if (!operation.record || !made) return succeeded(alias, {}, []);
+    const { body, errors } = withHoles(faults, made, [alias, operation.record]);
+    return succeeded(alias, { [operation.record]: body }, errors);
   } catch (error) {
     if (!(error instanceof WaveRefusal)) throw error;
     return error.code === 'NOT_FOUND' ? notFound(alias) : refused(alias, error.message);
   }
+}
+
+const succeeded = (alias: string, shown: object, errors: readonly WaveError[]): Answer => ({
+  data: { [alias]: { didSucceed: true, inputErrors: [], ...shown } },
+  errors,
+});
+
+/** A part of a record could not be shown: null, and an error under its path. */
+function withHoles(
+  faults: Wires['faults'],
+  body: Body,
+  path: readonly string[],
+): { readonly body: Body; readonly errors: readonly WaveError[] } {
+  if (!faults.strikes('partialAnswer')) return { body, errors: [] };
+  const name = faults.dice.pick(Object.keys(body).filter((each) => each !== 'id'));
+  return {
+    body: { ...body, [name]: null },
+    errors: [errorAt([...path, name], 'INTERNAL_SERVER_ERROR')],
+  };
 }
 
 const refused = (alias: string, message: string): Answer => ({
@@ -222,6 +243,7 @@ const pairsOfFields: Readonly<Record<string, Pair>> = {
 function lists(wires: Wires, door: WaveDoor, variables: Variables): Answer {
   if (door.noRightsUntil > wires.scheduler.now()) return noLists(door, variables);
   const business: Record<string, unknown> = { id: door.businessId };
+  const errors: WaveError[] = [];
   const pageSize = Number(variables.pageSize);
   for (const [pair, name] of Object.entries(listNames) as [Pair, string][]) {
     if (variables[name] !== true) continue;
@@ -230,19 +252,39 @@ function lists(wires: Wires, door: WaveDoor, variables: Variables): Answer {
     const rows = shownNow(wires, door, pair)
       .filter((body) => Date.parse(String(body.modifiedAt)) >= after)
       .sort((a, b) => (`${a.modifiedAt}|${a.id}` < `${b.modifiedAt}|${b.id}` ? -1 : 1));
-    const edges = rows.slice((page - 1) * pageSize, page * pageSize).map((node) => ({ node }));
-    business[name] = {
-      pageInfo: { currentPage: page, totalPages: Math.ceil(rows.length / pageSize) },
-      edges,
-    };
+    const shown = pageOf(wires.faults, name, rows, page, pageSize);
+    business[name] = shown.list;
+    errors.push(...shown.errors);
   }
-  return { data: { business }, errors: [] };
+  return { data: { business }, errors };
+}
+
+/** One page of a list, of which a row may be missing under an error. */
+function pageOf(
+  faults: Wires['faults'],
+  name: string,
+  rows: readonly Body[],
+  page: number,
+  pageSize: number,
+): { readonly list: unknown; readonly errors: readonly WaveError[] } {
+  const own = rows.slice((page - 1) * pageSize, page * pageSize);
+  const hole =
+    own.length > 0 && faults.strikes('partialAnswer') ? faults.dice.between(0, own.length - 1) : -1;
+  return {
+    list: {
+      pageInfo: { currentPage: page, totalPages: Math.ceil(rows.length / pageSize) },
+      edges: own.map((node, index) => ({ node: index === hole ? null : node })),
+    },
+    errors:
+      hole < 0 ? [] : [errorAt(['business', name, 'edges', String(hole), 'node'], 'INTERNAL_SERVER_ERROR')],
+  };
 }
 
 /** All rows of the lists that are asked for, in the order in which they were made. */
 function everything(wires: Wires, door: WaveDoor, variables: Variables): Answer {
   if (door.noRightsUntil > wires.scheduler.now()) return noLists(door, variables);
   const business: Record<string, unknown> = { id: door.businessId };
+  const errors: WaveError[] = [];
   const page = Number(variables.page);
   const pageSize = Number(variables.pageSize);
   for (const [pair, name] of Object.entries(listNames) as [Pair, string][]) {
@@ -250,13 +292,11 @@ function everything(wires: Wires, door: WaveDoor, variables: Variables): Answer 
     const rows = shownNow(wires, door, pair).sort((a, b) =>
       `${a.createdAt}|${a.id}` < `${b.createdAt}|${b.id}` ? -1 : 1,
     );
-    const edges = rows.slice((page - 1) * pageSize, page * pageSize).map((node) => ({ node }));
-    business[name] = {
-      pageInfo: { currentPage: page, totalPages: Math.ceil(rows.length / pageSize) },
-      edges,
-    };
+    const shown = pageOf(wires.faults, name, rows, page, pageSize);
+    business[name] = shown.list;
+    errors.push(...shown.errors);
   }
-  return { data: { business }, errors: [] };
+  return { data: { business }, errors };
 }
 
 /** Without access each list is null, under an error. */
@@ -313,9 +353,14 @@ function readings(
     if (isPoison) faults.note('poisoned');
     if (isPoison && faults.has('poisonKills')) kill(wires, container, `by ${id}`);
     const fails = isPoison || faults.strikes('aliasFails');
-    business[alias] = fails ? null : (body ?? null);
+    business[alias] = null;
     if (fails) errors.push(errorAt(['business', alias], 'INTERNAL_SERVER_ERROR'));
     else if (!body) errors.push(errorAt(['business', alias], 'NOT_FOUND'));
+    else {
+      const shown = withHoles(faults, body, ['business', alias]);
+      business[alias] = shown.body;
+      errors.push(...shown.errors);
+    }
   }
   return { data: { business }, errors };
 }

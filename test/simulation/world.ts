@@ -18,7 +18,7 @@ import { lanesOf, type Queue, queue } from './queue.ts';
 import { scheduler } from './scheduler.ts';
 import { type Store, store } from './table.ts';
 import { type Trace, traceOf } from './trace.ts';
-import { type Truth, truthOf } from './truth.ts';
+import { type Attempt, type Truth, truthOf } from './truth.ts';
 import { taxes, type Wave, wave } from './wave.ts';
 import { type WaveDoor, waveClientOf } from './wave-client.ts';
 
@@ -46,12 +46,18 @@ export interface World {
   restored: { readonly from: number; readonly at: number; readonly until: number } | undefined;
   /** When a person replaced a blown fuse, ms. */
   readonly mended: number[];
+  /** Before, people worked without us; ms. */
+  installedAt: number;
   /** Messages are deleted before they are dealt with: a planted bug. */
   acknowledgesEarly: boolean;
   /** Everything that runs is gone at once. */
   readonly killAll: () => void;
   /** Contracts of ports that the engine broke. */
   readonly broken: string[];
+  /** Every remote write that set out, in order. */
+  readonly attempts: readonly Attempt[];
+  /** Records of which two people typed the same, one in each system. */
+  readonly twins: (readonly RecordRef[])[];
   readonly counterpartOf: (ref: RecordRef) => string | undefined;
 }
 
@@ -92,6 +98,7 @@ export function makeWorld({ seed, keepTrace, faults: allowed, plant }: WorldOpti
     faults.has('absentKeys') ? ['Fax', 'Footer', 'InvoiceUrl'].filter(() => qualities.chance(0.6)) : [],
   );
   const broken: string[] = [];
+  const attempts: Attempt[] = [];
   const listeners: ((name: QueueName, delayMs: number) => void)[] = [];
   const queueOf = (name: QueueName) =>
     queue(wires, name, (delayMs) => {
@@ -103,10 +110,13 @@ export function makeWorld({ seed, keepTrace, faults: allowed, plant }: WorldOpti
     'customcrm background': queueOf('customcrm background'),
     'wave background': queueOf('wave background'),
   };
-  const skews = { customcrm: skew(60_000), wave: skew(60_000) };
+  // The clocks of the two systems are their owners' business.
+  const most = qualities.chance(0.3) ? 12 * 60_000 : 60_000;
+  const skews = { customcrm: skew(most), wave: skew(most) };
   const hooks = webhooks(wires, dice.fork('webhooks'));
+  const customcrmNow = () => time.now() + skews.customcrm;
   const crm = customcrm({
-    now: () => time.now() + skews.customcrm,
+    now: customcrmNow,
     truth,
     trims: faults.has('customcrmTrims'),
     onChange: (ref, body) =>
@@ -152,8 +162,15 @@ export function makeWorld({ seed, keepTrace, faults: allowed, plant }: WorldOpti
     };
     everyContainer.push(container);
     const now = () => clockOf(wires, container);
-    const own = desk(container, tableStore, time.now, (what) => broken.push(what));
+    const own = desk(
+      container,
+      tableStore,
+      time.now,
+      (what) => broken.push(what),
+      (attempt) => attempts.push(attempt),
+    );
     const crmClient = customcrmClientOf(wires, container, {
+      now: customcrmNow,
       customcrm: crm,
       truth,
       remembered,
@@ -225,7 +242,10 @@ export function makeWorld({ seed, keepTrace, faults: allowed, plant }: WorldOpti
       for (const container of everyContainer) container.alive = false;
     },
     broken,
+    attempts,
+    twins: [],
     mended: [],
+    installedAt: Number.POSITIVE_INFINITY,
     acknowledgesEarly: false,
     onWork: (listener) => listeners.push(listener),
     counterpartOf(ref) {
@@ -310,6 +330,7 @@ function webhooks({ scheduler: time, faults, trace }: Wires, dice: Dice) {
       world = made;
     },
     send(hook: Hook) {
+      if (!world || time.now() < world.installedAt) return;
       const eventId = `evt${++count}`;
       if (faults.strikes('webhookDropped')) {
         trace.note(`webhook ${eventId} of ${hook.ref.system}#${hook.ref.pair}#${hook.ref.id} is dropped`);

@@ -82,7 +82,7 @@ export async function readBook(engine: Engine): Promise<Book> {
     shown,
     losers(link) {
       const ref: RecordRef = { system: 'customcrm', pair: link.pair, id: link.customcrmId };
-      return losersOf(engine.table, engine.settings.keys, ref, Date.now(), loserLimit);
+      return losersOf(engine.table, engine.settings.keys, ref, Date.now(), { limit: loserLimit });
     },
   };
 }

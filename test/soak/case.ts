@@ -42,7 +42,5 @@ export interface Case {
 }
 
 /** Whether the link tells a person about this row. */
-export function isShown({ state, reasons, refused }: Link, row: string): boolean {
-  if (reasons.some((reason) => reason.startsWith(`${row}: `))) return true;
-  return state === 'blocked' && refused !== undefined;
-}
+export const isShown = ({ reasons }: Link, row: string): boolean =>
+  reasons.some((reason) => reason.startsWith(`${row}: `));

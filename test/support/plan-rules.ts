@@ -69,7 +69,7 @@ const lifeCycleRules: readonly Rule[] = [
     fits: (row) => row.lifeCycle?.customcrm === 'cancelled',
     verdict: () => ({
       do: 'block',
-      reason: 'the order is cancelled, but its invoice is issued or was edited: void it in Wave',
+      reason: 'the order is cancelled, but its invoice stays: void or delete it in Wave',
     }),
   },
   {

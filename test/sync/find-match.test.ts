@@ -1,11 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import type { Snapshot } from '../../lib/domain/record.ts';
 import { refKey } from '../../lib/domain/record.ts';
-import type { Engine } from '../../lib/sync/engine.ts';
-import { handleDoorbell } from '../../lib/sync/handle-doorbell.ts';
 import { pollWave } from '../../lib/sync/poll-wave.ts';
-import type { Reading } from '../../lib/sync/ports.ts';
+import { blindTo, ring } from '../support/sync-steps.ts';
 import { type Database, type SyncWorld, startDatabase, startSyncWorld } from '../support/sync-world.ts';
 
 let database: Database;
@@ -30,39 +27,6 @@ async function sameCustomer(world: SyncWorld) {
   return { here, there };
 }
 
-/** The engine as it is while Wave says of this record that it is not there. */
-function blindTo({ engine }: SyncWorld, hidden: Snapshot): Engine {
-  const { wave } = engine.systems;
-  const notFound: Reading = { state: 'not-found' };
-  return {
-    ...engine,
-    systems: {
-      ...engine.systems,
-      wave: {
-        ...wave,
-        read: async (pair, id, call) => (id === hidden.id ? notFound : wave.read(pair, id, call)),
-      },
-    },
-    feed: {
-      ...engine.feed,
-      async readTogether(refs, call) {
-        const readings = await engine.feed.readTogether(refs, call);
-        return readings.map((reading, index) => (refs[index]?.id === hidden.id ? notFound : reading));
-      },
-      async changes(from, call) {
-        const page = await engine.feed.changes(from, call);
-        const lists = Object.entries(page.lists).map(([pair, { snapshots, full }]) => [
-          pair,
-          { full, snapshots: snapshots.filter(({ id }) => id !== hidden.id) },
-        ]);
-        return { ...page, lists: Object.fromEntries(lists) };
-      },
-    },
-  };
-}
-
-const ring = (world: SyncWorld, engine: Engine, { system, pair, id }: Snapshot) =>
-  handleDoorbell(engine, { system, pair, id, eventId: 'webhook', at: engine.clock.now() }, world.call());
 const customersInWave = async ({ engine, call }: SyncWorld) =>
   (await engine.feed.listAll('customer', 1, call())).snapshots.length;
 
@@ -71,14 +35,14 @@ describe('a match that its system does not show', () => {
     const world = await startSyncWorld(database, { startedPairs: () => true });
     t.after(world.close);
     const { here, there } = await sameCustomer(world);
-    const handled = await ring(world, blindTo(world, there), here);
+    const handled = await ring(world, here, blindTo(world.engine, there));
     assert.ok(handled.did === 'parked');
     assert.deepEqual(
       [handled.cause.name, handled.cause.key],
       ['not-found', `not-found#${refKey({ system: 'wave', pair: 'customer', id: there.id })}`],
     );
     assert.equal(await customersInWave(world), 2);
-    await ring(world, world.engine, here);
+    await ring(world, here);
     assert.equal((await world.counterpart(here))?.id, there.id);
   });
 
@@ -86,14 +50,14 @@ describe('a match that its system does not show', () => {
     const world = await startSyncWorld(database, { startedPairs: () => true });
     t.after(world.close);
     const { here, there } = await sameCustomer(world);
-    const blind = blindTo(world, there);
+    const blind = blindTo(world.engine, there);
     for (let look = 1; look <= 2; look++) {
-      assert.equal((await ring(world, blind, here)).did, 'parked');
+      assert.equal((await ring(world, here, blind)).did, 'parked');
       assert.equal(await world.counterpart(here), undefined);
       world.pass(11 * minuteMs);
       await pollWave(blind, world.call());
     }
-    await ring(world, blind, here);
+    await ring(world, here, blind);
     const made = await world.counterpart(here);
     assert.ok(made && made.id !== there.id);
   });

@@ -1,0 +1,128 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import type { RecordRef } from '../../lib/domain/record.ts';
+import type { Engine } from '../../lib/sync/engine.ts';
+import { blowFuse, fuseCause, mendFuse } from '../../lib/sync/fuses.ts';
+import { overview } from '../../lib/sync/overview.ts';
+import { park, wake } from '../../lib/sync/parking.ts';
+import { linkedOrder, linkedPair, linkOf, ring } from '../support/sync-steps.ts';
+import { type Database, type SyncWorld, startDatabase, startSyncWorld } from '../support/sync-world.ts';
+
+let database: Database;
+before(async () => {
+  database = await startDatabase();
+});
+after(() => database.close());
+
+const start = () => startSyncWorld(database, { startedPairs: () => true, fuseLimit: 1 });
+const rejected = 'rejected at the fuse';
+
+/** A product that its user took out of use, while the fuse was blown, and which a person told to stay. */
+async function keptProduct(world: SyncWorld) {
+  const { crm, wave } = await linkedPair(world, 'product', { Name: 'Ladder', UnitPrice: '1' });
+  await blowFuse(world.engine, 'deletions');
+  await world.edit(crm, { Active: false });
+  assert.equal((await ring(world, crm)).did, 'parked');
+  assert.equal(await mendFuse(world.engine, 'deletions', false), 1);
+  return { crm, wave };
+}
+
+describe('what a person rejected at a fuse', () => {
+  test('is held and not carried out, however often the record is looked at; its other rows flow', async (t) => {
+    const world = await start();
+    t.after(world.close);
+    const { crm, wave } = await keptProduct(world);
+    await world.edit(crm, { Description: 'Three metres' });
+    for (let look = 1; look <= 3; look++) await ring(world, crm);
+    const { isArchived, description } = await world.read(wave);
+    assert.deepEqual([isArchived, description], [false, 'Three metres']);
+    const { state, reasons } = await linkOf(world, crm);
+    assert.deepEqual([state, reasons], ['held', [`Active: ${rejected}`]]);
+  });
+
+  test('stays rejected when the worker dies before it has noted that', async (t) => {
+    const world = await start();
+    t.after(world.close);
+    const { crm, wave } = await keptProduct(world);
+    for (let writesBeforeDeath = 0; writesBeforeDeath < 4; writesBeforeDeath++) {
+      let writes = 0;
+      const dying: Engine = {
+        ...world.engine,
+        table: {
+          ...world.engine.table,
+          async write(all) {
+            if (writes++ >= writesBeforeDeath) throw new Error('killed');
+            return world.engine.table.write(all);
+          },
+        },
+      };
+      await ring(world, crm, dying).catch(() => undefined);
+      world.pass(10 * 60_000);
+    }
+    await ring(world, crm);
+    assert.equal((await world.read(wave)).isArchived, false);
+    assert.equal((await linkOf(world, crm)).state, 'held');
+  });
+
+  test('keeps the invoice of a cancelled order, until the order changes', async (t) => {
+    const world = await start();
+    t.after(world.close);
+    const { crm, wave } = await linkedOrder(world);
+    await blowFuse(world.engine, 'deletions');
+    await world.edit(crm, { Status: 'cancelled' });
+    assert.equal((await ring(world, crm)).did, 'parked');
+    await mendFuse(world.engine, 'deletions', false);
+    for (let look = 1; look <= 3; look++) await ring(world, crm);
+    const { wave: invoices } = world.engine.systems;
+    assert.equal((await invoices.read('order', wave.id, world.call())).state, 'living');
+    assert.ok((await linkOf(world, crm)).reasons.includes(`deletion: ${rejected}`));
+    await world.edit(crm, { Description: 'Gone' });
+    await ring(world, crm);
+    assert.notEqual((await invoices.read('order', wave.id, world.call())).state, 'living');
+  });
+
+  test('concerns everything that waited, and not only the first page of it', async (t) => {
+    const world = await start();
+    t.after(world.close);
+    await blowFuse(world.engine, 'deletions');
+    const cause = { name: 'fuse', key: fuseCause('deletions'), due: world.engine.clock.now() } as const;
+    for (let index = 0; index < 230; index++) await park(world.engine, product(index), cause);
+    assert.equal(await mendFuse(world.engine, 'deletions', false), 230);
+    assert.equal(world.takeRung().length, 230);
+    const rulings = (await world.items()).filter(({ sk }) => sk === 'ruling#deletions');
+    assert.equal(rulings.length, 230);
+  });
+});
+
+const product = (index: number): RecordRef => ({ system: 'customcrm', pair: 'product', id: `p${index}` });
+
+test('whoever removes a cause wakes everything that waits for it', async (t) => {
+  const world = await start();
+  t.after(world.close);
+  const due = world.engine.clock.now() + 24 * 3600_000;
+  for (let index = 0; index < 401; index++)
+    await park(world.engine, product(index), { name: 'reconnect', key: 'reconnect', due });
+  assert.equal(await wake(world.engine, 'reconnect'), 401);
+  assert.equal(new Set(world.takeRung().map(({ id }) => id)).size, 401);
+});
+
+test('a loop stops at its fuse, which tells a person, and goes on when he lets it pass', async (t) => {
+  const world = await start();
+  t.after(world.close);
+  const { crm, wave } = await linkedPair(world, 'customer', { Name: 'One', Fax: '1' });
+  // Another program puts back what we write.
+  let handled = await ring(world, crm);
+  for (let turn = 0; turn < 12 && handled.did !== 'parked'; turn++) {
+    if (turn % 2 === 0) await world.edit(crm, { Fax: '2' });
+    else await world.edit(wave, { fax: '1' });
+    handled = await ring(world, crm);
+  }
+  assert.ok(handled.did === 'parked' && handled.cause.name === 'fuse');
+  assert.deepEqual((await overview(world.engine)).blownFuses, ['loop']);
+  assert.equal(world.outcomes.filter(({ message }) => message === 'fuse blown').length, 1);
+  assert.equal((await ring(world, crm)).did, 'parked');
+  assert.equal(world.outcomes.filter(({ message }) => message === 'fuse blown').length, 1, 'told once');
+  await mendFuse(world.engine, 'loop', true);
+  await ring(world, crm);
+  assert.equal((await world.read(crm)).Fax, (await world.read(wave)).fax);
+});

@@ -1,0 +1,206 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import type { RecordRef, Snapshot } from '../../lib/domain/record.ts';
+import { RemoteOutcomeUnknownError } from '../../lib/errors.ts';
+import { recreate } from '../../lib/sync/decisions.ts';
+import type { Engine } from '../../lib/sync/engine.ts';
+import { recordStateOf } from '../../lib/sync/record-state.ts';
+import { linkedPair, ring, withWave } from '../support/sync-steps.ts';
+import { type Database, type SyncWorld, startDatabase, startSyncWorld } from '../support/sync-world.ts';
+
+let database: Database;
+before(async () => {
+  database = await startDatabase();
+});
+after(() => database.close());
+
+const minuteMs = 60_000;
+const shown = async (world: SyncWorld, ref: RecordRef) => await recordStateOf(world.engine, ref);
+
+/** The create of this record is sent and never answered, nothing is found of it for long, and then Wave executes it after all. */
+async function executedLate(
+  world: SyncWorld,
+  record: Snapshot,
+  giveUp: (unanswered: Engine) => Promise<unknown>,
+) {
+  const { wave } = world.engine.systems;
+  let sent: (() => Promise<Snapshot>) | undefined;
+  const unanswered = withWave(world.engine, {
+    create: async (...args) => {
+      sent ??= () => wave.create(...args);
+      throw new RemoteOutcomeUnknownError('wave', 'no answer');
+    },
+  });
+  await ring(world, record, unanswered);
+  assert.ok(sent);
+  for (let look = 1; look <= 2; look++) {
+    world.pass(3 * minuteMs);
+    await giveUp(unanswered);
+  }
+  return sent();
+}
+
+describe('a create whose answer was lost, and whose origin is deleted meanwhile', () => {
+  for (const [what, isEdited, archived] of [
+    ['takes its untouched result along', false, true],
+    ['leaves a result that its user has edited', true, false],
+  ] as const) {
+    test(what, async (t) => {
+      const world = await startSyncWorld(database, { startedPairs: () => true });
+      t.after(world.close);
+      await linkedPair(world, 'product', { Name: 'Witness', UnitPrice: '1' });
+      const product = await world.make('customcrm', 'product', { Name: 'Ladder', UnitPrice: '5' });
+      const { customcrm, wave } = world.engine.systems;
+      let made: Snapshot | undefined;
+      const unanswered = withWave(world.engine, {
+        create: async (...args) => {
+          made = await wave.create(...args);
+          throw new RemoteOutcomeUnknownError('wave', 'no answer');
+        },
+      });
+      await ring(world, product, unanswered);
+      assert.ok(made);
+      if (isEdited) {
+        const next = { ...made.body, description: 'Three metres' };
+        await wave.update('product', made, next, ['description'], world.call());
+      }
+      await customcrm.remove('product', product, world.call());
+      for (let look = 1; look <= 3; look++) {
+        world.pass(3 * minuteMs);
+        await ring(world, product);
+        await world.drain();
+      }
+      const reading = await wave.read('product', made.id, world.call());
+      assert.ok(reading.state === 'living');
+      assert.equal(reading.snapshot.body.isArchived, archived);
+      if (isEdited) assert.match((await shown(world, made))?.reason ?? '', /edited here since/);
+    });
+  }
+});
+
+describe('a create that Wave executes long after it was given up', () => {
+  test('is held when its record has another counterpart by then, and a person may say that it is on its own', async (t) => {
+    const world = await startSyncWorld(database, { startedPairs: () => true });
+    t.after(world.close);
+    await linkedPair(world, 'product', { Name: 'Witness', UnitPrice: '1' });
+    const product = await world.make('customcrm', 'product', { Name: 'Ladder', UnitPrice: '5' });
+    const late = await executedLate(world, product, () => ring(world, product));
+    assert.notEqual((await world.counterpart(product))?.id, late.id);
+    await ring(world, late);
+    assert.equal((await shown(world, late))?.state, 'ambiguous');
+    assert.match((await shown(world, late))?.reason ?? '', /late result of the create/);
+    assert.equal((await recreate(world.engine, late)).done, true);
+    await world.drain();
+    assert.ok(await world.counterpart(late));
+  });
+
+  test('does not bring back what was deleted meanwhile', async (t) => {
+    const world = await startSyncWorld(database, { startedPairs: () => true });
+    t.after(world.close);
+    await linkedPair(world, 'product', { Name: 'Witness', UnitPrice: '1' });
+    const product = await world.make('customcrm', 'product', { Name: 'Ladder', UnitPrice: '5' });
+    let isDeleted = false;
+    const late = await executedLate(world, product, async (unanswered) => {
+      if (!isDeleted) await world.engine.systems.customcrm.remove('product', product, world.call());
+      isDeleted = true;
+      await ring(world, product, unanswered);
+    });
+    await ring(world, product);
+    await ring(world, late);
+    assert.match((await shown(world, late))?.reason ?? '', /is gone$/);
+    assert.equal(await world.counterpart(late), undefined);
+  });
+
+  test('is known by what was sent, also where nothing has a number or a name to match by', async (t) => {
+    const world = await startSyncWorld(database, { startedPairs: () => true });
+    t.after(world.close);
+    const { mapping } = world.engine.settings;
+    const settings = {
+      ...world.engine.settings,
+      mapping: { ...mapping, poNumberFrom: 'PurchaseOrderNumber' as const },
+    };
+    const nameless: SyncWorld = { ...world, engine: { ...world.engine, settings } };
+    const customer = await linkedPair(nameless, 'customer', { Name: 'Corner Bakery', Currency: 'CAD' });
+    const product = await linkedPair(nameless, 'product', { Name: 'Ladder', UnitPrice: '5' });
+    const order = await world.make('customcrm', 'order', {
+      CustomerId: customer.crm.id,
+      Currency: 'CAD',
+      OrderDate: '2026-10-01',
+      DueDate: '2026-10-31',
+      Title: 'Spring',
+      Lines: [{ ProductId: product.crm.id, Description: 'l', Quantity: '2', UnitPrice: '5', TaxCodes: [] }],
+    });
+    const late = await executedLate(nameless, order, () => ring(nameless, order));
+    assert.ok(await world.counterpart(order));
+    await ring(nameless, late);
+    assert.equal((await shown(world, late))?.state, 'ambiguous');
+  });
+});
+
+for (const minutes of [-12, 12])
+  test(`the result of a create whose answer was lost is found by Wave's own clock, ${minutes} minutes ahead of ours`, async (t) => {
+    const world = await startSyncWorld(database, { startedPairs: () => true });
+    t.after(world.close);
+    const engine = withClock(world.engine, minutes * minuteMs);
+    const customer = await world.make('customcrm', 'customer', { Name: 'Larch', Email: 'l@larch.example' });
+    let created = 0;
+    const unanswered = withWave(engine, {
+      async create(...args) {
+        const made = await engine.systems.wave.create(...args);
+        created += 1;
+        if (created > 1) return made;
+        throw new RemoteOutcomeUnknownError('wave', 'no answer');
+      },
+    });
+    for (const waitMs of [3 * minuteMs, minuteMs, minuteMs]) {
+      await ring(world, customer, unanswered);
+      world.pass(waitMs);
+    }
+    assert.equal(created, 1);
+    const { snapshots } = await engine.feed.listAll('customer', 1, world.call());
+    assert.equal(snapshots.length, 1);
+    assert.equal((await world.counterpart(customer))?.id, snapshots[0]?.id);
+  });
+
+/** A Wave whose clock is ahead of ours by this much. */
+function withClock(engine: Engine, aheadMs: number): Engine {
+  const { wave } = engine.systems;
+  const shifted = (snapshot: Snapshot): Snapshot => ({
+    ...snapshot,
+    createdAt: snapshot.createdAt + aheadMs,
+    modifiedAt: snapshot.modifiedAt + aheadMs,
+  });
+  const own = (stamp: string) => new Date(Math.max(0, Date.parse(stamp) - aheadMs)).toISOString();
+  const shiftedWave = withWave(engine, {
+    async read(...args) {
+      const reading = await wave.read(...args);
+      return reading.state === 'living' ? { ...reading, snapshot: shifted(reading.snapshot) } : reading;
+    },
+    create: async (...args) => shifted(await wave.create(...args)),
+    async changedSince(pair, since, cursor, call) {
+      const page = await wave.changedSince(pair, Math.max(0, since - aheadMs), cursor, call);
+      const changes = page.changes.map((change) =>
+        change.state === 'living' ? { ...change, snapshot: shifted(change.snapshot) } : change,
+      );
+      return { ...page, changes, date: page.date + aheadMs };
+    },
+  });
+  return {
+    ...shiftedWave,
+    feed: {
+      ...engine.feed,
+      async changes(from, call) {
+        const asked = Object.entries(from).map(([pair, { after: stamp, page }]) => [
+          pair,
+          { after: own(stamp), page },
+        ]);
+        const page = await engine.feed.changes(Object.fromEntries(asked), call);
+        const lists = Object.entries(page.lists).map(([pair, { full, snapshots }]) => [
+          pair,
+          { full, snapshots: snapshots.map(shifted) },
+        ]);
+        return { date: page.date + aheadMs, lists: Object.fromEntries(lists) };
+      },
+    },
+  };
+}

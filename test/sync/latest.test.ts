@@ -1,0 +1,101 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import type { System } from '../../lib/domain/record.ts';
+import { handleDoorbell } from '../../lib/sync/handle-doorbell.ts';
+import { pause, resume } from '../../lib/sync/pause.ts';
+import { linkedPair, ring } from '../support/sync-steps.ts';
+import { type Database, type SyncWorld, startDatabase, startSyncWorld } from '../support/sync-world.ts';
+
+let database: Database;
+before(async () => {
+  database = await startDatabase();
+});
+after(() => database.close());
+
+const minuteMs = 60_000;
+
+/** A linked customer, and the hands of a user in each system. */
+async function twoUsers(world: SyncWorld) {
+  const { crm, wave } = await linkedPair(world, 'customer', { Name: 'One', Phone: '1' });
+  const refs = { customcrm: crm, wave };
+  const edits = {
+    customcrm: () => world.edit(crm, { Phone: 'customcrm' }),
+    wave: () => world.edit(wave, { phone: 'wave' }),
+  };
+  return {
+    refs,
+    edit: (system: System) => edits[system](),
+    winner: async () => {
+      const [here, there] = [(await world.read(crm)).Phone, (await world.read(wave)).phone];
+      assert.equal(here, there);
+      return here;
+    },
+  };
+}
+
+describe('of two edits of the same row the one that was heard of later stays', () => {
+  for (const first of ['customcrm', 'wave'] as const)
+    for (const later of ['customcrm', 'wave'] as const)
+      test(`${later}'s, when both waited and ${first}'s doorbell is handled first, long afterwards`, async (t) => {
+        const world = await startSyncWorld(database, { startedPairs: () => true });
+        t.after(world.close);
+        const { refs, edit, winner } = await twoUsers(world);
+        const earlier = later === 'wave' ? 'customcrm' : 'wave';
+        await pause(world.engine, 'all', 'for a test');
+        for (const system of [earlier, later] as const) {
+          await edit(system);
+          await ring(world, refs[system]);
+          world.pass(10 * minuteMs);
+        }
+        await resume(world.engine, 'all');
+        const doorbell = world.takeRung().find(({ system }) => system === first);
+        assert.ok(doorbell);
+        await handleDoorbell(world.engine, doorbell, world.call());
+        assert.equal(await winner(), later);
+      });
+
+  test("Wave's, when a poll has rung for it and its doorbell is still on its way", async (t) => {
+    const world = await startSyncWorld(database, { startedPairs: () => true });
+    t.after(world.close);
+    const { refs, edit, winner } = await twoUsers(world);
+    await world.poll();
+    await edit('customcrm');
+    const heardAt = world.engine.clock.now();
+    world.pass(minuteMs);
+    await edit('wave');
+    await world.poll();
+    world.pass(minuteMs);
+    await ring(world, refs.customcrm, world.engine, { at: heardAt });
+    assert.equal(await winner(), 'wave');
+  });
+});
+
+describe("Customcrm's stays", () => {
+  test('when nobody has heard of an edit in Wave, however late the worker is', async (t) => {
+    const world = await startSyncWorld(database, { startedPairs: () => true });
+    t.after(world.close);
+    const { refs, edit, winner } = await twoUsers(world);
+    await edit('wave');
+    await edit('customcrm');
+    const at = world.engine.clock.now();
+    world.pass(minuteMs);
+    await ring(world, refs.customcrm, world.engine, { at });
+    assert.equal(await winner(), 'customcrm');
+  });
+
+  test('when both were heard of within five seconds', async (t) => {
+    const world = await startSyncWorld(database, { startedPairs: () => true });
+    t.after(world.close);
+    const { refs, edit, winner } = await twoUsers(world);
+    await pause(world.engine, 'all', 'for a test');
+    for (const system of ['customcrm', 'wave'] as const) {
+      await edit(system);
+      await ring(world, refs[system]);
+      world.pass(2_000);
+    }
+    await resume(world.engine, 'all');
+    world.pass(minuteMs);
+    await world.drain();
+    assert.equal(await winner(), 'customcrm');
+  });
+});

@@ -1,0 +1,109 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { retry } from '../../lib/sync/operate.ts';
+import { linkedOrder, linkedPair, linkOf, ring } from '../support/sync-steps.ts';
+import { type Database, type SyncWorld, startDatabase, startSyncWorld } from '../support/sync-world.ts';
+
+let database: Database;
+before(async () => {
+  database = await startDatabase();
+});
+after(() => database.close());
+
+const start = () => startSyncWorld(database, { startedPairs: () => true });
+const cityOf = async (world: SyncWorld, ref: { readonly id: string }) => {
+  const { address } = await world.read({ system: 'wave', pair: 'customer', id: ref.id });
+  return (address as { readonly city: string | null } | null)?.city ?? null;
+};
+
+describe('a row that a system refuses', () => {
+  test('is blocked with the reason, and holds up neither the other rows nor the other direction', async (t) => {
+    const world = await start();
+    t.after(world.close);
+    const { crm, wave } = await linkedPair(world, 'customer', { Name: 'One', Phone: '1' });
+    await world.edit(crm, { Currency: 'VES', City: 'Halifax' });
+    await world.edit(wave, { phone: '2' });
+    await ring(world, crm);
+    assert.equal(await cityOf(world, wave), 'Halifax');
+    assert.equal((await world.read(crm)).Phone, '2');
+    const { state, reasons } = await linkOf(world, crm);
+    assert.equal(state, 'blocked');
+    assert.deepEqual(reasons, ['Currency: wave refused: Wave does not know the currency code VES']);
+  });
+
+  test('is not tried again by later edits of other rows, only when one of its sides changes, or a person says so', async (t) => {
+    const world = await start();
+    t.after(world.close);
+    const { crm, wave } = await linkedPair(world, 'customer', { Name: 'One' });
+    await world.edit(crm, { Province: 'CA-XX', City: 'Halifax', Country: 'CA' });
+    await ring(world, crm);
+    assert.equal((await linkOf(world, crm)).state, 'blocked');
+    await world.edit(crm, { Phone: '1' });
+    const writes = (await world.writes()).wave;
+    await ring(world, crm);
+    assert.equal((await world.writes()).wave - writes, 1, 'the phone alone');
+    assert.equal((await linkOf(world, crm)).state, 'blocked');
+    await retry(world.engine, crm);
+    assert.equal((await linkOf(world, crm)).refusals, undefined);
+    await world.edit(crm, { Province: 'CA-NS' });
+    await ring(world, crm);
+    assert.equal((await linkOf(world, crm)).state, 'in-sync');
+    assert.equal(await cityOf(world, wave), 'Halifax');
+  });
+
+  test('may be a marker that somebody else has: it is offered once, and the rows beside it flow', async (t) => {
+    const world = await start();
+    t.after(world.close);
+    const there = await world.make('wave', 'customer', { name: 'One', email: 'one@x.example', phone: '7' });
+    await world.make('customcrm', 'customer', { Name: 'Other', ExternalId: `wave:${there.id}` });
+    const crm = await world.make('customcrm', 'customer', { Name: 'One', Email: 'one@x.example' });
+    const { linkRecords } = await import('../../lib/sync/decisions.ts');
+    const decided = await linkRecords(world.engine, crm, { ...there, system: 'wave' }, world.call());
+    assert.equal(decided.done, true);
+    assert.equal((await world.read(crm)).Phone, '7');
+    const link = await linkOf(world, crm);
+    assert.deepEqual([link.marked, link.state, link.refusals], [true, 'in-sync', undefined]);
+  });
+});
+
+describe('the sum before tax that Wave computes', () => {
+  const discount = { Discount: { Type: 'percentage', Value: '10', Name: null } };
+  const misread = (world: SyncWorld) => ({
+    ...world.engine,
+    settings: {
+      ...world.engine.settings,
+      mapping: { ...world.engine.settings.mapping, wavePercentage: 'fraction' as const },
+    },
+  });
+  const shown = ['totals: Wave computes another sum before tax'];
+
+  test('shows when it is another one than ours after an update', async (t) => {
+    const world = await start();
+    t.after(world.close);
+    const { crm } = await linkedOrder(world);
+    await world.edit(crm, discount);
+    await ring(world, crm, misread(world));
+    const { state, reasons } = await linkOf(world, crm);
+    assert.deepEqual([state, reasons], ['blocked', shown]);
+    await ring(world, crm, misread(world));
+    assert.equal((await linkOf(world, crm)).state, 'blocked', 'until it agrees');
+  });
+
+  test('shows when it is another one than ours after a create, and no longer when it is ours again', async (t) => {
+    const world = await start();
+    t.after(world.close);
+    const { customer, product } = await linkedOrder(world);
+    const crm = await world.make('customcrm', 'order', {
+      CustomerId: customer.crm.id,
+      Currency: 'CAD',
+      OrderDate: '2026-10-01',
+      Lines: [{ ProductId: product.crm.id, Quantity: '2', UnitPrice: '100', TaxCodes: [] }],
+      ...discount,
+    });
+    await ring(world, crm, misread(world));
+    assert.deepEqual((await linkOf(world, crm)).reasons, shown);
+    await world.edit(crm, { Discount: null });
+    await ring(world, crm, misread(world));
+    assert.equal((await linkOf(world, crm)).state, 'in-sync');
+  });
+});

@@ -6,9 +6,10 @@ import { type Config, loadConfig } from './config.ts';
 import { type CustomcrmClient, customcrmClient } from './customcrm/client.ts';
 import { customcrmRecords } from './customcrm/records.ts';
 import { readCustomcrmWebhook } from './customcrm/webhook.ts';
+import { type Subscription, webhooksApi } from './customcrm/webhooks-api.ts';
 import type { System } from './domain/record.ts';
 import type { Delivery, Headers } from './domain/webhook.ts';
-import { ReconnectNeededError } from './errors.ts';
+import { ReconnectNeededError, SyncError } from './errors.ts';
 import { log } from './log.ts';
 import { count, countOutcome, sendMetrics } from './metrics.ts';
 import type { Engine, OutcomeLine } from './sync/engine.ts';
@@ -21,6 +22,7 @@ import { pollCustomcrm } from './sync/poll-customcrm.ts';
 import { type PollResult, pollWave } from './sync/poll-wave.ts';
 import type { Call, Clock } from './sync/ports.ts';
 import { receive } from './sync/receive-webhook.ts';
+import { type Registration, stopBesideOthers } from './sync/registrations.ts';
 import { sweep } from './sync/sweep.ts';
 import type { RequestMeasure, WaveClient } from './wave/client.ts';
 import { connectWave, type WaveSettings } from './wave/connection.ts';
@@ -40,6 +42,8 @@ const sharingMs = 30;
 const reserveMs = 3_000;
 /** A poll that could not take this long before the deadline is left to the next invocation, ms. */
 const pollReserveMs = 3_000;
+/** How long the subscriptions in Customcrm are waited for, ms: a webhook has ten seconds, and they prove nothing anyway. */
+const listingMs = 4_000;
 /** Bodies beyond this are not webhooks of ours, in characters. */
 const bodyLimit = 256 * 1024;
 
@@ -85,14 +89,42 @@ export async function currentApp(env: NodeJS.ProcessEnv = process.env): Promise<
   if (current?.values === values) return current.app;
   const config = loadConfig(settings);
   const connections = connect(config);
-  await ensureIdentity(connections.engine, {
-    customcrmUrl: withoutLocalPort(config.CUSTOMCRM_API_URL),
-    waveBusinessId: config.WAVE_BUSINESS_ID,
-    tableId: await tableIdOf(config.TABLE_NAME),
-  });
+  await checkIdentity(connections);
   current = { values, app: createApp(connections) };
   return current.app;
 }
+
+/** @throws SettingsError when the table belongs to other systems, or another stack is there already */
+export async function checkIdentity({ config, engine, customcrm }: Connections): Promise<void> {
+  const identity = {
+    customcrmUrl: withoutLocalPort(config.CUSTOMCRM_API_URL),
+    waveBusinessId: config.WAVE_BUSINESS_ID,
+    tableId: await tableIdOf(config.TABLE_NAME),
+  };
+  await ensureIdentity(engine, identity, () => registrationsIn(customcrm));
+}
+
+/** Everybody's webhook subscriptions; undefined when Customcrm does not say. */
+const registrationsIn = (customcrm: CustomcrmClient): Promise<readonly Registration[] | undefined> =>
+  registrations(customcrm, { deadline: Date.now() + listingMs, priority: 'live' }).catch((error: unknown) => {
+    if (error instanceof SyncError) return undefined;
+    throw error;
+  });
+
+/** Everybody's webhook subscriptions, by what says whose they are. @throws SyncError */
+export async function registrations(
+  customcrm: CustomcrmClient,
+  call: Call,
+): Promise<readonly Registration[]> {
+  return (await webhooksApi(customcrm).all(call)).map(asRegistration);
+}
+
+/** A subscription by what says whose it is. */
+export const asRegistration = ({ Id, Status, Description = '' }: Subscription): Registration => ({
+  id: Id,
+  isActive: Status === 'active',
+  note: Description,
+});
 
 /** The stand-ins of one machine are the same systems on whichever port they listen. */
 function withoutLocalPort(url: string): string {
@@ -102,7 +134,8 @@ function withoutLocalPort(url: string): string {
 }
 
 /** Wires the use cases to the real adapters: the only place that knows them all. */
-function createApp({ config, engine }: Connections): App {
+function createApp(connections: Connections): App {
+  const { config, engine, customcrm } = connections;
   const secretsOf = { customcrm: config.CUSTOMCRM_WEBHOOK_SECRET, wave: config.WAVE_WEBHOOK_SECRET };
   const webhook =
     (
@@ -123,13 +156,20 @@ function createApp({ config, engine }: Connections): App {
     waveWebhook: webhook('wave', readWaveWebhook),
     applyChanges: (messages, remainingMs) =>
       eachReadable(messages, (readable) => handleBatch(engine, readable, callWithin(remainingMs, 'live'))),
-    customcrmPoll: (remainingMs) =>
-      repeatedly(config.CUSTOMCRM_POLL_INTERVAL_SECONDS, remainingMs, 'customcrm', (call) =>
+    async customcrmPoll(remainingMs) {
+      const end = Date.now() + remainingMs;
+      const found = await registrationsIn(customcrm);
+      if (await stopBesideOthers(engine, config.WAVE_BUSINESS_ID, found))
+        log('error', { message: 'another stack is active' });
+      await repeatedly(config.CUSTOMCRM_POLL_INTERVAL_SECONDS, end - Date.now(), 'customcrm', (call) =>
         pollCustomcrm(engine, call),
-      ),
+      );
+    },
     wavePoll: (remainingMs) =>
       repeatedly(config.WAVE_POLL_INTERVAL_SECONDS, remainingMs, 'wave', (call) => pollWave(engine, call)),
     async janitor() {
+      // A container outlives a restore of the table.
+      await checkIdentity(connections);
       const tidied = await tidy(engine);
       count('OldestIntentMs', tidied.oldestIntentMs);
       for (const age of tidied.pollAgesMs) count('PollAgeMs', age);

@@ -36,7 +36,7 @@ function withoutStandIns(env: Stack['env'], sync: string): readonly string[] {
     'Nothing is written before you have looked and started a pair:',
     `   ${sync} check`,
     `   ${sync} preview customer`,
-    `   ${sync} start customer`,
+    `   ${sync} start customer --without-webhook`,
   ];
 }
 

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { cp, mkdir, readdir, rm, stat } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -8,6 +8,9 @@ import { takeLock } from './lock.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const template = join(root, '.serverless', 'cloudformation-template-update-stack.json');
+const state = join(root, '.serverless', 'serverless-state.json');
+/** The one that serverless.yml stands for when nobody names one. */
+const localStage = 'dev';
 const bundles = join('.build', 'functions');
 const sources = ['functions', 'lib', 'infra', 'serverless.yml', 'package.json', 'package-lock.json'];
 
@@ -57,12 +60,17 @@ async function packageOnce(say: (text: string) => void): Promise<void> {
   }
 }
 
-/** When the template was written, ms since 1970; 0 when there is none. */
-const madeAt = (): Promise<number> =>
-  stat(template).then(
-    ({ mtimeMs }) => mtimeMs,
-    () => 0,
-  );
+/** When the template was written, ms since 1970; 0 when there is none, or that of a deployed stage. */
+async function madeAt(): Promise<number> {
+  try {
+    const { service } = JSON.parse(await readFile(state, 'utf8')) as {
+      readonly service: { readonly provider: { readonly stage: string } };
+    };
+    return service.provider.stage === localStage ? (await stat(template)).mtimeMs : 0;
+  } catch {
+    return 0;
+  }
+}
 
 async function newest(paths: readonly string[]): Promise<number> {
   const times = await Promise.all(

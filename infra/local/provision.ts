@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import {
   CreateTableCommand,
   type CreateTableCommandInput,
@@ -12,6 +13,8 @@ import {
   SetQueueAttributesCommand,
   SQSClient,
 } from '@aws-sdk/client-sqs';
+import { dynamoTable } from '../../lib/aws/table.ts';
+import { stackId } from '../../lib/sync/registrations.ts';
 import { type Known, resolve, resourcesOf, type Template } from './template.ts';
 
 /** The region and account that local resources pretend to be in. */
@@ -112,6 +115,13 @@ async function createTables(template: Template, known: Known, endpoint: string):
     }
   }
   client.destroy();
+}
+
+/** The id by which other stacks know the one of this table, which must be there. */
+export function stackIdIn(template: Template, { refs }: Known, { dynamodb }: Endpoints): Promise<string> {
+  const [[id] = ['']] = resourcesOf(template, 'AWS::DynamoDB::Table');
+  const table = dynamoTable(String(refs[id]), { endpoint: dynamodb, region, credentials });
+  return stackId({ table, newId: randomUUID });
 }
 
 /** Dead-letter queues first: a redrive policy must find its target. */

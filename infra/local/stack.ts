@@ -7,7 +7,7 @@ import type { FaultRates } from './faults.ts';
 import { type Functions, functionsOf, routesOf } from './functions.ts';
 import { startFront } from './http-front.ts';
 import { copyPackage } from './package.ts';
-import { type Endpoints, namesIn, provision } from './provision.ts';
+import { type Endpoints, namesIn, provision, stackIdIn } from './provision.ts';
 import { localSecrets } from './secrets.ts';
 import { checkSettings, environmentOf } from './settings.ts';
 import { startSqs } from './sqs/server.ts';
@@ -98,6 +98,7 @@ async function start(options: StackOptions, closers: Closer[], close: () => Prom
           faults: options.faults,
         },
         front.url,
+        await stackIdIn(template, known, endpoints),
         secrets,
         closers,
       )

@@ -1,3 +1,4 @@
+import { noteOf } from '../../lib/sync/registrations.ts';
 import { startCustomcrm } from './customcrm/server.ts';
 import type { FaultRates } from './faults.ts';
 import type { LocalSecrets } from './secrets.ts';
@@ -36,7 +37,10 @@ export interface StandIns {
   readonly settings: Readonly<Record<string, string>>;
 }
 
-/** Starts both stand-ins; what was started is added to `closers` at once. They send their webhooks to `frontUrl`. */
+/**
+ * Starts both stand-ins; what was started is added to `closers` at once. They send their webhooks to `frontUrl`, Customcrm as if the stack
+ * of this id had registered there.
+ */
 export async function startStandIns(
   options: {
     /** Of Customcrm; Wave gets the next one. 0: any free ports. */
@@ -46,6 +50,7 @@ export async function startStandIns(
     readonly faults: { readonly seed: number; readonly rates: FaultRates } | undefined;
   },
   frontUrl: string,
+  stackId: string,
   secrets: LocalSecrets,
   closers: (() => Promise<unknown>)[],
 ): Promise<StandIns> {
@@ -56,7 +61,11 @@ export async function startStandIns(
     token: localToken,
     sample,
     faults,
-    webhook: { url: `${frontUrl}/webhooks/customcrm`, secret: secrets.CUSTOMCRM_WEBHOOK_SECRET },
+    webhook: {
+      url: `${frontUrl}/webhooks/customcrm`,
+      secret: secrets.CUSTOMCRM_WEBHOOK_SECRET,
+      description: noteOf({ id: stackId, waveBusinessId: localBusinessId }),
+    },
   });
   closers.push(customcrm.close);
   const wave = await startWave({

@@ -7,6 +7,7 @@ import {
   type DeleteItemCommandInput,
   DescribeTableCommand,
   DynamoDBClient,
+  type DynamoDBClientConfig,
   PutItemCommand,
   type PutItemCommandInput,
   QueryCommand,
@@ -33,9 +34,9 @@ export async function tableIdOf(tableName: string): Promise<string | undefined> 
   return Table?.TableId;
 }
 
-/** The one table, in DynamoDB. Key `pk`/`sk`, index `byState` on `state`/`due`. */
-export function dynamoTable(tableName: string): Table {
-  const client = new DynamoDBClient({ maxAttempts });
+/** The one table, in DynamoDB. Key `pk`/`sk`, index `byState` on `state`/`due`. `where` is taken from the environment by default. */
+export function dynamoTable(tableName: string, where: DynamoDBClientConfig = {}): Table {
+  const client = new DynamoDBClient({ ...where, maxAttempts });
   const reader = readerOf(client, tableName);
   return {
     get: (key) => reader.load(key),

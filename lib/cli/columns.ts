@@ -1,8 +1,15 @@
-/** Rows of text as aligned columns; every column but the last is cut at `widest` characters. */
-export function columns(head: readonly string[], rows: readonly (readonly string[])[], widest = 44): string {
+/** One word, such as an id or an address: half of it would be another one. */
+const word = /^[\w:=+/.@#-]+$/;
+
+/** Rows of text as aligned columns. `widest` cuts longer texts, but never a word. */
+export function columns(
+  head: readonly string[],
+  rows: readonly (readonly string[])[],
+  widest = Number.POSITIVE_INFINITY,
+): string {
   const last = head.length - 1;
-  const fit = (text: string, column: number) =>
-    column < last && text.length > widest ? `${text.slice(0, widest - 1)}…` : text;
+  const fit = (text: string) =>
+    text.length > widest && !word.test(text) ? `${text.slice(0, widest - 1)}…` : text;
   const all = [head, ...rows].map((row) => row.map(fit));
   const widths = head.map((_, column) => Math.max(...all.map((row) => (row[column] ?? '').length)));
   return all

@@ -1,6 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { GetFunctionConfigurationCommand, LambdaClient } from '@aws-sdk/client-lambda';
+import {
+  GetFunctionConfigurationCommand,
+  type GetFunctionConfigurationCommandOutput,
+  LambdaClient,
+} from '@aws-sdk/client-lambda';
 import { type Connections, connect as connectApp } from '../app.ts';
 import { parametersUnder } from '../aws/parameters.ts';
 import { loadConfig } from '../config.ts';
@@ -44,13 +48,20 @@ async function localSettings(state: string): Promise<Record<string, string>> {
 }
 
 /** The janitor has every setting; the others have the same. */
-async function deployedSettings(stage: string): Promise<Record<string, string>> {
+const deployedSettings = async (stage: string): Promise<Record<string, string>> =>
+  (await janitorOf(stage)).Environment?.Variables ?? {};
+
+/** The topic that the alarms of a stage go to: in the account and region of its functions. @throws SettingsError */
+export async function alarmTopicOf(stage: string): Promise<string> {
+  const [, partition, , region, account] = (await janitorOf(stage)).FunctionArn?.split(':') ?? [];
+  return `arn:${partition}:sns:${region}:${account}:customcrm-wave-sync-${stage}-alarms`;
+}
+
+/** @throws SettingsError when it cannot be read */
+async function janitorOf(stage: string): Promise<GetFunctionConfigurationCommandOutput> {
   const name = `customcrm-wave-sync-${stage}-janitor`;
   try {
-    const answer = await new LambdaClient({}).send(
-      new GetFunctionConfigurationCommand({ FunctionName: name }),
-    );
-    return answer.Environment?.Variables ?? {};
+    return await new LambdaClient({}).send(new GetFunctionConfigurationCommand({ FunctionName: name }));
   } catch (error) {
     const reason = error instanceof Error ? error.name : 'unknown';
     throw new SettingsError(

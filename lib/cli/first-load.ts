@@ -1,7 +1,7 @@
-import { once } from 'node:events';
-import { createWriteStream } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
+import { type Connections, registrations } from '../app.ts';
 import { type Pair, pairs, type RecordRef } from '../domain/record.ts';
 import { SettingsError } from '../errors.ts';
 import {
@@ -17,12 +17,13 @@ import {
 import type { Engine } from '../sync/engine.ts';
 import { preview } from '../sync/preview.ts';
 import { countActions, type PreviewEntry } from '../sync/preview-entry.ts';
+import { aboutOthers, knownStackId, whose } from '../sync/registrations.ts';
 import { markStarted, pairStates } from '../sync/started-pairs.ts';
 import { startPair, startSweep } from '../sync/sweep.ts';
 import { type SweepProgress, sweepProgress } from '../sync/sweep-progress.ts';
 import { ago, columns } from './columns.ts';
 import { callNow } from './connect.ts';
-import type { Terminal } from './webhooks.ts';
+import { mustBeKnown, onRecord, pairOf, refFrom, type Terminal } from './terminal.ts';
 
 /** Between two looks at a sweep that is watched, ms. */
 const lookMs = 2_000;
@@ -35,7 +36,10 @@ function pairsFrom(names: readonly string[]): readonly Pair[] {
   return chosen;
 }
 
-const startQuestion = (pair: Pair): string => `Start ${pair}? Look at the preview first.`;
+const startQuestion = (closed: readonly Pair[]): string =>
+  `Start ${closed.join(', ')}? Look at the preview first.`;
+const withoutWebhookOption = '--without-webhook';
+const withoutWebhookMeaning = 'although Customcrm sends this stack nothing: changes arrive by the poll';
 
 const notStarted = async (engine: Engine): Promise<readonly Pair[]> =>
   (await pairStates(engine)).filter(({ started }) => !started).map(({ pair }) => pair);
@@ -75,6 +79,9 @@ export function addFirstLoadCommands(program: Command, terminal: Terminal): void
     .option('--csv <file>', 'write the entries as CSV')
     .option('--out <file>', 'write the entries as JSON lines')
     .action(async (names: string[], given: { csv?: string; out?: string }) => {
+      // A file that cannot be written is said now, and not after a long look.
+      const csv = given.csv === undefined ? undefined : await open(given.csv, 'w');
+      const out = given.out === undefined ? undefined : await open(given.out, 'w');
       const { engine } = await connected();
       const entries: PreviewEntry[] = [];
       for await (const entry of preview(engine, () => callNow(), { pairs: pairsFrom(names) })) {
@@ -82,12 +89,11 @@ export function addFirstLoadCommands(program: Command, terminal: Terminal): void
         if (entries.length % 100 === 0 && process.stderr.isTTY)
           process.stderr.write(`\r${entries.length} records`);
       }
-      if (given.csv) await write(given.csv, [csvHead, ...entries.map(csvLine)]);
-      if (given.out)
-        await write(
-          given.out,
-          entries.map((entry) => JSON.stringify(entry)),
-        );
+      await write(csv, [csvHead, ...entries.map(csvLine)]);
+      await write(
+        out,
+        entries.map((entry) => JSON.stringify(entry)),
+      );
       const counts = countActions(entries);
       const waiting = (await notStarted(engine)).filter((pair) => pairsFrom(names).includes(pair));
       say({ counts, entries }, [previewText(entries, counts), hint(waiting)].filter(Boolean).join('\n\n'));
@@ -96,11 +102,13 @@ export function addFirstLoadCommands(program: Command, terminal: Terminal): void
   program
     .command('start')
     .description('starts a pair: its records get counterparts from now on, those that exist first')
-    .argument('<pair>', pairs.join(', '))
-    .action(async (name: string) => {
-      const [pair] = pairsFrom([name]);
-      if (!pair || !(await confirmed(startQuestion(pair)))) return;
-      await startPair((await connected()).engine, pair);
+    .argument('<pair>', pairs.join(', '), pairOf)
+    .option(withoutWebhookOption, withoutWebhookMeaning)
+    .action(async (pair: Pair, { withoutWebhook }: { withoutWebhook?: boolean }) => {
+      const connections = await connected();
+      await mustBeAlone(connections, withoutWebhook === true);
+      if (!(await confirmed(startQuestion([pair])))) return;
+      await startPair(connections.engine, pair);
       say({ started: pair }, `${pair} is started. Watch it with: sweep --watch`);
     });
 
@@ -111,19 +119,27 @@ export function addFirstLoadCommands(program: Command, terminal: Terminal): void
     .option('--apply', 'begin a run; a pair that is named, and not started, is started')
     .option('--confirmed', 'go on although a guard stopped the last run')
     .option('--watch', 'stay until it is finished')
-    .action(async (names: string[], given: { apply?: boolean; confirmed?: boolean; watch?: boolean }) => {
-      const { engine } = await connected();
+    .option(withoutWebhookOption, withoutWebhookMeaning)
+    .action(async (names: string[], given: SweepOptions) => {
+      const connections = await connected();
+      const { engine } = connections;
+      const chosen = pairsFrom(names);
       if (given.apply || given.confirmed) {
-        const closed = names.length > 0 ? await notStarted(engine) : [];
-        for (const pair of closed.filter((each) => names.includes(each))) {
-          if (!(await confirmed(startQuestion(pair)))) return;
-          await markStarted(engine, pair);
-        }
-        await startSweep(engine, { pairs: pairsFrom(names), confirmed: given.confirmed === true });
+        const closed =
+          names.length > 0 ? (await notStarted(engine)).filter((pair) => chosen.includes(pair)) : [];
+        if (closed.length > 0) await mustBeAlone(connections, given.withoutWebhook === true);
+        const what = given.confirmed ? 'Sweep, whatever the guards say' : 'Sweep now';
+        const question = [
+          `${what}: ${chosen.join(', ')}?`,
+          ...(closed.length > 0 ? [startQuestion(closed)] : []),
+        ];
+        if (!(await confirmed(question.join(' ')))) return;
+        for (const pair of closed) await markStarted(engine, pair);
+        await startSweep(engine, { pairs: chosen, confirmed: given.confirmed === true });
       }
       let progress = await sweepProgress(engine);
       while (given.watch && progress && progress.finishedAt === undefined) {
-        process.stderr.write(`\r${progressText(progress)}`);
+        if (process.stderr.isTTY) process.stderr.write(`\r${progressText(progress)}`);
         await sleep(lookMs);
         progress = await sweepProgress(engine);
       }
@@ -133,30 +149,45 @@ export function addFirstLoadCommands(program: Command, terminal: Terminal): void
   addDecisions(program, terminal);
 }
 
+interface SweepOptions {
+  readonly apply?: boolean;
+  readonly confirmed?: boolean;
+  readonly watch?: boolean;
+  readonly withoutWebhook?: boolean;
+}
+
+/** Other stacks see this one by its registration only. @throws SettingsError */
+async function mustBeAlone(
+  { config, engine, customcrm }: Connections,
+  withoutWebhook: boolean,
+): Promise<void> {
+  const stack = { id: await knownStackId(engine), waveBusinessId: config.WAVE_BUSINESS_ID };
+  const { own, others } = whose(await registrations(customcrm, callNow()), stack);
+  if (others.length > 0) throw new SettingsError(`Not started: ${aboutOthers(others)} first.`);
+  if (own.length === 0 && !withoutWebhook)
+    throw new SettingsError(
+      'Not started: this stack is not registered in Customcrm, so that another one would not see it. Run `webhooks register` first, or say --without-webhook.',
+    );
+}
+
 function addDecisions(program: Command, { connected, say, confirmed }: Terminal): void {
   const answer = (decided: Decided) => {
     say(decided, decided.done ? 'Done.' : `Not done: ${decided.because}.`);
     if (!decided.done) process.exitCode = 1;
   };
-  const refs = (pair: string, customcrmId: string, waveId: string): readonly [RecordRef, RecordRef] => {
-    const [known] = pairsFrom([pair]);
-    if (!known) throw new SettingsError(`There is no pair ${pair}.`);
-    return [
-      { system: 'customcrm', pair: known, id: customcrmId },
-      { system: 'wave', pair: known, id: waveId },
-    ];
-  };
   const both = (name: string, description: string, decide: typeof linkRecords) =>
     program
       .command(name)
       .description(description)
-      .argument('<pair>', pairs.join(', '))
+      .argument('<pair>', pairs.join(', '), pairOf)
       .argument('<customcrm-id>')
       .argument('<wave-id>')
-      .action(async (pair: string, customcrmId: string, waveId: string) => {
-        const [customcrm, wave] = refs(pair, customcrmId, waveId);
+      .action(async (pair: Pair, customcrmId: string, waveId: string) => {
         if (!(await confirmed(`${name} ${customcrmId} and ${waveId}?`))) return;
-        answer(await decide((await connected()).engine, customcrm, wave, callNow('live')));
+        const { engine } = await connected();
+        answer(
+          await decide(engine, refFrom(pair, customcrmId), refFrom(pair, waveId, true), callNow('live')),
+        );
       });
   both('link', 'links two records that belong together', linkRecords);
   both('relink', 'gives a linked record another counterpart', relink);
@@ -169,17 +200,15 @@ function addDecisions(program: Command, { connected, say, confirmed }: Terminal)
       call: ReturnType<typeof callNow>,
     ) => Promise<Decided>,
   ) =>
-    program
-      .command(name)
-      .description(description)
-      .argument('<pair>', pairs.join(', '))
-      .argument('<id>', 'id in Customcrm, or in Wave with --wave')
-      .option('--wave', "the id is Wave's")
-      .action(async (pair: string, id: string, { wave }: { wave?: boolean }) => {
-        const [customcrm, other] = refs(pair, id, id);
+    onRecord(program, name, description).action(
+      async (pair: Pair, id: string, { wave }: { wave?: boolean }) => {
+        const connections = await connected();
+        const ref = refFrom(pair, id, wave);
+        await mustBeKnown(connections, ref);
         if (!(await confirmed(`${name} ${pair} ${id}?`))) return;
-        answer(await decide((await connected()).engine, wave ? other : customcrm, callNow('live')));
-      });
+        answer(await decide(connections.engine, ref, callNow('live')));
+      },
+    );
   one('unlink', 'ends a link; both records stay, and neither gets a new counterpart', unlinkRecords);
   one('exclude', 'leaves a record out from now on', excludeRecord);
   one('include', 'takes an excluded record in again', (engine, ref) => includeRecord(engine, ref));
@@ -205,11 +234,10 @@ const csvLine = ({
     .map(csvCell)
     .join(',');
 
-async function write(path: string, lines: readonly string[]): Promise<void> {
-  const file = createWriteStream(path);
-  for (const line of lines) if (!file.write(`${line}\n`)) await once(file, 'drain');
-  file.end();
-  await once(file, 'finish');
+async function write(file: FileHandle | undefined, lines: readonly string[]): Promise<void> {
+  if (!file) return;
+  await file.writeFile(lines.map((line) => `${line}\n`).join(''));
+  await file.close();
 }
 
 /** Most of what needs no look is left out of the table; the files hold everything. */
@@ -243,7 +271,9 @@ function progressText(progress: SweepProgress): string {
     perMinute === undefined ? '' : `${Math.round(perMinute)} a minute`,
     leftMs === undefined ? '' : `${ago(leftMs)} left`,
     repairs > 0 ? `${repairs} missed changes found` : '',
-    underOlderKeys > 0 ? `${underOlderKeys} links stood under an older fingerprint key` : '',
+    underOlderKeys > 0 || phase === 'finished'
+      ? `${underOlderKeys} links stood under an older fingerprint key`
+      : '',
     stopped ? `stopped: ${stopped}` : '',
   ];
   return parts.filter(Boolean).join(', ');

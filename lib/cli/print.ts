@@ -1,10 +1,15 @@
+import { refKey } from '../domain/record.ts';
 import type { Handled } from '../sync/engine.ts';
 import type { Overview, ShownRecord } from '../sync/overview.ts';
 import type { ShownDetail } from '../sync/show-record.ts';
+import type { connectionState } from '../wave/refusals.ts';
 import type { Finding } from './check.ts';
 import { ago, columns } from './columns.ts';
 
 // How the command line shows what it found, for people.
+
+/** Values of records are cut to this, in characters. */
+const valueWidth = 44;
 
 export const findings = (all: readonly Finding[]): string =>
   columns(
@@ -26,7 +31,21 @@ export const records = (all: readonly ShownRecord[]): string =>
         ]),
       );
 
-export function overview(found: Overview): string {
+type WaveConnection = Awaited<ReturnType<typeof connectionState>>;
+
+/** How the access to Wave stands, and what to do when it does not. */
+export function connection(state: WaveConnection): string {
+  if (state.connection === 'none') return 'nobody has logged in yet: wave login';
+  const isLogin = 'issuedAt' in state;
+  const by = isLogin ? `login or renewal ${ago(Date.now() - state.issuedAt)} ago` : 'by a full-access token';
+  if (state.connection === 'good') return `good, ${by}`;
+  const remedy = isLogin
+    ? 'Log in again: wave login'
+    : 'Is Wave still paid for, and WAVE_ACCESS_TOKEN right?';
+  return `broken, ${by}: ${state.because ?? 'refused'}. ${remedy}`;
+}
+
+export function overview(found: Overview, waveConnection: WaveConnection): string {
   const counts = (of: Readonly<Record<string, number>>) =>
     Object.entries(of)
       .filter(([, count]) => count > 0)
@@ -45,6 +64,7 @@ export function overview(found: Overview): string {
       ],
       ['Customcrm read', polled(found.polledAgoMs.customcrm)],
       ['Wave read', polled(found.polledAgoMs.wave)],
+      ['Wave connection', connection(waveConnection)],
       ['Customcrm webhook', polled(found.heardAgoMs.customcrm)],
       ['Wave webhook', polled(found.heardAgoMs.wave)],
       ['blown fuses', found.blownFuses.join(', ') || 'none'],
@@ -56,6 +76,9 @@ export function overview(found: Overview): string {
 export function detail(found: ShownDetail): string {
   const { link, state, waits } = found;
   const facts = [
+    `${refKey(found.ref)}: ${Object.entries(found.readings)
+      .map(([system, reading]) => `${reading === 'living' ? 'there' : reading} in ${system}`)
+      .join(', ')}`,
     link ? `link ${link.id}: customcrm ${link.customcrmId} <-> wave ${link.waveId}` : 'not linked',
     `state: ${link?.state ?? state?.state ?? '-'}${reasonText(link?.reasons ?? (state ? [state.reason] : []))}`,
     ...(waits ? [`waits for ${waits.cause} since ${ago(Date.now() - waits.since)}`] : []),
@@ -71,6 +94,7 @@ export function detail(found: ShownDetail): string {
       text(wave),
       changed === 'none' ? 'never agreed' : changed.join(', '),
     ]),
+    valueWidth,
   );
   const history = (link?.history ?? []).map(
     ({ at, did, rows }) => `${new Date(at).toISOString()}  ${did}  ${rows.join(' ')}`,

@@ -11,13 +11,14 @@ import { authorizeUrl, exchangeCode, type OAuthApplication } from '../wave/oauth
 import { connectionState } from '../wave/refusals.ts';
 import { saveLogin } from '../wave/tokens.ts';
 import { callNow } from './connect.ts';
+import { connection } from './print.ts';
 import { openDesk } from './probe/desk.ts';
 import { probe } from './probe/probe.ts';
 import { probeText, settingsFrom } from './probe/say.ts';
-import type { Terminal } from './webhooks.ts';
+import type { Terminal } from './terminal.ts';
 
 export function addWaveCommands(program: Command, terminal: Terminal): void {
-  const { connected, say } = terminal;
+  const { connected, say, confirmed } = terminal;
   const group = program.command('wave').description('the connection to Wave');
   addProbe(group, terminal);
 
@@ -35,6 +36,7 @@ export function addWaveCommands(program: Command, terminal: Terminal): void {
         throw new SettingsError(
           'Set WAVE_CLIENT_ID and WAVE_CLIENT_SECRET first; a full-access token needs no login.',
         );
+      if (!(await confirmed('Log in to Wave? A login that stands is replaced.'))) return;
       const code =
         pasted === undefined
           ? await codeFromBrowser(engine, application, config.WAVE_BUSINESS_ID)
@@ -52,7 +54,7 @@ export function addWaveCommands(program: Command, terminal: Terminal): void {
     .action(async () => {
       const { config, engine } = await connected();
       const state = await connectionState(engine.table, waveAccess(config));
-      say(state, JSON.stringify(state));
+      say(state, `Wave connection: ${connection(state)}`);
     });
 }
 

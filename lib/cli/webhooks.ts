@@ -1,33 +1,51 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import type { Connections } from '../app.ts';
+import { asRegistration, checkIdentity } from '../app.ts';
+import { awsFailure } from '../aws/failure.ts';
 import { parametersUnder, putSecret } from '../aws/parameters.ts';
 import { webhooksApi } from '../customcrm/webhooks-api.ts';
+import { RemoteMissingError, SettingsError } from '../errors.ts';
 import type { Engine } from '../sync/engine.ts';
 import { lastDelivery } from '../sync/last-delivery.ts';
+import {
+  aboutOthers,
+  knownStackId,
+  noteOf,
+  type Registration,
+  stackId,
+  whose,
+} from '../sync/registrations.ts';
 import { columns } from './columns.ts';
 import { callNow } from './connect.ts';
-
-/** What the commands need from the program. */
-export interface Terminal {
-  readonly connected: () => Promise<Connections>;
-  readonly say: (data: unknown, text: string) => void;
-  readonly confirmed: (question: string) => Promise<boolean>;
-}
+import type { Terminal } from './terminal.ts';
 
 const secretName = 'CUSTOMCRM_WEBHOOK_SECRET';
 /** The new secret and the two before it: deliveries that are under way were signed with the old one. */
 const secretLimit = 3;
 
 /** Puts a new secret before the ones that the stage has. Answers its name, or undefined where the stage keeps none in Parameter Store. */
-async function storeSecret(secret: string): Promise<string | undefined> {
+async function storeSecret(secret: string): Promise<{ readonly name: string } | undefined> {
   const path = process.env.PARAMETERS_PATH;
   if (!path) return undefined;
   const { [secretName]: before = '' } = await parametersUnder(path);
   const secrets = [secret, ...before.split(',').filter(Boolean)].slice(0, secretLimit);
   const name = `${path.replace(/\/$/, '')}/${secretName}`;
   await putSecret(name, secrets.join(','));
-  return name;
+  return { name };
 }
+
+const reasonOf = (error: unknown): string =>
+  awsFailure(error)?.message ?? (error instanceof Error ? error.message : 'unknown');
+
+const isAmong = (registrations: readonly Registration[], id: string): boolean =>
+  registrations.some((each) => each.id === id);
+
+/** What the other side of a request for one subscription throws when there is none. */
+const orNotFound =
+  (id: string) =>
+  (error: unknown): never => {
+    if (error instanceof RemoteMissingError) throw new SettingsError(`Not found: the subscription ${id}.`);
+    throw error;
+  };
 
 /** How often a delivery is looked for, ms. */
 const lookEveryMs = 2_000;
@@ -57,18 +75,27 @@ export function addWebhookCommands(program: Command, { connected, say, confirmed
   const group = program
     .command('webhooks')
     .description("Customcrm's webhook subscriptions, and the steps for Wave's");
-  const api = async () => webhooksApi((await connected()).customcrm);
-
-  group.command('list').action(async () => {
-    const all = await (await api()).all(callNow());
-    say(
-      all,
-      columns(
-        ['id', 'status', 'url', 'events'],
-        all.map(({ Id, Status, Url, Events }) => [Id, Status, Url, Events.join(' ')]),
-      ),
-    );
-  });
+  group
+    .command('list')
+    .description('every subscription, and whose it is')
+    .action(async () => {
+      const { config, engine, customcrm } = await connected();
+      const stack = { id: await knownStackId(engine), waveBusinessId: config.WAVE_BUSINESS_ID };
+      const all = await webhooksApi(customcrm).all(callNow());
+      const { own, others } = whose(all.map(asRegistration), stack);
+      const found = all.map((each) => ({
+        ...each,
+        stack: isAmong(own, each.Id) ? 'this stack' : isAmong(others, each.Id) ? 'another stack' : '-',
+      }));
+      const rows = found.map(({ Id, Status, stack: owner, Url, Events }) => [
+        Id,
+        Status,
+        owner,
+        Url,
+        Events.join(' '),
+      ]);
+      say(found, rows.length === 0 ? 'None.' : columns(['id', 'status', 'of', 'url', 'events'], rows));
+    });
   group
     .command('register')
     .description(
@@ -76,32 +103,43 @@ export function addWebhookCommands(program: Command, { connected, say, confirmed
     )
     .argument('<url>', 'the deployed URL that ends in /webhooks/customcrm')
     .action(async (url: string) => {
-      const webhooks = await api();
-      const same = (await webhooks.all(callNow())).find(({ Url }) => Url === url);
+      const connections = await connected();
+      const { config, engine, customcrm } = connections;
+      await checkIdentity(connections);
+      const stack = { id: await stackId(engine), waveBusinessId: config.WAVE_BUSINESS_ID };
+      const webhooks = webhooksApi(customcrm);
+      const all = await webhooks.all(callNow());
+      const { others } = whose(all.map(asRegistration), stack);
+      if (others.length > 0) throw new SettingsError(`Not registered: ${aboutOthers(others)} first.`);
+      const same = all.find(({ Url }) => Url === url);
       if (same) {
         say(same, `Already registered as ${same.Id}. Remove it first to get a new secret.`);
         return;
       }
       if (!(await confirmed(`Let Customcrm send every change to ${url}?`))) return;
-      const { Secret, ...made } = await webhooks.register(url, callNow());
-      const storedAs = Secret === undefined ? undefined : await storeSecret(Secret);
-      if (storedAs !== undefined)
-        say(
-          { ...made, storedAs },
-          `Registered as ${made.Id}. The secret is in Parameter Store as ${storedAs}, in use within five minutes; the ones before it stay valid.`,
+      const { Secret, ...made } = await webhooks.register(url, noteOf(stack), callNow());
+      if (Secret === undefined) throw new SettingsError(`Registered as ${made.Id}, but no secret was shown.`);
+      const stored = await storeSecret(Secret).catch((error: unknown) => ({ failed: reasonOf(error) }));
+      if (stored !== undefined && 'name' in stored)
+        return say(
+          { ...made, storedAs: stored.name },
+          `Registered as ${made.Id}. The secret is in Parameter Store as ${stored.name}, in use within five minutes; the ones before it stay valid.`,
         );
-      else
-        say(
-          { ...made, Secret },
-          `Registered as ${made.Id}. Set CUSTOMCRM_WEBHOOK_SECRET to:\n${Secret ?? '(not shown)'}`,
-        );
+      const why = stored === undefined ? '' : `The secret could not be stored: ${stored.failed}\n`;
+      if (stored !== undefined) process.exitCode = 1;
+      say(
+        { ...made, Secret, ...stored },
+        `Registered as ${made.Id}. ${why}It is shown this once. Set ${secretName} to:\n${Secret}`,
+      );
     });
   group
     .command('test')
     .description('lets Customcrm send a signed ping')
     .argument('<id>')
     .action(async (id: string) => {
-      await (await api()).test(id, callNow());
+      const { customcrm } = await connected();
+      if (!(await confirmed(`Let Customcrm send a ping to the subscription ${id}?`))) return;
+      await webhooksApi(customcrm).test(id, callNow()).catch(orNotFound(id));
       say(
         { sent: true },
         'Sent. The log of customcrm-webhook shows `webhook ignored` with type webhook.ping.',
@@ -109,10 +147,12 @@ export function addWebhookCommands(program: Command, { connected, say, confirmed
     });
   group
     .command('remove')
+    .description('ends a subscription')
     .argument('<id>')
     .action(async (id: string) => {
+      const { customcrm } = await connected();
       if (!(await confirmed(`Remove the subscription ${id}? Changes then arrive by the poll only.`))) return;
-      await (await api()).remove(id, callNow());
+      await webhooksApi(customcrm).remove(id, callNow()).catch(orNotFound(id));
       say({ removed: id }, 'Removed.');
     });
   group

@@ -13,6 +13,7 @@ const subscription = z.object({
   Url: z.string(),
   Events: z.array(z.string()),
   Status: z.string(),
+  Description: z.string().optional(),
   Secret: z.string().optional(),
 });
 export type Subscription = z.infer<typeof subscription>;
@@ -33,7 +34,7 @@ export function webhooksApi(client: CustomcrmClient) {
     all: async (call: Call): Promise<readonly Subscription[]> =>
       parsed(list, (await client({ method: 'GET', path: 'webhooks' }, call)).body).data,
     /** The answer holds the secret, once. */
-    register: async (url: string, call: Call): Promise<Subscription> =>
+    register: async (url: string, description: string, call: Call): Promise<Subscription> =>
       parsed(
         subscription,
         (
@@ -41,7 +42,7 @@ export function webhooksApi(client: CustomcrmClient) {
             {
               method: 'POST',
               path: 'webhooks',
-              body: { Url: url, Events: neededEvents, Description: 'Customcrm-Wave sync' },
+              body: { Url: url, Events: neededEvents, Description: description },
             },
             call,
           )

@@ -15,14 +15,16 @@ export interface Agreed {
 
 export const nothingAgreed: Agreed = { customcrm: {}, wave: {}, reverted: {} };
 
-/** What a link can show, everywhere: log, metric, command line. */
-export type LinkState =
-  | 'in-sync'
-  | 'recorded-difference'
-  | 'conflict'
-  | 'held'
-  | 'blocked'
-  | 'deletion-suspected';
+/** What a link can show, everywhere: log, metric, command line. The runbook explains each. */
+export const linkStates = [
+  'in-sync',
+  'recorded-difference',
+  'conflict',
+  'held',
+  'blocked',
+  'deletion-suspected',
+] as const;
+export type LinkState = (typeof linkStates)[number];
 
 /** Two records, one in each system, that are kept equal. Holds no name, address or e-mail in the clear. */
 export interface Link {

@@ -66,20 +66,24 @@ export type Handled =
     }
   | { readonly did: 'parked'; readonly cause: Cause };
 
+/** Why a record can wait. The runbook says when each ends. */
+export const causeNames = [
+  'parent',
+  'fence',
+  'settle',
+  'lease',
+  'poll',
+  'unavailable',
+  'reconnect',
+  'not-found',
+  'busy',
+  'fuse',
+  'pause',
+] as const;
+
 /** Why a record waits, when it is looked at again at the latest, and the key under which whoever removes the cause finds it. */
 export interface Cause {
-  readonly name:
-    | 'parent'
-    | 'fence'
-    | 'settle'
-    | 'lease'
-    | 'poll'
-    | 'unavailable'
-    | 'reconnect'
-    | 'not-found'
-    | 'busy'
-    | 'fuse'
-    | 'pause';
+  readonly name: (typeof causeNames)[number];
   /** ms since 1970. */
   readonly due: number;
   readonly key: string;

@@ -1,6 +1,7 @@
 import { SettingsError } from '../errors.ts';
 import type { Engine } from './engine.ts';
-import { pause } from './pause.ts';
+import { pauseAll } from './pause.ts';
+import { aboutOthers, knownStackId, type Registration, whose } from './registrations.ts';
 
 /** What a table of links belongs to. */
 export interface Identity {
@@ -13,15 +14,18 @@ export interface Identity {
 const key = { pk: 'identity', sk: 'stack' };
 
 /**
- * Makes sure that the links in this table are links between these two systems. A restored table starts paused: what happened since
- * the backup is unknown to it. @throws SettingsError when a system is another one than before.
+ * Makes sure that the links in this table are links between these two systems. A new table starts only where no other stack is active; a
+ * restored one starts paused: what happened since the backup is unknown to it.
+ * @param registrations asked for a new table only; undefined when Customcrm does not say, which proves nothing.
+ * @throws SettingsError when a system is another one than before, or another stack is there already.
  */
-export async function ensureIdentity(engine: Engine, identity: Identity): Promise<void> {
+export async function ensureIdentity(
+  engine: Engine,
+  identity: Identity,
+  registrations: () => Promise<readonly Registration[] | undefined>,
+): Promise<void> {
   const known = await engine.table.get(key);
-  if (!known) {
-    await engine.table.write([{ put: { ...key, ...identity }, when: 'absent' }]);
-    return;
-  }
+  if (!known) return begin(engine, identity, (await registrations()) ?? []);
   const changed = (['customcrmUrl', 'waveBusinessId'] as const).filter(
     (name) => known[name] !== identity[name],
   );
@@ -29,7 +33,29 @@ export async function ensureIdentity(engine: Engine, identity: Identity): Promis
     throw new SettingsError(
       `This table links other systems: ${changed.join(' and ')} changed. Deploy another stage for them, or set the old value again.`,
     );
-  if (identity.tableId === undefined || known.tableId === identity.tableId) return;
-  await pause(engine, 'all', 'the table was restored from a backup: run a sweep preview, then resume');
-  await engine.table.write([{ put: { ...key, ...identity } }]);
+  const isRestored = identity.tableId !== undefined && known.tableId !== identity.tableId;
+  if (!isRestored && known.startedAt !== undefined) return;
+  if (isRestored)
+    await pauseAll(engine, 'the table was restored from a backup: run a sweep preview, then resume');
+  const startedAt = known.startedAt ?? engine.clock.now();
+  await engine.table.write([{ put: { ...known, ...identity, startedAt } }]);
+}
+
+/** When this stack was first started, ms since 1970; undefined before that. */
+export async function firstStart({ table }: Engine): Promise<number | undefined> {
+  const item = await table.get(key);
+  return item?.startedAt === undefined ? undefined : Number(item.startedAt);
+}
+
+async function begin(
+  engine: Engine,
+  identity: Identity,
+  registrations: readonly Registration[],
+): Promise<void> {
+  const { waveBusinessId } = identity;
+  const { others } = whose(registrations, { id: await knownStackId(engine), waveBusinessId });
+  if (others.length > 0)
+    throw new SettingsError(`This stack does not start: ${aboutOthers(others)}, or remove this stack.`);
+  const startedAt = engine.clock.now();
+  await engine.table.write([{ put: { ...key, ...identity, startedAt }, when: 'absent' }]);
 }

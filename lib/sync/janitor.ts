@@ -1,5 +1,6 @@
 import { systems } from '../domain/record.ts';
 import type { Engine } from './engine.ts';
+import { firstStart } from './identity.ts';
 import type { Intent } from './intents.ts';
 import { wakeOverdue } from './parking.ts';
 import { pauses } from './pause.ts';
@@ -13,7 +14,7 @@ export interface Tidied {
   /** Creates that were rung for because their outcome stayed unknown. */
   readonly intents: number;
   readonly oldestIntentMs: number;
-  /** How long ago each system was last read completely. */
+  /** How long ago each system was last read completely; since the first start, where it never was. */
   readonly pollAgesMs: readonly number[];
   /** Scopes that stand still by somebody's command. */
   readonly paused: number;
@@ -34,12 +35,15 @@ export async function tidy(engine: Engine): Promise<Tidied> {
   }
   const now = engine.clock.now();
   const [oldest] = await engine.table.byState('intent', now, 1);
-  const polled = await Promise.all(systems.map((system) => progressOf(engine, system)));
+  const startedAt = await firstStart(engine);
+  const polled = await Promise.all(
+    systems.map(async (system) => (await progressOf(engine, system)).completeAt || startedAt),
+  );
   return {
     woken,
     intents: items.length,
     oldestIntentMs: oldest ? now - (oldest.intent as Intent).startedAt : 0,
-    pollAgesMs: polled.filter(({ completeAt }) => completeAt > 0).map(({ completeAt }) => now - completeAt),
+    pollAgesMs: polled.filter((at) => at !== undefined).map((at) => now - at),
     paused: (await pauses(engine)).length,
   };
 }

@@ -1,3 +1,4 @@
+import type { Link } from '../domain/link.ts';
 import type { ConflictPolicy } from '../domain/policy.ts';
 import { type RecordRef, refKey, type System } from '../domain/record.ts';
 import { RemoteRejectedError } from '../errors.ts';
@@ -49,13 +50,26 @@ export async function resolve(
   }
 }
 
+/** Tries of a change of a link while workers write to it as well. */
+const linkTries = 10;
+
+/** Changes a link, if there is one, as it stands. False: workers were faster every time. */
+async function changeLink(
+  { table }: Engine,
+  ref: RecordRef,
+  change: (link: Link) => Omit<Link, 'revision'>,
+): Promise<boolean> {
+  for (let attempt = 0; attempt < linkTries; attempt++) {
+    const link = await findLink(table, ref);
+    if (!link || (await table.write([linkWrite(link, change(link))])).done) return true;
+  }
+  return false;
+}
+
 /** Tries again what was refused or failed, although nothing changed. */
 export async function retry(engine: Engine, ref: RecordRef): Promise<void> {
   const link = await findLink(engine.table, ref);
-  if (link?.refusals) {
-    const { refusals: _refusals, ...open } = link;
-    await engine.table.write([linkWrite(link, open)]);
-  }
+  if (link?.refusals) await changeLink(engine, ref, ({ refusals: _, ...open }) => open);
   await setRecordState(engine, ref, undefined, '');
   await engine.queues[ref.system].ring([doorbellOf(engine, ref)]);
 }
@@ -89,12 +103,15 @@ export async function restoreLoser(
   return 'restored';
 }
 
-/** Everything about one record that could be personal, gone: lost values and history. The link itself stays. */
-export async function forget(engine: Engine, ref: RecordRef): Promise<number> {
+/**
+ * Everything about one record that could be personal, gone: lost values and history. The link itself stays. Answers how many values;
+ * undefined when workers kept writing to the link: its history is still there.
+ */
+export async function forget(engine: Engine, ref: RecordRef): Promise<number | undefined> {
   const link = await findLink(engine.table, ref);
   const main = link ? { ...ref, system: 'customcrm' as const, id: link.customcrmId } : ref;
   const losers = await engine.table.query(refKey(main), { prefix: 'loser#', limit: 1000 });
   for (const { pk, sk } of losers) await engine.table.write([{ delete: { pk, sk } }]);
-  if (link) await engine.table.write([linkWrite(link, { ...link, history: [] })]);
-  return losers.length;
+  const isDone = await changeLink(engine, ref, (stored) => ({ ...stored, history: [] }));
+  return isDone ? losers.length : undefined;
 }

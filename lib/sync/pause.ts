@@ -1,4 +1,4 @@
-import { type Pair, parseRef, type RecordRef, refKey } from '../domain/record.ts';
+import { type Pair, pairs, parseRef, type RecordRef, refKey } from '../domain/record.ts';
 import type { Engine } from './engine.ts';
 import { wake } from './parking.ts';
 import type { Write } from './ports.ts';
@@ -42,16 +42,34 @@ export function stillPaused(engine: Engine, scope: string): Write {
   return { check: { pk: partition, sk: scope }, when: 'present' };
 }
 
+/** Whether a text is a {@link PauseScope}. */
+export function isScope(text: string): boolean {
+  if (text === 'all' || pairs.some((pair) => pair === text)) return true;
+  try {
+    return parseRef(text).id !== '';
+  } catch {
+    return false;
+  }
+}
+
 /** From now on what is in the scope waits. @throws RangeError for a scope that is none. */
 export async function pause(engine: Engine, scope: PauseScope, reason: string): Promise<void> {
-  if (!['all', 'customer', 'product', 'order'].includes(scope)) parseRef(scope);
+  if (!isScope(scope)) throw new RangeError(`${scope} is neither all, nor a pair, nor a record`);
   await engine.table.write([{ put: { pk: partition, sk: scope, reason, since: engine.clock.now() } }]);
   cache.delete(engine);
 }
 
-/** What waited goes on. Answers for how many records was rung at once; the janitor rings for the others. */
-export async function resume(engine: Engine, scope: PauseScope): Promise<number> {
-  await engine.table.write([{ delete: { pk: partition, sk: scope } }]);
+/** The stack itself stops everything. A reason that it stopped for before stays beside the new one. */
+export async function pauseAll(engine: Engine, reason: string): Promise<void> {
+  const before = (await pauses(engine)).find(({ scope }) => scope === 'all')?.reason;
+  if (before?.includes(reason)) return;
+  await pause(engine, 'all', before === undefined ? reason : `${before}; ${reason}`);
+}
+
+/** What waited goes on. Answers for how many records was rung at once; the janitor rings for the others. Undefined: it was not paused. */
+export async function resume(engine: Engine, scope: PauseScope): Promise<number | undefined> {
+  const { done } = await engine.table.write([{ delete: { pk: partition, sk: scope }, when: 'present' }]);
   cache.delete(engine);
+  if (!done) return undefined;
   return wake(engine, pauseCause(scope));
 }

@@ -3,8 +3,9 @@ import type { Engine } from './engine.ts';
 import { linkKey, stateKey } from './keys.ts';
 import type { Write } from './ports.ts';
 
-/** What a record without a link can show, everywhere: log, metric, command line. */
-export type RecordState = 'excluded' | 'ambiguous' | 'blocked' | 'failed' | 'unlinked';
+/** What a record without a link can show, everywhere: log, metric, command line. The runbook explains each. */
+export const recordStates = ['excluded', 'ambiguous', 'blocked', 'failed', 'unlinked'] as const;
+export type RecordState = (typeof recordStates)[number];
 
 export const stateWrite = ({ clock }: Engine, ref: RecordRef, state: RecordState, reason: string): Write => ({
   put: { ...stateKey(ref), state, due: clock.now(), reason },

@@ -25,7 +25,7 @@ describe('wave login', () => {
   let cli: Cli;
   let redirect: string;
   before(async () => {
-    world = await startSyncWorld(database, {}, 'login');
+    world = await startSyncWorld(database, {}, { access: 'login' });
     redirect = `http://127.0.0.1:${await freePort()}/callback`;
     cli = await cliWith({ ...world.env, WAVE_REDIRECT_URI: redirect });
   });

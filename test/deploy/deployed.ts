@@ -8,6 +8,7 @@ import { GetFunctionConfigurationCommand, InvokeCommand, LambdaClient } from '@a
 import {
   GetQueueAttributesCommand,
   GetQueueUrlCommand,
+  ListQueueTagsCommand,
   SendMessageCommand,
   SQSClient,
 } from '@aws-sdk/client-sqs';
@@ -23,7 +24,8 @@ import {
   readWave,
   type World,
 } from '../end-to-end/world.ts';
-import { deploy, leftOutType, remove } from './deployment.ts';
+import { deploy, isLeftOut, run } from './deployment.ts';
+import { deviations } from './deviations.ts';
 import { clientSettings, type Stage, serviceName, stage as stageName, startStage } from './stage.ts';
 import { linesOf, loseWebhooks, outcomesOf, said, stripRole, worldOf } from './world.ts';
 
@@ -58,11 +60,25 @@ describe('the deployed service', () => {
       async () => (await world.customcrm('GET', path))[property] === value,
     );
 
+  test('is deployed as AWS would, but for what is printed here', () => {
+    process.stdout.write(`Deviations:\n${deviations.map((each) => `- ${each}\n`).join('')}`);
+  });
+
   test('consists of every resource of the template', async () => {
     const packaged = await readTemplate(join(stage.folder, 'template.json'));
-    const expected = Object.entries(packaged.Resources).filter(([, { Type }]) => Type !== leftOutType);
+    const expected = Object.entries(packaged.Resources).filter(([, resource]) => !isLeftOut(resource));
+    assert.ok(stage.deployed.resources.has('AlarmEmail'), 'an address was set');
     assert.deepEqual([...stage.deployed.resources.keys()].sort(), expected.map(([id]) => id).sort());
     process.stdout.write(`${stage.deployed.resources.size} resources were created\n`);
+  });
+
+  test('bears the tags of its stage', async () => {
+    const sqs = clientOf(SQSClient);
+    const QueueName = `${serviceName}-wave-changes.fifo`;
+    const { QueueUrl } = await sqs.send(new GetQueueUrlCommand({ QueueName }));
+    const { Tags } = await sqs.send(new ListQueueTagsCommand({ QueueUrl }));
+    assert.equal(Tags?.service, 'customcrm-wave-sync');
+    assert.equal(Tags?.stage, stageName);
   });
 
   test('runs the zips that were packaged, on the Node of the template', async () => {
@@ -94,6 +110,7 @@ describe('the deployed service', () => {
   });
 
   let customer: { readonly path: string; readonly waveId: string };
+  let invoiced: { readonly path: string; readonly waveId: string };
   test('makes a customer of Customcrm appear in Wave, by webhook, queue and worker', async () => {
     const { Id } = await world.customcrm('POST', '/customers', {
       Name: 'Larch & Sons',
@@ -120,6 +137,15 @@ describe('the deployed service', () => {
       await counterpartInWave(world, `/products/${product.Id}`),
     );
     assert.equal(at(invoice, 'total.minorUnitValue'), '16000');
+    invoiced = { path: `/orders/${order.Id}`, waveId: String(invoice.id) };
+  });
+
+  test('takes what Wave has signed, and carries it to Customcrm', async () => {
+    await mutate(world, 'invoiceApprove', { invoiceId: invoiced.waveId });
+    await said(stage, 'wave-webhook', ({ message, pair }) => message === 'webhook taken' && pair === 'order');
+    await inCustomcrm(invoiced.path, 'Status', 'confirmed');
+    const heard = (await stage.cli('status')).heardAgoMs as Readonly<Record<string, number>>;
+    assert.deepEqual(Object.keys(heard).sort(), ['customcrm', 'wave']);
   });
 
   test('carries an edit in Customcrm to Wave, and an edit in Wave back', async () => {
@@ -239,10 +265,10 @@ describe('the deployed service', () => {
   });
 
   test('leaves its table when it is removed', async () => {
-    await remove(stage.folder, stageName, stage.env);
+    await run(stage.folder, 'remove', stageName, stage.env);
     const dynamodb = clientOf(DynamoDBClient);
     const { Table } = await dynamodb.send(new DescribeTableCommand({ TableName: serviceName }));
-    assert.equal(Table?.DeletionProtectionEnabled, true);
+    assert.equal(Table?.TableStatus, 'ACTIVE');
     const { Count = 0 } = await dynamodb.send(new ScanCommand({ TableName: serviceName, Limit: 10 }));
     assert.ok(Count > 0);
     await assert.rejects(
@@ -251,5 +277,22 @@ describe('the deployed service', () => {
       ),
       { name: 'ResourceNotFoundException' },
     );
+  });
+
+  test('takes its table back when it is deployed again, and not before that is asked for', async () => {
+    await assert.rejects(
+      deploy(stage.folder, stageName, stage.env),
+      /belongs to no stack. Adopt it first: npm run adopt -- --stage emulated/,
+    );
+    await run(stage.folder, 'adopt', stageName, stage.env);
+    await assert.rejects(run(stage.folder, 'adopt', stageName, stage.env), /has its table already/);
+    await deploy(stage.folder, stageName, stage.env);
+    const before = (await listWave(world, 'customer')).length;
+    await world.customcrm('PATCH', customer.path, { Fax: '+1 416 555 0103' });
+    await clientOf(LambdaClient).send(
+      new InvokeCommand({ FunctionName: `${serviceName}-customcrm-poll`, Payload: Buffer.from('{}') }),
+    );
+    await inWave('customer', customer.waveId, 'fax', '+1 416 555 0103');
+    assert.equal((await listWave(world, 'customer')).length, before);
   });
 });

@@ -1,16 +1,17 @@
 import { execFile } from 'node:child_process';
-import { cp, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { cp, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { copyPackage, packaged } from '../../infra/local/package.ts';
+import type { Resource } from '../../infra/local/template.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const osls = join(root, 'node_modules', '.bin', 'osls');
-/** One command of the serverless CLI takes no longer than this, ms. */
+/** One command takes no longer than this, ms. */
 const commandLimitMs = 180_000;
-/** The emulator refuses templates with resources of this type; they are not deployed. */
-export const leftOutType = 'AWS::Logs::QueryDefinition';
+/** The emulator refuses templates with these; they are not deployed. */
+export const isLeftOut = ({ Type, Properties }: Resource): boolean =>
+  Type === 'AWS::Logs::QueryDefinition' || (Type === 'AWS::CloudWatch::Alarm' && 'Metrics' in Properties);
 
 /** What the serverless CLI said about a deployment. */
 export interface Deployed {
@@ -20,15 +21,15 @@ export interface Deployed {
 }
 
 /**
- * Copies the packaged service into an empty folder and makes it a service directory, so that a deployment neither disturbs nor sees
- * what others package in this checkout. With the changes below.
+ * Copies the service and its sources into an empty folder, so that a deployment neither disturbs nor sees what others package in this
+ * checkout; the template that was packaged here lies beside them. With the changes below.
  */
 export async function copyService(folder: string): Promise<void> {
   await packaged((text) => void process.stdout.write(`${text}\n`));
   await copyPackage(folder);
-  await cp(join(root, 'package.json'), join(folder, 'package.json'));
+  for (const name of ['package.json', 'functions', 'lib', 'infra'])
+    await cp(join(root, name), join(folder, name), { recursive: true });
   await symlink(join(root, 'node_modules'), join(folder, 'node_modules'));
-  await mkdir(join(folder, 'infra'));
   const parts = (await readdir(join(root, 'infra'))).filter((name) => name.endsWith('.yml'));
   for (const name of ['serverless.yml', ...parts.map((part) => `infra/${part}`)]) {
     const text = await readFile(join(root, name), 'utf8');
@@ -38,7 +39,8 @@ export async function copyService(folder: string): Promise<void> {
 
 /** What is deployed differently, because the emulator could not do it. Everything else is deployed as it is. */
 const changes: Readonly<Record<string, (text: string) => string>> = {
-  'serverless.yml': (text) => replaced(text, /^.*infra\/queries\.yml.*\n/gm, ''),
+  'serverless.yml': (text) =>
+    replaced(replaced(text, /^.*infra\/queries\.yml.*\n/gm, ''), /^.*infra\/alarms-of-aws\.yml.*\n/gm, ''),
   'infra/roles.yml': (text) =>
     replaced(
       // AWS looks at the path that ssm:GetParametersByPath is asked for, the emulator at `*`.
@@ -55,9 +57,9 @@ function replaced(text: string, pattern: RegExp, by: string): string {
   return changed;
 }
 
-/** `osls deploy` in a service directory. @throws Error with what the CLI said */
+/** `npm run deploy` in a service directory. @throws Error with what it said */
 export async function deploy(folder: string, stage: string, env: NodeJS.ProcessEnv): Promise<Deployed> {
-  const said = await runOsls(folder, ['deploy', '--verbose', '--stage', stage], env);
+  const said = await run(folder, 'deploy', stage, env, '--verbose');
   const resources = [...said.matchAll(/(?:CREATE|UPDATE)_COMPLETE - (AWS::\S+) - (\S+)/g)];
   const [, outputs = ''] = said.split('Stack Outputs:');
   return {
@@ -72,18 +74,25 @@ export async function deploy(folder: string, stage: string, env: NodeJS.ProcessE
   };
 }
 
-/** `osls remove`. @throws Error with what the CLI said */
-export const remove = (folder: string, stage: string, env: NodeJS.ProcessEnv): Promise<string> =>
-  runOsls(folder, ['remove', '--verbose', '--stage', stage], env);
-
-async function runOsls(folder: string, args: readonly string[], env: NodeJS.ProcessEnv): Promise<string> {
+/** `npm run remove` or `npm run adopt`, or any other script that takes a stage. @throws Error with what it said */
+export async function run(
+  folder: string,
+  script: string,
+  stage: string,
+  env: NodeJS.ProcessEnv,
+  ...args: readonly string[]
+): Promise<string> {
   try {
-    const { stdout, stderr } = await promisify(execFile)(osls, args, {
-      cwd: folder,
-      env: { ...env, SLS_NOTIFICATIONS_MODE: 'off', SLS_TELEMETRY_DISABLED: '1' },
-      timeout: commandLimitMs,
-      maxBuffer: 10_000_000,
-    });
+    const { stdout, stderr } = await promisify(execFile)(
+      'npm',
+      ['run', '--silent', script, '--', '--stage', stage, ...args],
+      {
+        cwd: folder,
+        env: { ...env, SLS_NOTIFICATIONS_MODE: 'off', SLS_TELEMETRY_DISABLED: '1' },
+        timeout: commandLimitMs,
+        maxBuffer: 10_000_000,
+      },
+    );
     return `${stdout}\n${stderr}`;
   } catch (error) {
     const {
@@ -91,6 +100,7 @@ async function runOsls(folder: string, args: readonly string[], env: NodeJS.Proc
       stderr = '',
       message,
     } = error as { stdout?: string; stderr?: string; message: string };
-    throw new Error(`osls ${args.join(' ')}: ${message}\n${stdout}\n${stderr}`.slice(0, 10_000));
+    // The end says why.
+    throw new Error(`npm run ${script}: ${message}\n${`${stdout}\n${stderr}`.slice(-5_000)}`);
   }
 }

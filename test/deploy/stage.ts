@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -40,7 +40,7 @@ export interface Stage {
   readonly close: () => Promise<void>;
 }
 
-/** Steps 2, 3 and 5 of docs/DEPLOY.md. What was started is stopped again when a later part fails. */
+/** The steps of docs/DEPLOY.md up to the start of the pairs. What was started is stopped again when a later part fails. */
 export async function startStage(): Promise<Stage> {
   const closers: (() => Promise<unknown>)[] = [];
   const close = async () => {
@@ -75,20 +75,22 @@ async function start(closers: (() => Promise<unknown>)[], close: () => Promise<v
   await put('FINGERPRINT_KEYS', `k1:${randomBytes(32).toString('base64')}`);
   await put('CUSTOMCRM_WEBHOOK_SECRET', `whsec_${randomBytes(24).toString('base64')}`);
   await put('WAVE_WEBHOOK_SECRET', waveSecret);
-  const env = {
-    ...emulator.env,
+  const settings = {
     CUSTOMCRM_API_URL: customcrm.url,
     WAVE_API_URL: `http://127.0.0.1:${wavePort}/graphql/public`,
     WAVE_BUSINESS_ID: localBusinessId,
     WAVE_INCOME_ACCOUNT_ID: localIncomeAccountId,
     WAVE_FALLBACK_PRODUCT_ID: localFallbackProductId,
-    // Both systems are empty, and the stand-in has no limits.
-    PAIRS_STARTED: 'true',
+    ALARM_EMAIL: 'operator@larch.example',
+    // The stand-in has no limits.
     WAVE_MAX_REQUESTS_PER_MINUTE: '6000',
     WAVE_POLL_INTERVAL_SECONDS: '5',
   };
+  const { env } = emulator;
   const folder = join(home, 'service');
   await copyService(folder);
+  const lines = Object.entries(settings).map(([name, value]) => `${name}=${value}\n`);
+  await writeFile(join(folder, `.env.${stage}`), lines.join(''));
   const deployed = await deploy(folder, stage, env);
   const webhookUrls = {
     customcrm: reachable(emulator, deployed.outputs.CustomcrmWebhookUrl),
@@ -105,6 +107,8 @@ async function start(closers: (() => Promise<unknown>)[], close: () => Promise<v
   const cli = cliOf(emulator.env);
   // The secret is new before the function that checks it has started: nothing waits until a cached one expires.
   await cli('webhooks', 'register', webhookUrls.customcrm);
+  await cli('preview');
+  for (const pair of ['customer', 'product', 'order']) await cli('start', pair);
   return { emulator, deployed, folder, env, customcrm, wave, webhookUrls, cli, close };
 }
 

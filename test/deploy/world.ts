@@ -15,6 +15,7 @@ export function worldOf({ customcrm, wave, webhookUrls, cli, env, close }: Stage
     control: (system) => request('GET', `${(system === 'wave' ? wave : customcrm).origin}/_control/state`),
     functionsUrl: new URL(webhookUrls.customcrm).origin,
     cli,
+    statePath: '',
     outcomes: [],
     recorder: { calls: new Map(), parameters: () => Promise.reject(new Error('It has a Parameter Store.')) },
     env,

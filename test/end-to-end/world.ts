@@ -9,6 +9,7 @@ import { type StackOptions, startStack } from '../../infra/local/stack.ts';
 import { localBankAccountId, localBusinessId, localIncomeAccountId } from '../../infra/local/wave/server.ts';
 import { awsRecorder, type Recorder } from '../support/aws-recorder.ts';
 import { refusedByRoles } from '../support/rights.ts';
+import { compileCache } from '../support/sync-command.ts';
 
 export type Json = Record<string, unknown>;
 /** How long a check may take to come true. Generous: machines are slow and noisy. */
@@ -26,6 +27,8 @@ export interface World {
   readonly functionsUrl: string;
   /** Runs a command of the operator's against this world, and reads its JSON. */
   readonly cli: (...args: string[]) => Promise<Json>;
+  /** Where its state is: what the operator's commands need to find it. */
+  readonly statePath: string;
   readonly outcomes: Json[];
   /** What its functions called at AWS. */
   readonly recorder: Pick<Recorder, 'calls' | 'parameters'>;
@@ -79,14 +82,11 @@ export async function startWorld(
     functionsUrl: functions,
     async cli(...args) {
       const main = new URL('../../lib/cli/main.ts', import.meta.url).pathname;
-      const { stdout } = await promisify(execFile)(process.execPath, [
-        main,
-        '--state',
-        statePath,
-        '--json',
-        '--yes',
-        ...args,
-      ]).catch(
+      const { stdout } = await promisify(execFile)(
+        process.execPath,
+        [main, '--state', statePath, '--json', '--yes', ...args],
+        { env: { ...process.env, ...compileCache } },
+      ).catch(
         // A finding is no failure of the command: it prints, and ends with 1.
         (error: { stdout: string; stderr: string }) => {
           assert.ok(error.stdout, error.stderr);
@@ -95,6 +95,7 @@ export async function startWorld(
       );
       return JSON.parse(stdout) as Json;
     },
+    statePath,
     outcomes,
     recorder,
     env: stack.env,

@@ -11,7 +11,7 @@ import {
   UpdateItemCommand,
 } from '@aws-sdk/client-dynamodb';
 import { marshall } from '@aws-sdk/util-dynamodb';
-import { localFunction } from '../../infra/local/containers.ts';
+import { type LocalFunction, localFunction } from '../../infra/local/containers.ts';
 import { credentials, region } from '../../infra/local/provision.ts';
 import { localToken } from '../../infra/local/stand-ins.ts';
 import { systems } from '../../lib/domain/record.ts';
@@ -27,8 +27,12 @@ const redirectUri = 'http://127.0.0.1:9/callback';
 export interface RecordedWorld extends World {
   /** Runs a function in a container that has just started, with secrets from Parameter Store, and an OAuth login to Wave that has to be renewed. */
   readonly invoke: (name: string, event?: object) => Promise<unknown>;
+  /** The same in a container that stays until it is closed; of this code, or of bundles in another folder. */
+  readonly container: (name: string, bundles?: string) => Promise<LocalFunction>;
   /** Lets the table forget whose it is, as it was before the first start. */
   readonly forgetIdentity: () => Promise<void>;
+  /** Lets it look as if it had been restored from a backup, under the same name. */
+  readonly restore: () => Promise<void>;
   /** Puts two records of each system aside since ever, for a live change and for a sweep, as a worker does: some causes, such as two polls that overtake each other, are too rare to wait for. */
   readonly leaveWaiting: (cause: string) => Promise<void>;
   /** How often the stand-ins do what they should not, as their faults. */
@@ -72,11 +76,24 @@ export async function startRecordedWorld(): Promise<RecordedWorld> {
       ...world,
       async invoke(name, event = {}) {
         await inTable(env, letTokenAge);
-        return invoke(ours, name, event);
+        const started = await container(ours, name);
+        return started.invoke(event).finally(() => started.close());
       },
+      container: (name, bundles) => container(ours, name, bundles),
       forgetIdentity: () =>
         inTable(env, (client, TableName) =>
           client.send(new DeleteItemCommand({ TableName, Key: marshall({ pk: 'identity', sk: 'stack' }) })),
+        ),
+      restore: () =>
+        inTable(env, (client, TableName) =>
+          client.send(
+            new UpdateItemCommand({
+              TableName,
+              Key: marshall({ pk: 'identity', sk: 'stack' }),
+              UpdateExpression: 'SET tableId = :before',
+              ExpressionAttributeValues: marshall({ ':before': 'before the restore' }),
+            }),
+          ),
         ),
       leaveWaiting: (cause) =>
         inTable(env, async (client, TableName) => {
@@ -124,23 +141,22 @@ async function connected(world: World, folder: string): Promise<Variables> {
   return env;
 }
 
-async function invoke(env: Variables, name: string, event: object): Promise<unknown> {
+async function container(
+  env: Variables,
+  name: string,
+  bundles = join(root, '.build', 'functions'),
+): Promise<LocalFunction> {
   const { functionName } = (await rightsOf()).get(name) ?? { functionName: '' };
-  const container = localFunction(
+  return localFunction(
     {
       name: functionName,
-      bundle: join(root, '.build', 'functions', `${name}.cjs`),
+      bundle: join(bundles, `${name}.cjs`),
       env: { ...env, AWS_SDK_UA_APP_ID: functionName },
       timeoutMs: invocationMs,
       memoryMb: 512,
     },
     () => undefined,
   );
-  try {
-    return await container.invoke(event);
-  } finally {
-    await container.close();
-  }
 }
 
 /** As if two hours had passed since the last renewal. */

@@ -10,7 +10,7 @@ import { startDynamoDb } from '../../infra/local/dynamodb.ts';
 import type { FaultRates } from '../../infra/local/faults.ts';
 import type { Behaviours } from '../../infra/local/wave/behaviours.ts';
 import { localBusinessId, localIncomeAccountId, startWave } from '../../infra/local/wave/server.ts';
-import { connect, waveAccess, waveApplication } from '../../lib/app.ts';
+import { type Connections, connect, waveAccess, waveApplication } from '../../lib/app.ts';
 import { loadConfig } from '../../lib/config.ts';
 import {
   type Body,
@@ -60,6 +60,9 @@ export async function startDatabase(): Promise<Database> {
 /** The real core and adapters, a table of their own, empty stand-ins, and queues in memory that deliver when a test says so. */
 export interface SyncWorld {
   readonly engine: Engine;
+  /** The same engine, with the settings and the clients below it. */
+  readonly connections: Connections;
+  readonly systems: Awaited<ReturnType<typeof startSystems>>;
   /** Another engine over the same table and systems, which remembers nothing. */
   readonly container: () => Engine;
   /** The settings of both, and what leads to the table. */
@@ -101,14 +104,24 @@ export interface SyncWorld {
   readonly close: () => Promise<void>;
 }
 
+async function startSystems() {
+  return {
+    customcrm: await startCustomcrm({ port: 0, path: ':memory:', token: 'local', sample: false }),
+    wave: await startWave({ port: 0, path: ':memory:', token: 'local', sample: false }),
+  };
+}
+
 export async function startSyncWorld(
   database: Database,
   settings: Partial<EngineSettings> = {},
-  /** How Wave is reached: with a full-access token, or after a login. */
-  access: 'token' | 'login' = 'token',
+  {
+    /** How Wave is reached: with a full-access token, or after a login. */
+    access = 'token',
+    /** Its systems are shared, and end with it. */
+    beside,
+  }: { readonly access?: 'token' | 'login'; readonly beside?: SyncWorld } = {},
 ): Promise<SyncWorld> {
-  const customcrm = await startCustomcrm({ port: 0, path: ':memory:', token: 'local', sample: false });
-  const wave = await startWave({ port: 0, path: ':memory:', token: 'local', sample: false });
+  const { customcrm, wave } = beside?.systems ?? (await startSystems());
   const tableName = `sync-${randomUUID()}`;
   const dynamodb = await createTable(database, tableName);
   const env = {
@@ -144,17 +157,15 @@ export async function startSyncWorld(
   const pass = (ms: number) => {
     passedMs += ms;
   };
-  const container = (): Engine => {
-    const connected = connect(config, undefined, { now, sleep }).engine;
-    return {
-      ...connected,
-      queues,
-      clock: { now, sleep: async (ms) => pass(ms) },
-      report: (line) => void outcomes.push(line),
-      settings: { ...connected.settings, maxReadToWriteMs: 60_000, startedPairs: () => false, ...settings },
-    };
-  };
-  const engine = container();
+  const connections = connect(config, undefined, { now, sleep });
+  const engineOver = ({ engine: connected }: Connections): Engine => ({
+    ...connected,
+    queues,
+    clock: { now, sleep: async (ms) => pass(ms) },
+    report: (line) => void outcomes.push(line),
+    settings: { ...connected.settings, maxReadToWriteMs: 60_000, startedPairs: () => false, ...settings },
+  });
+  const engine = engineOver(connections);
   const call = (ms = 60_000): Call => ({ deadline: now() + ms, priority: 'live' });
   const state = async (origin: string) => {
     const answer = await fetch(`${origin}/_control/state`, { headers: { authorization: 'Bearer local' } });
@@ -174,7 +185,9 @@ export async function startSyncWorld(
   };
   return {
     engine,
-    container,
+    connections: { ...connections, engine },
+    systems: { customcrm, wave },
+    container: () => engineOver(connect(config, undefined, { now, sleep })),
     env: { ...env, ...region, AWS_ENDPOINT_URL_DYNAMODB: database.url },
     async login() {
       const application = waveApplication(config);
@@ -239,7 +252,7 @@ export async function startSyncWorld(
     items: () => scan(dynamodb, tableName),
     async close() {
       dynamodb.destroy();
-      await Promise.all([customcrm.close(), wave.close()]);
+      if (!beside) await Promise.all([customcrm.close(), wave.close()]);
     },
   };
 }

@@ -56,7 +56,7 @@ async function arrived(world: SyncWorld, refs: readonly RecordRef[], phone: stri
 
 describe('a connection to Wave that is not there', () => {
   test('lets records wait until somebody logs in', async (t) => {
-    const world = await startSyncWorld(database, started, 'login');
+    const world = await startSyncWorld(database, started, { access: 'login' });
     t.after(world.close);
     const { system, pair, id } = await world.make('customcrm', 'customer', { Name: 'Early bird' });
     const here = { system, pair, id };
@@ -74,7 +74,7 @@ describe('a connection to Wave that is not there', () => {
   });
 
   test('because the plan lapsed is asked about once, and everything goes on after a login', async (t) => {
-    const world = await startSyncWorld(database, started, 'login');
+    const world = await startSyncWorld(database, started, { access: 'login' });
     t.after(world.close);
     await world.login();
     const refs = await linked(world);

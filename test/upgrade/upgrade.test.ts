@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { parseDoorbell } from '../../lib/aws/change-queue.ts';
 import type { FingerprintKeys } from '../../lib/domain/fingerprint.ts';
 import type { Link } from '../../lib/domain/link.ts';
 import type { RecordRef } from '../../lib/domain/record.ts';
 import { blownSince } from '../../lib/sync/fuses.ts';
 import { handleDoorbell } from '../../lib/sync/handle-doorbell.ts';
+import { findIntent, openIntent, updateIntent } from '../../lib/sync/intents.ts';
 import { holdersOf, indexKeys, keysOf } from '../../lib/sync/key-index.ts';
 import { linkKey } from '../../lib/sync/keys.ts';
+import { type Lease, takeLease } from '../../lib/sync/leases.ts';
 import { findLink } from '../../lib/sync/links.ts';
 import { resolve } from '../../lib/sync/operate.ts';
 import { showRecord } from '../../lib/sync/show-record.ts';
@@ -135,6 +138,47 @@ describe('code that is older or newer than the table', () => {
       assert.rejects(ring(world, here), /has form 2; this version reads form 1/),
     );
     assert.deepEqual(writes, { customcrm: 0, wave: 0 });
+  });
+});
+
+describe('what older and newer code share beside links', () => {
+  const customer: RecordRef = { system: 'customcrm', pair: 'customer', id: 'shared' };
+
+  test('an open create keeps what older code does not know when it notes another look', async (t) => {
+    const world = await start();
+    t.after(world.close);
+    const { engine } = world;
+    const lease: Lease = { ref: customer, owner: 'one', until: engine.clock.now() + 60_000 };
+    await takeLease(engine.table, lease, engine.clock.now());
+    const sent = { opId: 'op', bodyHash: '', startedAt: 1, sentAt: 1, attempts: 1, keys: [], sent: {} };
+    const newer = { origin: customer, ...sent, invented: 'later' };
+    assert.deepEqual(await openIntent(engine, newer, lease), { opened: true });
+    const found = await findIntent(engine, customer);
+    assert.ok(found);
+    assert.ok(await updateIntent(engine, found, { ...found, lookedUpAt: 2 }, lease));
+    assert.deepEqual(await findIntent(engine, customer), { ...newer, lookedUpAt: 2 });
+  });
+
+  test('a sweep that older code began goes on', async (t) => {
+    const world = await start();
+    t.after(world.close);
+    await linked(world);
+    await startSweep(world.engine, { pairs: ['customer'] });
+    const run = await world.engine.table.get({ pk: 'sweep', sk: 'run' });
+    assert.ok(run);
+    const seen = { rows: 1, linked: 1, changed: 0 };
+    const older = { ...(run.run as object), seen: { customer: { customcrm: seen, wave: seen } } };
+    await world.engine.table.write([{ put: { ...run, run: older, revision: 7 } }]);
+    assert.equal((await sweepProgress(world.engine))?.underOlderKeys, 0);
+    await sweep(world.engine, world.call());
+    assert.equal((await sweepProgress(world.engine))?.phase, 'finished');
+  });
+
+  test('a message is read whether it says less or more than this version does', () => {
+    const least = { system: 'wave', pair: 'order', id: '1', eventId: 'e', at: 1 };
+    assert.deepEqual(parseDoorbell(JSON.stringify(least)), least);
+    assert.deepEqual(parseDoorbell(JSON.stringify({ ...least, invented: 'later' })), least);
+    assert.equal(parseDoorbell(JSON.stringify({ ...least, pair: 'supplier' })), undefined);
   });
 });
 

@@ -27,7 +27,9 @@ interface CustomcrmOptions {
   /** Fills an empty CRM with a few records. */
   readonly sample: boolean;
   /** One more subscription to all events, as long as this option names it. The secret is `whsec_<base64>`. */
-  readonly webhook?: { readonly url: string; readonly secret: string } | undefined;
+  readonly webhook?:
+    | { readonly url: string; readonly secret: string; readonly description?: string }
+    | undefined;
   /** Which faults strike from the start on, drawn from one seed. */
   readonly faults?: { readonly seed: number; readonly rates: FaultRates } | undefined;
 }
@@ -128,7 +130,7 @@ function configureWebhook(store: Store, webhook: CustomcrmOptions['webhook']): v
     events: typeNames.flatMap((type) => [`${type}.created`, `${type}.updated`, `${type}.deleted`]),
     secret: webhook.secret,
     status: 'active',
-    description: 'Named by the configuration',
+    description: webhook.description ?? 'Named by the configuration',
   });
 }
 

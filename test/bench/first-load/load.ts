@@ -53,7 +53,7 @@ export async function load(
   },
 ): Promise<Loaded> {
   const startedAt = Date.now();
-  for (const pair of ['customer', 'product', 'order']) await product.sync('start', pair);
+  for (const pair of ['customer', 'product', 'order']) await product.sync('start', pair, '--without-webhook');
   const samples: Sample[] = [];
   let kills = 0;
   let live: Promise<LiveEdits> | undefined;

@@ -109,23 +109,30 @@ describe('the first load by command', () => {
       (JSON.parse((await cli.run('--json', 'pairs')).out) as { pair: string; started: boolean }[])
         .filter(({ started }) => started)
         .map(({ pair }) => pair);
-    const asked = await cli.run('sweep', '--apply', 'customer');
+    const unseen = await cli.run('--yes', 'sweep', '--apply', 'customer');
+    assert.match(unseen.err, /^Not started: this stack is not registered in Customcrm/);
+    const apply = ['sweep', '--without-webhook', '--apply'];
+    const asked = await cli.run(...apply, 'customer');
     assert.equal(asked.code, 1);
     assert.match(asked.err, /Start customer\? Look at the preview first\. Say --yes to confirm\./);
     assert.deepEqual(await states(), []);
-    const none = await cli.run('--yes', 'sweep', '--apply');
+    const none = await cli.run('--yes', ...apply);
     assert.match(none.err, /None of these pairs is started/);
-    const parentless = await cli.run('--yes', 'sweep', '--apply', 'order');
+    const parentless = await cli.run('--yes', ...apply, 'order');
     assert.match(parentless.err, /Start the pair customer first/);
     assert.deepEqual(await states(), []);
 
-    const begun = await cli.run('--yes', 'sweep', '--apply', 'customer', 'product');
+    const begun = await cli.run('--yes', ...apply, 'customer', 'product');
     assert.equal(begun.code, 0, begun.err);
     assert.match(begun.out, /^customcrm customer, 0 compared/);
     assert.deepEqual(await states(), ['customer', 'product']);
     const { out } = await cli.run('preview', 'customer');
     assert.doesNotMatch(out, /not started/);
-    // What is started already is not asked about again.
-    assert.equal((await cli.run('sweep', '--apply', 'customer')).code, 0);
+    const again = await cli.run('sweep', '--apply', 'customer');
+    assert.match(
+      again.err,
+      /^Sweep now: customer\? Say --yes to confirm\./,
+      'its start is not asked about again',
+    );
   });
 });

@@ -35,7 +35,7 @@ describe('wave login', () => {
   });
 
   const begun = async () => {
-    const command = cli.start('wave', 'login');
+    const command = cli.start('--yes', 'wave', 'login');
     const [url] = await command.says(/http\S+\/oauth2\/authorize\/\S+(?=\n)/);
     const state = new URL(url).searchParams.get('state') ?? '';
     return { command, url, state };
@@ -79,19 +79,19 @@ describe('wave login', () => {
   test('takes the address that the browser ended at, a code alone, and no address of another login', async () => {
     const first = await begun();
     const address = await allowed(first.url);
-    const pasted = await cli.run('wave', 'login', '--code', address);
+    const pasted = await cli.run('--yes', 'wave', 'login', '--code', address);
     assert.equal(pasted.code, 0, pasted.err);
-    const again = await cli.run('wave', 'login', '--code', address);
+    const again = await cli.run('--yes', 'wave', 'login', '--code', address);
     assert.match(again.err, /refused: the token endpoint answers 400 invalid_grant/);
     const bare = new URL(await allowed(first.url)).searchParams.get('code') ?? '';
-    assert.equal((await cli.run('wave', 'login', '--code', bare)).code, 0);
+    assert.equal((await cli.run('--yes', 'wave', 'login', '--code', bare)).code, 0);
 
     const strange = new URL(await allowed(first.url));
     strange.searchParams.set('state', 'other');
-    const refused = await cli.run('wave', 'login', '--code', strange.href);
+    const refused = await cli.run('--yes', 'wave', 'login', '--code', strange.href);
     assert.equal(refused.code, 1);
     assert.match(refused.err, /not the answer to the last `wave login`/);
-    const denied = await cli.run('wave', 'login', '--code', `${redirect}?error=access_denied`);
+    const denied = await cli.run('--yes', 'wave', 'login', '--code', `${redirect}?error=access_denied`);
     assert.match(denied.err, /not allowed \(access_denied\)/);
     await open(await allowed(first.url));
     assert.equal((await first.command.ended).code, 0);
@@ -100,11 +100,11 @@ describe('wave login', () => {
   test('says what to copy where nothing can listen', async () => {
     const far = await cliWith({ ...world.env, WAVE_REDIRECT_URI: 'https://crm.example.com/wave' });
     try {
-      const { code, err } = await far.run('wave', 'login');
+      const { code, err } = await far.run('--yes', 'wave', 'login');
       assert.equal(code, 1);
       assert.match(err, /copy the address that the browser ends at, and say --code ADDRESS/);
       const [url = ''] = /http\S+\/oauth2\/authorize\/\S+/.exec(err) ?? [];
-      const { out } = await far.run('wave', 'login', '--code', await allowed(url));
+      const { out } = await far.run('--yes', 'wave', 'login', '--code', await allowed(url));
       assert.match(out, /Connected/);
     } finally {
       await far.close();

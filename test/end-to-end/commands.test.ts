@@ -267,14 +267,19 @@ describe('the operator’s commands', { timeout: suiteMs }, () => {
   test('probe a business that nobody uses, and none that is kept in sync', async () => {
     const business = String(world.env.WAVE_BUSINESS_ID);
     const probe = ['wave', 'probe', '--business', business, '--income-account', localIncomeAccountId];
-    assert.match(await refused(...probe), /Is it a business for tests\? Say --yes to confirm\.$/);
+    assert.match(await refused(...probe), /^This is WAVE_BUSINESS_ID, /);
+    const elsewhere = await withSettings({ WAVE_BUSINESS_ID: 'QnVzaW5lc3M6MQ==' });
+    assert.match(
+      saidNo(probe, await elsewhere(...probe)),
+      /Is it a business for tests\? Say --yes to confirm\.$/,
+    );
   });
 
   test('lead from a preview to the first counterpart', async () => {
     const csv = join(folder, 'preview.csv');
     const text = await done('preview', 'customer', '--csv', csv);
     assert.match(text, new RegExp(`^create +customer +customcrm +${customer.id}`, 'm'));
-    assert.match(text, /1 create$/);
+    assert.match(text, /^1 create$/m);
     assert.match(await readFile(csv, 'utf8'), new RegExp(`^create,customer,customcrm,${customer.id},`, 'm'));
     assert.match(await done('start', 'customer', '--yes'), /^customer is started/);
     assert.match(await done('sweep', '--watch'), /^finished, 1 compared/);
@@ -297,8 +302,8 @@ describe('the operator’s commands', { timeout: suiteMs }, () => {
     assert.match(shown, /^Name +<-> +Rowan & Alder +Rowan & Alder/m);
     const status = await done('status');
     assert.match(status, /^linked +1 customer$/m);
-    assert.match(status, /^Wave connection +by a full-access token$/m);
-    assert.match(await done('wave', 'status'), /^Wave connection: by a full-access token$/);
+    assert.match(status, /^Wave connection +good, by a full-access token$/m);
+    assert.match(await done('wave', 'status'), /^Wave connection: good, by a full-access token$/);
     await each(
       ['conflicts', 'blocked', 'failed', 'ambiguous', 'unlinked', 'excluded', 'waiting'],
       async (list) => assert.equal(await done(list), 'None.', list),

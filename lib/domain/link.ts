@@ -46,7 +46,7 @@ export interface Link {
   readonly answered?: { readonly customcrm?: number; readonly wave?: number; readonly at?: number };
   /** Customcrm's `ExternalId` was offered: never offered twice. */
   readonly marked: boolean;
-  /** By row: a write of it was refused, and is not tried again until what either side holds there changes. */
+  /** By row: a write of it was refused, and is not tried again until a side changes. */
   readonly refusals?: Refusals;
   readonly state: LinkState;
   readonly reasons: readonly string[];
@@ -63,6 +63,8 @@ export const wholeRecord = 'deletion';
 export interface Refusal {
   /** Of what both sides held in this row, and of where it was to be written; for the {@link wholeRecord} of everything that they held. */
   readonly print: string;
+  /** Of everything that both sides held: what a system refuses may depend on any of it. What a person refuses does not. */
+  readonly picture?: string;
   readonly reason: string;
   /** `blocked`: the other system refused. `held`: a person did, at a fuse. */
   readonly shows: 'blocked' | 'held';

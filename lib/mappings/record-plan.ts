@@ -1,5 +1,12 @@
 import type { Fingerprints } from '../domain/fingerprint.ts';
-import { type Agreed, type Ahead, type Refusals, type RowPrints, wholeRecord } from '../domain/link.ts';
+import {
+  type Agreed,
+  type Ahead,
+  type Refusal,
+  type Refusals,
+  type RowPrints,
+  wholeRecord,
+} from '../domain/link.ts';
 import {
   type Plan,
   type Policies,
@@ -207,6 +214,10 @@ function compose(pictured: Pictured, rows: readonly Row[], cells: Cells, verdict
   const refusals: Record<string, Refusals[string]> = {};
   const { mapping, customcrm, wave, facts, prints } = pictured;
   const totalsDiffer = !mapping.totalsAgree(customcrm, wave, facts);
+  const shape = shapeOf(cells);
+  const stands = ({ print, picture }: Refusal, name: string, form: string): boolean =>
+    prints.compare(print, name, form) === 'same' &&
+    (picture === undefined || prints.compare(picture, 'picture', shape) === 'same');
   const drafts: Record<System, DraftWrite> = {
     customcrm: draft(pictured.customcrm),
     wave: draft(pictured.wave),
@@ -220,7 +231,7 @@ function compose(pictured: Pictured, rows: readonly Row[], cells: Cells, verdict
     const cell = cellsFor(cells, row);
     const ask = askOf(row, to, cell);
     const refusal = pictured.refusals?.[row.id];
-    if (refusal && prints.compare(refusal.print, askName(row), ask) === 'same') {
+    if (refusal && stands(refusal, askName(row), ask)) {
       refusals[row.id] = refusal;
       (refusal.shows === 'held' ? held : blocked).push({ row: row.id, reason: refusal.reason });
       continue;
@@ -238,10 +249,9 @@ function compose(pictured: Pictured, rows: readonly Row[], cells: Cells, verdict
   }
   const writes = { ...finished('customcrm', drafts), ...finished('wave', drafts) };
   const fuses = fused(rows, cells, writes);
-  const shape = shapeOf(cells);
   const picture = prints.of('picture', shape);
   const whole = pictured.refusals?.[wholeRecord];
-  if (whole && prints.compare(whole.print, 'picture', shape) === 'same') {
+  if (whole && stands(whole, 'picture', shape)) {
     refusals[wholeRecord] = whole;
     held.push({ row: wholeRecord, reason: whole.reason });
   }

@@ -106,7 +106,7 @@ function refusalsAfter(
     const rows = named.length > 0 || mayBeTheMarker ? named : write.rows;
     for (const [index, row] of rows.entries()) {
       const reason = index === 0 ? refusal.message : `refused with ${rows[0]}`;
-      refusals[row] = { print: write.asks[row] ?? '', reason, shows: 'blocked' };
+      refusals[row] = { print: write.asks[row] ?? '', picture: planned.picture, reason, shows: 'blocked' };
     }
   }
   const offered = planned.writes.customcrm?.paths.includes('ExternalId') === true;

@@ -57,7 +57,7 @@ describe('planning a record', () => {
     const refusedAs = (shows: 'blocked' | 'held', more: object = {}, wave: object = {}) =>
       planRecord(
         editedCustomer({ ...edited, ...more }, wave, {
-          refusals: { City: { print, reason: 'because', shows } },
+          refusals: { City: { print, ...(shows === 'blocked' && { picture }), reason: 'because', shows } },
         }),
         policiesOf(),
       );
@@ -78,6 +78,13 @@ describe('planning a record', () => {
       ]) {
         assert.ok(again.writes.wave?.rows.includes('City'));
         assert.deepEqual([again.blocked, again.refusals], [[], {}]);
+      }
+    });
+
+    test('writes it again once anything else of the record changes, but not what a person has refused', () => {
+      for (const more of [{ Fax: '2' }, { Phone: '7' }]) {
+        assert.ok(refusedAs('blocked', more).writes.wave?.rows.includes('City'));
+        assert.ok(!refusedAs('held', more).writes.wave?.rows.includes('City'));
       }
     });
 

@@ -11,8 +11,8 @@ import { packaged } from '../../infra/local/package.ts';
 import { counterpartInWave, eventually, listWave, mutate, readWave } from '../end-to-end/world.ts';
 import { type RecordedWorld, startRecordedWorld } from '../support/recorded-world.ts';
 
-/** The code that may still run beside this one while a deployment goes on. Before this commit stacks did not know of each other. */
-const olderCommit = '5da8c7dd3f0f94bc4c728342d1b7e0d1aee97621';
+/** The code that may still run beside this one while a deployment goes on. Before this commit a poll kept its place in a list in another form. */
+const olderCommit = '16ee78b0f55a42116743ef3a1ff70c24954789a6';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const run = promisify(execFile);
 const hasHistory = await run('git', ['cat-file', '-e', `${olderCommit}^{commit}`], { cwd: root }).then(

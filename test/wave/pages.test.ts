@@ -106,7 +106,8 @@ describe('a list that costs too much', () => {
       seen.push(...page.changes.flatMap((change) => (change.state === 'living' ? [change.snapshot.id] : [])));
       cursor = page.next;
     } while (cursor !== undefined);
-    assert.deepEqual(seen.sort(), ids);
+    // What shares its second with the end of a page is shown again.
+    assert.deepEqual([...new Set(seen)].sort(), ids);
   });
 
   test('that is refused with a single row is not asked for again and again', async () => {

@@ -43,6 +43,8 @@ export function tokensInUse(
   { table, clock }: { readonly table: Table; readonly clock: Clock },
 ): TokensInUse {
   let known: { readonly name: string; readonly mark: Mark | undefined; readonly readAt: number } | undefined;
+  /** A token was refused just now: what comes of that decides with which one the next request goes, if any. */
+  let replacing: Promise<unknown> = Promise.resolve();
 
   async function markOf(token: AccessToken): Promise<Mark | undefined> {
     const name = nameOf(token);
@@ -81,30 +83,38 @@ export function tokensInUse(
     return done;
   }
 
+  async function replaced(refused: AccessToken, call: Call): Promise<AccessToken> {
+    const before = known?.name === nameOf(refused) ? known.mark : undefined;
+    try {
+      // What was refused before is not renewed again and again.
+      const other = before ? await tokens.current(call, 0) : await tokens.insteadOf(refused, call);
+      if (nameOf(other) === nameOf(refused)) throw new TokenRefusedError(before?.because);
+      const mark = await markOf(other);
+      if (mark) throw refusal(mark);
+      return other;
+    } catch (error) {
+      if (error instanceof TokenRefusedError)
+        await note(refused, before ?? { because: error.because, since: clock.now() }).catch(inOurWords);
+      return inOurWords(error);
+    }
+  }
+
   return {
     async ready(call) {
+      await replacing;
       const { mark } = await look(call).catch(inOurWords);
       if (mark && clock.now() < mark.tryAt) throw refusal(mark);
     },
     async current(call) {
+      await replacing;
       const { token, mark } = await look(call).catch(inOurWords);
       if (mark && !(await takeTry(token, mark).catch(inOurWords))) throw refusal(mark);
       return token;
     },
-    async insteadOf(refused, call) {
-      const before = known?.name === nameOf(refused) ? known.mark : undefined;
-      try {
-        // What was refused before is not renewed again and again.
-        const other = before ? await tokens.current(call, 0) : await tokens.insteadOf(refused, call);
-        if (nameOf(other) === nameOf(refused)) throw new TokenRefusedError(before?.because);
-        const mark = await markOf(other);
-        if (mark) throw refusal(mark);
-        return other;
-      } catch (error) {
-        if (error instanceof TokenRefusedError)
-          await note(refused, before ?? { because: error.because, since: clock.now() }).catch(inOurWords);
-        return inOurWords(error);
-      }
+    insteadOf(refused, call) {
+      const other = replaced(refused, call);
+      replacing = other.catch(() => undefined);
+      return other;
     },
     async accepted(token) {
       if (known?.name !== nameOf(token) || !known.mark) return;

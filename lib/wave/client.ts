@@ -71,24 +71,37 @@ export function waveClient(options: WaveClientOptions): WaveClient {
       });
       return sent.outcome;
     };
-    const token = await tokens.current(call).catch(async (error: unknown) => {
-      await reserved?.end({ did: 'unsent' });
-      throw error;
-    });
-    const first = await send(token, reserved ?? (await takeSlot({ cost, intention, call })));
-    if (!(first instanceof TokenRefusedError)) return taken(first, token);
+    /** With the token that is good once there is a slot: waiting for one takes time. */
+    const attempt = async (slot: Slot) => {
+      const token = await tokens.current(call).catch(async (error: unknown) => {
+        await slot.end({ did: 'unsent' });
+        throw error;
+      });
+      return { token, outcome: await send(token, slot) };
+    };
+    const slotOf = async () => {
+      await tokens.ready(call);
+      return takeSlot({ cost, intention, call });
+    };
+    const first = await attempt(reserved ?? (await slotOf()));
+    if (!(first.outcome instanceof TokenRefusedError)) return taken(first);
     // It was certainly not executed: once more, with another token.
-    const another = await tokens.insteadOf(token, call);
-    const second = await send(another, await takeSlot({ cost, intention, call }));
+    await tokens.insteadOf(first.token, call);
+    const second = await attempt(await slotOf());
     // Noted as well, so that the next one does not ask.
-    if (second instanceof TokenRefusedError) await tokens.insteadOf(another, call);
-    return taken(second, another);
+    if (second.outcome instanceof TokenRefusedError) await tokens.insteadOf(second.token, call);
+    return taken(second);
   };
 
-  async function taken(outcome: Sent['outcome'], token: AccessToken): Promise<WaveAnswer<never>> {
+  async function taken({ outcome, token }: Attempt): Promise<WaveAnswer<never>> {
     if (!(outcome instanceof Error)) await tokens.accepted(token);
     return unwrapped(outcome);
   }
+}
+
+interface Attempt {
+  readonly token: AccessToken;
+  readonly outcome: Sent['outcome'];
 }
 
 function unwrapped(outcome: WaveAnswer<unknown> | Error): WaveAnswer<never> {

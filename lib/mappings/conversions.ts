@@ -11,10 +11,13 @@ export const text: Conversion<Text, Text> = textLike((typed) => typed);
 export const email: Conversion<Text, Text> = textLike((typed) => typed.toLowerCase());
 
 /** ISO codes (currency, country, province): upper case on both sides. */
-export const code: Conversion<Text, Text> = textLike((typed) => typed.toUpperCase());
+export const code: Conversion<Text, Text> = {
+  ...textLike((typed) => typed.toUpperCase()),
+  isCommon: true,
+};
 
 /** Calendar dates, `yyyy-MM-dd` on both sides. */
-export const date: Conversion<Text, Text> = text;
+export const date: Conversion<Text, Text> = { ...text, isCommon: true };
 
 function textLike(comparable: (typed: string) => string): Conversion<Text, Text> {
   const form = (value: Value) =>
@@ -76,6 +79,7 @@ export const decimalOf = ({ minorUnitValue, currency }: Money): string =>
 
 /** Customcrm's `Active` is the inverse of Wave's `isArchived`. Wave's API archives, and cannot undo it. */
 export const active: Conversion<boolean | null, boolean | null> = {
+  isCommon: true,
   fromCustomcrm: (cell) => cell,
   fromWave: (cell) => !cell,
   toCustomcrm: (value) => ({ cell: value }),
@@ -87,6 +91,7 @@ export const active: Conversion<boolean | null, boolean | null> = {
 
 /** Where an order stands. Customcrm's later steps and Wave's delivery and payment states are one `issued` here. */
 export const lifeCycle: Conversion<string | null, string | null> = {
+  isCommon: true,
   fromCustomcrm: (cell) => (cell === 'draft' || cell === 'cancelled' ? cell : 'issued'),
   fromWave: (cell) => (cell === 'DRAFT' ? 'draft' : 'issued'),
   toCustomcrm: (value, current) =>
@@ -103,6 +108,7 @@ export const lifeCycle: Conversion<string | null, string | null> = {
 /** A reference to a record of a pair, through that record's link. The own id is the value; links decide equality. */
 export function reference(pair: 'customer' | 'product'): Conversion<Text, Text> {
   return {
+    isCommon: true,
     fromCustomcrm: (cell) => (cell === null || cell === '' ? null : `customcrm#${cell}`),
     fromWave: (cell) => (cell === null ? null : `wave#${cell}`),
     toCustomcrm: (value, _current, facts) => resolved(facts, pair, 'customcrm', value),
@@ -131,6 +137,7 @@ interface WaveTax {
 
 /** Tax codes by Wave's tax id, whichever side shows them; a code that Wave does not know stands as `code:<code>`. */
 export const taxCodes: Conversion<readonly string[] | null, readonly WaveTax[] | null> = {
+  isCommon: true,
   fromCustomcrm: (cell, facts) => taxIds(cell ?? [], facts),
   fromWave: (cell) => (cell ?? []).map((tax) => tax.id).sort(),
   toCustomcrm: (value, _current, facts) => codesOf(value as readonly string[], facts),

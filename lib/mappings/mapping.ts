@@ -59,6 +59,8 @@ export interface Conversion<C, W> {
   readonly partial?: (value: Value) => boolean;
   /** The value without what a system may fill in: by this a record is known again whose create left something out. */
   readonly withoutFilled?: (value: Value) => Value;
+  /** Many records hold the same: by this alone none is known again. */
+  readonly isCommon?: true;
 }
 
 export type Direction = 'both' | 'toWave' | 'toCustomcrm';

@@ -95,8 +95,8 @@ export async function lookUp(engine: Engine, intent: Intent, call: Call, origin?
 }
 
 /**
- * How much a record is like what a create sent: it holds all of it, shares a match key with it, holds more than half of it (or any of
- * it, when it was edited since it was made), or less.
+ * How much a record is like what a create sent: it holds all of it, shares a match key with it, holds more than half of it (or anything
+ * that tells records apart, when it was edited since it was made), or less.
  */
 export type Likeness = 'all' | 'key' | 'some' | 'little';
 
@@ -107,12 +107,15 @@ export async function likenessOf(
   call: Call,
 ): Promise<Likeness> {
   const rows = Object.keys(intent.sent).length;
-  const held = (await heldIn(engine, intent, snapshot, call)).length;
-  if (rows > 0 && held === rows) return 'all';
+  const held = await heldIn(engine, intent, snapshot, call);
+  if (rows > 0 && held.length === rows) return 'all';
   const hashes = keysOf(engine, snapshot).flatMap((key) => hashesOf(engine, key));
   if (hashes.some((hash) => intent.keys.includes(hash))) return 'key';
   const wasEdited = snapshot.modifiedAt > snapshot.createdAt;
-  return held * 2 > rows || (wasEdited && held > 0) ? 'some' : 'little';
+  const tells = mappings[snapshot.pair].everyRow.some(
+    ({ id, conversion }) => held.includes(id) && !conversion.isCommon,
+  );
+  return held.length * 2 > rows || (wasEdited && tells) ? 'some' : 'little';
 }
 
 async function heldIn(

@@ -1,6 +1,7 @@
 import { otherSystem, type System } from '../../lib/domain/record.ts';
 import type { Loser } from '../../lib/sync/conflict-log.ts';
 import { type Case, isShown, type Standing } from './case.ts';
+import { formsOf, idOf, namesIn, tagOf } from './forms.ts';
 import type { Typed } from './ledger.ts';
 import { type Row, rowsOf, textForm } from './rows.ts';
 
@@ -8,6 +9,8 @@ import { type Row, rowsOf, textForm } from './rows.ts';
 const gapMs = 15_000;
 
 export const gapAccount = 'editInGap: typed in Wave between our read and our write';
+
+const heldAlone = 'on a record that is not linked, and is shown';
 
 /** The last value that somebody surely typed at each side is on both sides, was replaced later, or is accounted for by name. */
 export async function lostEdits(file: Case, standings: readonly Standing[]): Promise<void> {
@@ -38,7 +41,7 @@ async function checkEdit(
     return look('no edit lost');
   const own = standing.forms[last.system].get(last.row);
   if (!row || wasReplaced(last, typed, own)) return look('no edit lost');
-  const reason = await reasonFor(file, standing, row, last);
+  const reason = isHeldAlone(file, last) ? heldAlone : await reasonFor(file, standing, row, last);
   if (reason !== undefined) {
     account(reason);
     return look('no edit lost');
@@ -53,6 +56,15 @@ async function checkEdit(
 /** What is there was typed at the same time or later, at either side. */
 const wasReplaced = (last: Typed, typed: readonly Typed[], own: string | undefined): boolean =>
   typed.some((each) => each !== last && each.to >= last.from && each.form === own);
+
+/** The same thing entered in both systems: this one has not met the other yet, and waits for a person to say so. */
+const isHeldAlone = ({ picture, book }: Case, { system, pair, tag, row, form }: Typed): boolean =>
+  picture.records[system][pair].some(
+    (record) =>
+      tagOf(system, pair, record) === tag &&
+      book.shown.has(`${system}#${pair}#${idOf(system, record)}`) &&
+      formsOf(pair, system, record, namesIn(picture)).get(row) === form,
+  );
 
 async function reasonFor(file: Case, { link }: Standing, row: Row, last: Typed): Promise<string | undefined> {
   const losers = await file.book.losers(link);

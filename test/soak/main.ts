@@ -53,7 +53,7 @@ const pace = { least: 1_200, most: 4_500 };
 const killPause = { least: 15_000, most: 45_000 };
 /** A kill that is to meet a create waits for one this long, ms. */
 const aimMs = 15_000;
-const restLimitMs = 15 * 60_000;
+const restLimitMs = 30 * 60_000;
 const sayEveryMs = 15_000;
 
 interface Soak {

@@ -9,8 +9,8 @@ import { judge } from './verdict.ts';
 
 /** Nobody writes for this long: quiet, ms. */
 const quietMs = 20_000;
-/** A message that a killed worker held comes back after five minutes; somewhat later, what still differs will stay so, ms. */
-const hopeMs = 8 * 60_000;
+/** A message that a killed worker held comes back after five minutes, and what waits looks again after fifteen; somewhat later, what still differs will stay so, ms. */
+const hopeMs = 18 * 60_000;
 const lookEveryMs = 5_000;
 
 export interface Rest {

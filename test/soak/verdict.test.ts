@@ -129,6 +129,10 @@ describe('the verdict on a soak', () => {
       it.ledger.typed.push(typed({ form: '3', from: 200_000, to: 200_100, system: 'wave' }));
       it.links[0] = link('customer', 'c1', 'w1', { history: [{ at: 230_000, eventId: 'e', did: 'applied', rows: ['Phone->wave'] }] });
     }],
+    ['an edit on a record of the same name that nothing is said of', 'no edit lost', (it) => {
+      it.ledger.typed.push(typed({ form: '3', from: 200_000, to: 200_100, system: 'wave' }));
+      it.clients.push({ ...client, id: 'w2', fields: { phone: '3' } });
+    }],
     ['two values', 'both sides hold the same', (it) => { it.clients = edited(it.clients, { address: { city: 'Basel' } }); }],
     ['two values of which only another row says so', 'both sides hold the same', (it) => {
       it.clients = edited(it.clients, { address: { city: 'Basel' } });
@@ -171,6 +175,12 @@ describe('the verdict on a soak', () => {
       it.shown.set('customcrm#customer#c1', 'ambiguous: more than one').set('wave#customer#w1', 'ambiguous: more than one');
       it.links = [];
       it.shown.set('customcrm#order#o1', 'blocked: its customer').set('wave#order#i1', 'blocked: its customer');
+    }],
+    ['a value on a record of the same name that waits for a person', (it) => {
+      it.ledger.typed.push(typed({ form: '3', from: 200_000, to: 200_100, system: 'wave' }));
+      it.ledger.made.set('wave a1', 1);
+      it.clients.push({ ...client, id: 'w2', fields: { phone: '3' } });
+      it.shown.set('wave#customer#w2', 'ambiguous: may be the late result');
     }],
     ['what was typed in Wave between our read and our write', (it) => {
       it.ledger.typed.push(typed({ form: '3', from: 200_000, to: 200_100, system: 'wave' }));

@@ -94,6 +94,24 @@ describe('a create that Wave executes long after it was given up', () => {
     assert.ok(await world.counterpart(late));
   });
 
+  test('holds up no other record that holds what many do, however its user edits it', async (t) => {
+    const world = await startSyncWorld(database, { startedPairs: () => true });
+    t.after(world.close);
+    await linkedPair(world, 'product', { Name: 'Witness', UnitPrice: '1' });
+    const product = await world.make('customcrm', 'product', { Name: 'Ladder', UnitPrice: '5' });
+    await executedLate(world, product, () => ring(world, product));
+    const other = await world.make('wave', 'product', { name: 'Rope', unitPrice: '9' });
+    await world.inWave('productPatch', { id: other.id, description: 'Ten metres' });
+    await ring(world, other);
+    assert.equal(await shown(world, other), undefined);
+    assert.ok(await world.counterpart(other));
+    // What tells records apart does hold one up.
+    const alike = await world.make('wave', 'product', { name: 'Stairs', unitPrice: '5' });
+    await world.inWave('productPatch', { id: alike.id, description: 'Ten steps' });
+    await ring(world, alike);
+    assert.match((await shown(world, alike))?.reason ?? '', /late result of the create/);
+  });
+
   test('does not bring back what was deleted meanwhile', async (t) => {
     const world = await startSyncWorld(database, { startedPairs: () => true });
     t.after(world.close);

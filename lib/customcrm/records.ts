@@ -116,7 +116,7 @@ async function readMany(
     try {
       const change = changeOf(pair, row);
       if (change.state === 'living') found.set(change.snapshot.id, change);
-      else found.set(change.ref.id, { state: 'deleted' });
+      else found.set(change.ref.id, { state: 'deleted', version: change.version });
     } catch (error) {
       const { Id: id } = (row ?? {}) as { readonly Id?: unknown };
       if (typeof id === 'string') found.set(id, error as Error);
@@ -129,9 +129,20 @@ async function readMany(
 async function readOne(client: CustomcrmClient, pair: Pair, id: string, call: Call): Promise<Reading> {
   const answer = await client({ method: 'GET', path: `${paths[pair]}/${encodeURIComponent(id)}` }, call);
   if (answer.status === 404) return { state: 'not-found' };
-  if (answer.status === 410) return { state: 'deleted' };
+  if (answer.status === 410) return deletionOf(client, pair, id, call);
   const change = changeOf(pair, answer.body);
-  return change.state === 'living' ? change : { state: 'deleted' };
+  return change.state === 'living' ? change : { state: 'deleted', version: change.version };
+}
+
+/** HTTP 410 has no body, and may be a lagging replica's, from before the record was restored: only the list tells of which version it speaks. */
+async function deletionOf(client: CustomcrmClient, pair: Pair, id: string, call: Call): Promise<Reading> {
+  if (id.includes(',')) return { state: 'deleted' };
+  const [row] = (await readPage(client, pair, { ids: id, includeDeleted: true, limit: 1 }, call)).rows;
+  if (row === undefined) return { state: 'deleted' };
+  const change = changeOf(pair, row);
+  if (change.state === 'living')
+    throw new RemoteUnavailableError('customcrm', 'a record is deleted by one answer, and there by another');
+  return { state: 'deleted', version: change.version };
 }
 
 async function readPage(
@@ -159,6 +170,7 @@ function changeOf(pair: Pair, row: unknown): Change {
   return {
     state: 'deleted',
     ref: { system: 'customcrm', pair, id: snapshot.id },
+    version: String(snapshot.version),
     modifiedAt: snapshot.modifiedAt,
   };
 }

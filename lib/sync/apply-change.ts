@@ -37,7 +37,7 @@ import { gatherFacts } from './facts.ts';
 import { giveUp, handleGone } from './gone.ts';
 import { rejectedByFuse, throughFuses } from './guard-write.ts';
 import { indexKeys } from './key-index.ts';
-import { throwIfLagging } from './lagging.ts';
+import { throwIfReadLags } from './lagging.ts';
 import type { Lease } from './leases.ts';
 import { renewed, stillHeld } from './leases.ts';
 import { linkWrite, saveLink } from './links.ts';
@@ -73,10 +73,10 @@ export async function applyChange(work: Work, start: Link, fresh?: Both): Promis
     // From the answer on: a read may have waited for a slot of the request budget.
     const readAt = work.engine.clock.now();
     if (readings) {
-      const living = livingOf(readings);
-      if (!living) return handleGone(work, link, readings);
-      for (const system of systems) throwIfLagging(work.engine, work.doorbell, living[system], link);
-      both = living;
+      for (const system of systems)
+        throwIfReadLags(work.engine, work.doorbell, refOf(link, system), readings[system], link);
+      both = livingOf(readings);
+      if (!both) return handleGone(work, link, readings);
     }
     if (!both) continue;
     const shown: Link | undefined = link.missing ? await showsAgain(work, link) : link;

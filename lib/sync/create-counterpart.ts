@@ -37,7 +37,7 @@ import {
   updateIntent,
 } from './intents.ts';
 import { forgetKeys, hashesOf, indexKeys, keysOf } from './key-index.ts';
-import { throwIfLagging } from './lagging.ts';
+import { throwIfReadLags } from './lagging.ts';
 import { stillHeld } from './leases.ts';
 import { counterpartOf, findLink, newLinkWrites } from './links.ts';
 import { agreedWithoutOrigin, type Found, knownRows, likenessOf, lookUp, printsOfIntent } from './look-up.ts';
@@ -66,13 +66,13 @@ export async function createCounterpart(work: Work): Promise<Handled> {
   const link = await findLink(engine.table, doorbell);
   if (link) return busy(engine);
   const reading = await engine.systems[doorbell.system].read(doorbell.pair, doorbell.id, call);
+  throwIfReadLags(engine, doorbell, doorbell, reading);
   const open = await findIntent(engine, doorbell);
   if (reading.state !== 'living' && open)
     return (reading.state === 'not-found' && (await awaitProof(work, doorbell))) || abandon(work, open);
   if (reading.state === 'deleted') return neverLinked(work);
   if (reading.state === 'not-found') return missing(work);
   const origin = reading.snapshot;
-  throwIfLagging(engine, doorbell, origin);
   await indexKeys(engine, origin);
   // What has an open create of its own was there, unfenced, before any other that is open now began.
   const fence = open ? undefined : intents.find((intent) => mayBeResultOf(engine, intent, origin));

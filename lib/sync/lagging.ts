@@ -1,18 +1,17 @@
 import type { Link } from '../domain/link.ts';
-import type { Snapshot } from '../domain/record.ts';
+import type { RecordRef, Snapshot } from '../domain/record.ts';
 import { RemoteUnavailableError } from '../errors.ts';
 import type { Engine } from './engine.ts';
-import type { Doorbell } from './ports.ts';
+import type { Doorbell, Reading } from './ports.ts';
 
 /** No replica lags longer: a picture that is still older then is the truth, of a system that was restored from a backup, ms. */
 const longestLagMs = 3600_000;
 
+/** What tells how old a picture of a record is. */
+type Picture = Pick<Snapshot, 'system' | 'id' | 'version' | 'modifiedAt'>;
+
 /** What grows with every change of a record: Customcrm's version, Wave's `modifiedAt` in ms. Undefined where none is shown. */
-export function pictureStamp({
-  system,
-  version,
-  modifiedAt,
-}: Pick<Snapshot, 'system' | 'version' | 'modifiedAt'>): number | undefined {
+export function pictureStamp({ system, version, modifiedAt }: Omit<Picture, 'id'>): number | undefined {
   const stamp = system === 'wave' ? modifiedAt : Number(version ?? Number.NaN);
   return Number.isFinite(stamp) ? stamp : undefined;
 }
@@ -20,7 +19,7 @@ export function pictureStamp({
 /** Is this picture from before the one that we agreed on not long ago? */
 export function isOlderThanAgreed(
   now: number,
-  snapshot: Snapshot,
+  snapshot: Picture,
   { answered, history }: Pick<Link, 'answered' | 'history'>,
 ): boolean {
   const stamp = pictureStamp(snapshot);
@@ -32,10 +31,10 @@ export function isOlderThanAgreed(
  * A picture from before the one that we agreed on, or from before what the doorbell heard of, is a lagging replica's: taken at its word
  * it would look like a user's edit, or hide one. @throws RemoteUnavailableError, after which the record is read again
  */
-export function throwIfLagging(
+function throwIfLagging(
   { clock }: Engine,
   doorbell: Doorbell,
-  snapshot: Snapshot,
+  snapshot: Picture,
   link?: Pick<Link, 'answered' | 'history'>,
 ): void {
   const stamp = pictureStamp(snapshot);
@@ -48,4 +47,17 @@ export function throwIfLagging(
   const isOlderThanHeard = stamp !== undefined && heard !== undefined && stamp < heard;
   if (isOlderThanHeard || (link && isOlderThanAgreed(clock.now(), snapshot, link)))
     throw new RemoteUnavailableError(snapshot.system, 'it shows an older picture than before');
+}
+
+/** The same of a read: that a record is deleted may be said by a replica that has not seen it restored. */
+export function throwIfReadLags(
+  engine: Engine,
+  doorbell: Doorbell,
+  { system, id }: RecordRef,
+  reading: Reading,
+  link?: Pick<Link, 'answered' | 'history'>,
+): void {
+  if (reading.state === 'living') throwIfLagging(engine, doorbell, reading.snapshot, link);
+  if (reading.state !== 'deleted' || reading.version === undefined) return;
+  throwIfLagging(engine, doorbell, { system, id, version: reading.version, modifiedAt: Number.NaN }, link);
 }

@@ -98,7 +98,9 @@ async function ringForNews(
 }
 
 function seenIn(change: Change): Pick<Doorbell, 'seen'> {
-  const stamp = change.state === 'living' ? pictureStamp(change.snapshot) : undefined;
+  const { system, version, modifiedAt } =
+    change.state === 'living' ? change.snapshot : { ...change.ref, ...change };
+  const stamp = pictureStamp({ system, modifiedAt, ...(version !== undefined && { version }) });
   return stamp === undefined ? {} : { seen: stamp };
 }
 

@@ -12,7 +12,7 @@ export interface Call {
 export type Reading =
   | { readonly state: 'living'; readonly snapshot: Snapshot }
   /** The system itself says that the record was deleted (Customcrm: 410 or `DeletedAt`). */
-  | { readonly state: 'deleted' }
+  | { readonly state: 'deleted'; readonly version?: string }
   /** Unknown id, wrong business, no rights or a lagging replica: proves nothing. */
   | { readonly state: 'not-found' };
 
@@ -61,7 +61,12 @@ export interface ChangePage {
 /** One row of a list: living with its snapshot, or deleted (Customcrm's `DeletedAt`). */
 export type Change =
   | { readonly state: 'living'; readonly snapshot: Snapshot }
-  | { readonly state: 'deleted'; readonly ref: RecordRef; readonly modifiedAt: number };
+  | {
+      readonly state: 'deleted';
+      readonly ref: RecordRef;
+      readonly version: string;
+      readonly modifiedAt: number;
+    };
 
 /** Where a list of the Wave poll stands. `after` is Wave's own `modifiedAt` text; so many rows from there on were read already: while one stamp fills whole pages. */
 export interface ListPosition {

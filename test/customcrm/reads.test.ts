@@ -93,6 +93,18 @@ describe('reads of Customcrm', () => {
     assert.deepEqual(await ask(ids), ['living', 'deleted', 'not-found', 'living', 'not-found']);
   });
 
+  test('say of which version a deletion is, alone and among others', async () => {
+    const { records } = adapter();
+    const made = await world.make('customcrm', 'customer', { Name: 'Gone' });
+    await world.engine.systems.customcrm.remove('customer', made, callNow());
+    const deleted = { state: 'deleted', version: String(Number(made.version) + 1) };
+    assert.deepEqual(await records.read('customer', made.id, callNow()), deleted);
+    const [first] = await Promise.all(
+      [made.id, 'cus_none'].map((id) => records.read('customer', id, callNow())),
+    );
+    assert.deepEqual(first, deleted);
+  });
+
   test('are at most a hundred in one query', async () => {
     const { records, idsRead } = adapter();
     await Promise.all(

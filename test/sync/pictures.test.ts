@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { losersOf } from '../../lib/sync/conflict-log.ts';
 import { blowFuse } from '../../lib/sync/fuses.ts';
 import { markFailed } from '../../lib/sync/mark-failed.ts';
+import type { Reading } from '../../lib/sync/ports.ts';
 import { recordStateOf } from '../../lib/sync/record-state.ts';
 import { noteSighting, sight } from '../../lib/sync/sighting.ts';
 import { blindTo, linkedOrder, linkedPair, linkOf, ring, withWave } from '../support/sync-steps.ts';
@@ -51,6 +52,34 @@ describe('a picture that is older than the one that was agreed on', () => {
     assert.equal((await ring(world, crm, restored)).did, 'finished');
     assert.equal((await world.read(crm)).Phone, '1');
   });
+});
+
+test('a deletion that is older than what was agreed on is a lagging one: its order was restored since', async (t) => {
+  const world = await start();
+  t.after(world.close);
+  const { crm, wave } = await linkedOrder(world);
+  await world.edit(crm, { Footer: 'Here again' });
+  await ring(world, crm);
+  const { customcrm } = world.engine.systems;
+  const saying = (reading: Reading) => ({
+    ...world.engine,
+    systems: { ...world.engine.systems, customcrm: { ...customcrm, read: async () => reading } },
+  });
+  const snapshot = async () => {
+    const reading = await customcrm.read('order', crm.id, world.call());
+    assert.ok(reading.state === 'living');
+    return reading.snapshot;
+  };
+  const { version } = await snapshot();
+  const lagging = saying({ state: 'deleted', version: String(Number(version) - 1) });
+  const handled = await ring(world, crm, lagging);
+  assert.ok(handled.did === 'parked' && handled.cause.name === 'unavailable');
+  assert.equal((await world.engine.systems.wave.read('order', wave.id, world.call())).state, 'living');
+  assert.equal((await linkOf(world, crm)).state, 'in-sync');
+
+  await customcrm.remove('order', await snapshot(), world.call());
+  assert.equal((await ring(world, crm)).did, 'finished');
+  assert.equal((await world.engine.systems.wave.read('order', wave.id, world.call())).state, 'not-found');
 });
 
 test('what a list showed that was read before we wrote is no news, and news when its user makes it so', async (t) => {

@@ -19,8 +19,16 @@ export interface Fingerprints {
 
 /** 96 bits of HMAC-SHA-256, as `key.version.hash`. Scoped, so that equal values of two records do not show as equal. */
 export function fingerprints(keys: FingerprintKeys, scope: string): Fingerprints {
-  const make = (key: FingerprintKey, row: string, form: string) =>
-    `${key.id}.${formVersion}.${keyedHash(key.secret, `${scope}\u0000${row}\u0000${form}`)}`;
+  /** A plan compares the same cell several times; hashing is most of its work. */
+  const made = new Map<string, string>();
+  function make(key: FingerprintKey, row: string, form: string): string {
+    const name = `${key.id}\u0000${row}\u0000${form}`;
+    const print =
+      made.get(name) ??
+      `${key.id}.${formVersion}.${keyedHash(key.secret, `${scope}\u0000${row}\u0000${form}`)}`;
+    made.set(name, print);
+    return print;
+  }
   return {
     of: (row, form) => make(keys[0], row, form),
     compare(stored, row, form) {

@@ -51,6 +51,7 @@ const metricOf: Readonly<Record<string, MetricName>> = {
   'record blocked': 'Blocked',
   'record ambiguous': 'Ambiguous',
   'change held': 'Held',
+  'conflict decided': 'Conflicts',
   'change failed': 'Failed',
   'record failed': 'Failed',
   'fuse blown': 'FuseTrips',

@@ -31,7 +31,7 @@ import {
   stampOf,
   stateOf,
 } from './agree.ts';
-import { keepLosers } from './conflict-log.ts';
+import { keepLosers, reportLosers } from './conflict-log.ts';
 import type { Engine, Handled } from './engine.ts';
 import { gatherFacts } from './facts.ts';
 import { giveUp, handleGone } from './gone.ts';
@@ -298,6 +298,7 @@ async function write(
     ...spends,
   ]);
   if (!noted.done) return lostLease(work);
+  reportLosers(engine, work.doorbell, otherId(link, work.doorbell), planned.lost);
   const aheadLink: Link = { ...link, agreed: pictured.agreed, ahead, revision: link.revision + 1 };
   const sent = await send(work, both, planned);
   if (sent.error instanceof RemoteOutcomeUnknownError) {

@@ -16,7 +16,7 @@ import { absenceInWave, secondLookMs, waveShowsOthers } from './absence.ts';
 import { answeredAfter } from './agree.ts';
 import { applyChange, picture, type Work } from './apply-change.ts';
 import { caughtUp } from './catch-up.ts';
-import { keepLosers } from './conflict-log.ts';
+import { keepLosers, reportLosers } from './conflict-log.ts';
 import type { Cause, Engine, Handled } from './engine.ts';
 import { exclusionOf } from './exclusions.ts';
 import { gatherFacts } from './facts.ts';
@@ -537,6 +537,7 @@ async function linkUp(
     ...keepLosers(engine, both.customcrm, lost),
   ]);
   if (!written.done) return { did: 'parked', cause: settling(engine, intent) };
+  reportLosers(engine, work.doorbell, made.id, lost);
   return afterLink(work, link, origin, made);
 }
 

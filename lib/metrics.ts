@@ -1,5 +1,6 @@
 import { Metrics, MetricUnit } from '@aws-lambda-powertools/metrics';
-import type { OutcomeLine } from './sync/engine.ts';
+import type { LinkState } from './domain/link.ts';
+import type { OutcomeLine, OutcomeMessage } from './sync/engine.ts';
 
 /** Every metric that is ever sent, with its unit. The dashboard and the alarms name these and no other; a test says so. */
 export const metricUnits = {
@@ -41,7 +42,7 @@ const metrics = new Metrics({
 export const count = (name: MetricName, value = 1): void =>
   void metrics.addMetric(name, metricUnits[name], value);
 
-const metricOf: Readonly<Record<string, MetricName>> = {
+const metricOf: Readonly<Partial<Record<OutcomeMessage, MetricName>>> = {
   'change applied': 'ChangesApplied',
   'nothing to do': 'NothingToDo',
   'counterpart created': 'Created',
@@ -62,7 +63,7 @@ const metricOfState: Readonly<Record<string, MetricName>> = {
   conflict: 'Conflicts',
   held: 'Held',
   blocked: 'Blocked',
-};
+} satisfies Partial<Record<LinkState, MetricName>>;
 
 /** Counts one outcome. Its lag counts only when something arrived. */
 export function countOutcome({ message, because = '', lagMs, readToWriteMs }: OutcomeLine): void {

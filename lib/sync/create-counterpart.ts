@@ -17,7 +17,7 @@ import { answeredAfter } from './agree.ts';
 import { applyChange, picture, type Work } from './apply-change.ts';
 import { caughtUp } from './catch-up.ts';
 import { keepLosers, reportLosers } from './conflict-log.ts';
-import type { Cause, Engine, Handled } from './engine.ts';
+import type { Cause, Engine, Handled, OutcomeMessage } from './engine.ts';
 import { exclusionOf } from './exclusions.ts';
 import { gatherFacts } from './facts.ts';
 import { findMatch } from './find-match.ts';
@@ -57,7 +57,7 @@ const hourMs = 3600_000;
 const lateMs = 90_000;
 
 /** Said of a record whose counterpart was deleted: it gets no new one by itself, and so cannot be a parent. */
-export const survivorAlone = 'record unlinked';
+export const survivorAlone: OutcomeMessage = 'record unlinked';
 
 /** Gives an unlinked record its one counterpart: fence, parents, match, intent, create, link. The lease on the record is held. */
 export async function createCounterpart(work: Work): Promise<Handled> {
@@ -102,7 +102,11 @@ export async function createCounterpart(work: Work): Promise<Handled> {
   return matchOrCreate(work, origin);
 }
 
-const finished = (message: string, because: string): Handled => ({ did: 'finished', message, because });
+const finished = (message: OutcomeMessage, because: string): Handled => ({
+  did: 'finished',
+  message,
+  because,
+});
 
 /** Shown until something about the record changes. */
 async function show({ engine, doorbell }: Work, state: RecordState, reason: string): Promise<Handled> {

@@ -39,9 +39,32 @@ export interface EngineSettings {
   readonly startedPairs: (pair: Pair) => boolean;
 }
 
+/** What an outcome can be called. Metrics, alarming lines and saved queries name these and no other. */
+export const outcomeMessages = [
+  'change applied',
+  'change blocked',
+  'change dropped',
+  'change failed',
+  'change held',
+  'conflict decided',
+  'counterpart created',
+  'fuse blown',
+  'missed change found',
+  'nothing to do',
+  'parent linked',
+  'record ambiguous',
+  'record blocked',
+  'record excluded',
+  'record failed',
+  'record unlinked',
+  'record waits',
+  'records linked',
+] as const;
+export type OutcomeMessage = (typeof outcomeMessages)[number];
+
 /** What happened to one doorbell. Only these fields are ever logged. */
 export interface OutcomeLine {
-  readonly message: string;
+  readonly message: OutcomeMessage;
   readonly system: System;
   readonly pair: Pair;
   readonly id: string;
@@ -58,7 +81,7 @@ export interface OutcomeLine {
 export type Handled =
   | {
       readonly did: 'finished';
-      readonly message: string;
+      readonly message: OutcomeMessage;
       readonly because?: string;
       readonly rows?: readonly string[];
       readonly counterpart?: string;

@@ -13,6 +13,7 @@ import { type Resource, readTemplate, resourcesOf, type Template } from '../../i
 import { settings } from '../../lib/config.ts';
 import { logFields } from '../../lib/log.ts';
 import { metricUnits } from '../../lib/metrics.ts';
+import { outcomeMessages } from '../../lib/sync/engine.ts';
 
 // What `npm run package` makes.
 await packaged(() => undefined);
@@ -208,4 +209,14 @@ test('saved queries name only fields that are logged', () => {
     assert.ok(fields.length > 2, id);
     for (const field of fields) assert.ok(field === '@timestamp' || logFields.has(field), `${id}: ${field}`);
   }
+});
+
+test('saved queries ask for messages that there are', () => {
+  const known = new Set<string>(outcomeMessages);
+  for (const [id, { Properties }] of resourcesOf(template, 'AWS::Logs::QueryDefinition'))
+    for (const [, list = ''] of String(Properties.QueryString).matchAll(
+      /message (?:=|in) (\[[^\]]*\]|"[^"]*")/g,
+    ))
+      for (const [, message = ''] of list.matchAll(/"([^"]+)"/g))
+        assert.ok(known.has(message), `${id}: ${message}`);
 });

@@ -9,6 +9,7 @@ export const logFields: ReadonlySet<string> = new Set([
   'eventId',
   'because',
   'rows',
+  'again',
   'lagMs',
   'readToWriteMs',
   'type',

@@ -102,16 +102,17 @@ export async function createCounterpart(work: Work): Promise<Handled> {
   return matchOrCreate(work, origin);
 }
 
-const finished = (message: OutcomeMessage, because: string): Handled => ({
+const finished = (message: OutcomeMessage, because: string, isNews = true): Handled => ({
   did: 'finished',
   message,
   because,
+  ...(!isNews && { again: true }),
 });
 
 /** Shown until something about the record changes. */
 async function show({ engine, doorbell }: Work, state: RecordState, reason: string): Promise<Handled> {
-  await setRecordState(engine, doorbell, state, reason);
-  return finished(`record ${state}`, reason);
+  const isNews = await setRecordState(engine, doorbell, state, reason);
+  return finished(`record ${state}`, reason, isNews);
 }
 
 /** "Not found" proves nothing at first: a lagging replica, or no rights. In the end there is nothing to make a counterpart for. */
@@ -292,8 +293,8 @@ async function suspectsOf(
   const held = { ...intent, ...(suspects.length > 0 && { suspects }), lookAgainAt };
   await updateIntent(engine, intent, held, lease);
   if (!known) await wake(engine, fenceKey(intent.origin));
-  await setRecordState(engine, doorbell, 'ambiguous', reason);
-  return finished('record ambiguous', reason);
+  const isNews = await setRecordState(engine, doorbell, 'ambiguous', reason);
+  return finished('record ambiguous', reason, isNews);
 }
 
 /** A look-up found nothing: once is not enough, and an empty answer must show that it sees anything at all. Undefined when it was the second. */

@@ -72,6 +72,8 @@ export interface OutcomeLine {
   readonly eventId: string;
   readonly because?: string;
   readonly rows?: readonly string[];
+  /** What it shows, and why, it showed before: no news, so it is not counted again. */
+  readonly again?: true;
   /** From the time at which we first heard of the change, ms. */
   readonly lagMs?: number;
   readonly readToWriteMs?: number;
@@ -84,6 +86,7 @@ export type Handled =
       readonly message: OutcomeMessage;
       readonly because?: string;
       readonly rows?: readonly string[];
+      readonly again?: true;
       readonly counterpart?: string;
       readonly readToWriteMs?: number;
     }

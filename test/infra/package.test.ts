@@ -14,6 +14,7 @@ import { settings } from '../../lib/config.ts';
 import { logFields } from '../../lib/log.ts';
 import { metricUnits } from '../../lib/metrics.ts';
 import { outcomeMessages } from '../../lib/sync/engine.ts';
+import { recordStates } from '../../lib/sync/record-state.ts';
 
 // What `npm run package` makes.
 await packaged(() => undefined);
@@ -219,4 +220,14 @@ test('saved queries ask for messages that there are', () => {
     ))
       for (const [, message = ''] of list.matchAll(/"([^"]+)"/g))
         assert.ok(known.has(message), `${id}: ${message}`);
+});
+
+test('every message of an outcome is said somewhere', () => {
+  const sources = readdirSync(file('lib/sync'))
+    .filter((name) => name !== 'engine.ts')
+    .map((name) => readFileSync(file(`lib/sync/${name}`), 'utf8'))
+    .join('\n');
+  const states = recordStates.map((state) => `record ${state}`);
+  for (const message of outcomeMessages)
+    assert.ok(sources.includes(`'${message}'`) || states.includes(message), message);
 });

@@ -43,3 +43,8 @@ test('a write counts although it leaves the link in the state that it had', () =
   assert.deepEqual(countedOf(applied), { ChangesApplied: 1, Blocked: 1, LagMs: 9 });
   assert.deepEqual(countedOf({ ...applied, again: true }), { ChangesApplied: 1, LagMs: 9 });
 });
+
+test('an attempt that will be made again is no record that failed', () => {
+  assert.deepEqual(countedOf({ message: 'change failed', because: 'Error at x' }), { Retried: 1 });
+  assert.deepEqual(countedOf({ message: 'record failed' }), { Failed: 1 });
+});

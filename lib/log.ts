@@ -7,6 +7,7 @@ export const logFields: ReadonlySet<string> = new Set([
   'id',
   'counterpart',
   'eventId',
+  'causedBy',
   'because',
   'rows',
   'again',

@@ -1,7 +1,7 @@
 import { fingerprints } from '../domain/fingerprint.ts';
 import { type Link, refOf } from '../domain/link.ts';
 import type { ObservedAt } from '../domain/policy.ts';
-import { type RecordRef, type Snapshot, type System, systems } from '../domain/record.ts';
+import { otherSystem, type RecordRef, type Snapshot, type System, systems } from '../domain/record.ts';
 import {
   ReconnectNeededError,
   RemoteMissingError,
@@ -345,8 +345,20 @@ async function write(
     rows: rowsOf(planned),
     ...(asksAgain(work, saved.link) && { again: true }),
     counterpart: otherId(link, work.doorbell),
+    ...editedAt(both, planned),
     readToWriteMs: now - readAt,
   };
+}
+
+/** When the edits were made that were sent, or put back; the earliest of them. What is filled in or linked was not edited. */
+function editedAt(both: Both, { verdicts, writes }: RecordPlan): { readonly editedAt?: number } {
+  const times = [...verdicts].flatMap(([row, verdict]) => {
+    if (verdict.do !== 'write' || !writes[verdict.to]?.rows.includes(row)) return [];
+    const { to, because } = verdict;
+    if (because === 'reverted') return [both[to].modifiedAt];
+    return because === 'changed' || because === 'conflict' ? [both[otherSystem(to)].modifiedAt] : [];
+  });
+  return times.length > 0 ? { editedAt: Math.min(...times) } : {};
 }
 
 /** What was refused together with a row that a system named, or with the marker, was perhaps only refused with it. */

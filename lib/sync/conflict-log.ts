@@ -1,6 +1,6 @@
 import type { FingerprintKeys } from '../domain/fingerprint.ts';
 import { parseRef, type RecordRef, refKey, type System } from '../domain/record.ts';
-import type { Engine } from './engine.ts';
+import { type Engine, lineOf } from './engine.ts';
 import type { Doorbell, Item, Key, Table, Write } from './ports.ts';
 import { isSealedUnder, seal, unseal } from './seal.ts';
 
@@ -50,13 +50,13 @@ export function keepLosers(
 /** Says which rows of a record lost, and never what. To be said once they are kept. */
 export function reportLosers(
   { report }: Engine,
-  { system, pair, id, eventId }: Doorbell,
+  doorbell: Doorbell,
   counterpart: string,
   lost: readonly Pick<Loser, 'row' | 'system'>[],
 ): void {
   if (lost.length === 0) return;
   const rows = lost.map((loser) => `${loser.row}: ${loser.system} lost`);
-  report({ message: 'conflict decided', system, pair, id, counterpart, eventId, rows });
+  report({ ...lineOf(doorbell), message: 'conflict decided', counterpart, rows });
 }
 
 /** A value that lost a conflict, by its record (Customcrm's half of the link); what it was is for `losersOf`. */

@@ -21,6 +21,7 @@ import type { Cause, Engine, Handled, OutcomeMessage } from './engine.ts';
 import { exclusionOf } from './exclusions.ts';
 import { gatherFacts } from './facts.ts';
 import { findMatch } from './find-match.ts';
+import { firstStart } from './identity.ts';
 import {
   alikesOf,
   closedIntentsInto,
@@ -45,6 +46,7 @@ import { parkedSince, wake } from './parking.ts';
 import { clockAhead, pollKey } from './poll-progress.ts';
 import { isOnItsOwn, type RecordState, setRecordState } from './record-state.ts';
 import { isNotedGone, noteGone } from './sighting.ts';
+import { startedAt } from './started-pairs.ts';
 import { removeTombstone, type Tombstone, tombstoneOf } from './tombstones.ts';
 
 /** Said of a record that is gone and has no counterpart; who needs it as a parent is blocked by that. */
@@ -557,10 +559,14 @@ async function afterLink(work: Work, link: Link, origin: Snapshot, counterpart: 
     applyChange({ ...work, lease }, link, both),
   );
   if (applied.did === 'parked') return applied;
+  const { editedAt: _editedAt, ...outcome } = applied;
+  // What was there before its pair was started has not waited for us since it was edited.
+  const began = (await startedAt(engine, link.pair)) ?? (await firstStart(engine)) ?? 0;
   return {
-    ...applied,
+    ...outcome,
     message: link.history[0]?.did === 'created' ? 'counterpart created' : 'records linked',
     counterpart: counterpart.id,
+    ...(origin.modifiedAt > began && { editedAt: origin.modifiedAt }),
   };
 }
 

@@ -12,7 +12,7 @@ import type { Delivery, Headers } from './domain/webhook.ts';
 import { ReconnectNeededError, SyncError } from './errors.ts';
 import { log } from './log.ts';
 import { count, countOutcome, sendMetrics } from './metrics.ts';
-import type { Engine, OutcomeLine } from './sync/engine.ts';
+import type { Engine, OutcomeLine, OutcomeMessage } from './sync/engine.ts';
 import { handleBatch, type Message } from './sync/handle-batch.ts';
 import { ensureIdentity } from './sync/identity.ts';
 import { tidy } from './sync/janitor.ts';
@@ -265,7 +265,7 @@ function countRefusal(error: unknown): never {
 }
 
 /** Outcomes that a person should look at. */
-const alarming = new Set(['change failed', 'record failed', 'fuse blown']);
+const alarming: ReadonlySet<OutcomeMessage> = new Set(['change failed', 'record failed', 'fuse blown']);
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 

@@ -1,5 +1,6 @@
 import { Metrics, MetricUnit } from '@aws-lambda-powertools/metrics';
-import type { OutcomeLine } from './sync/engine.ts';
+import type { LinkState } from './domain/link.ts';
+import type { OutcomeLine, OutcomeMessage } from './sync/engine.ts';
 
 /** Every metric that is ever sent, with its unit. The dashboard and the alarms name these and no other; a test says so. */
 export const metricUnits = {
@@ -15,6 +16,7 @@ export const metricUnits = {
   Held: MetricUnit.Count,
   Ambiguous: MetricUnit.Count,
   Waiting: MetricUnit.Count,
+  Retried: MetricUnit.Count,
   Failed: MetricUnit.Count,
   FuseTrips: MetricUnit.Count,
   ReconnectNeeded: MetricUnit.Count,
@@ -41,37 +43,40 @@ const metrics = new Metrics({
 export const count = (name: MetricName, value = 1): void =>
   void metrics.addMetric(name, metricUnits[name], value);
 
-const metricOf: Readonly<Record<string, MetricName>> = {
+/** By what happened: each time that it does. */
+const metricOf: Readonly<Partial<Record<OutcomeMessage, MetricName>>> = {
   'change applied': 'ChangesApplied',
   'nothing to do': 'NothingToDo',
   'counterpart created': 'Created',
   'records linked': 'Linked',
-  'record unlinked': 'Unlinked',
-  'change blocked': 'Blocked',
-  'record blocked': 'Blocked',
-  'record ambiguous': 'Ambiguous',
-  'change held': 'Held',
-  'change failed': 'Failed',
-  'record failed': 'Failed',
+  'change failed': 'Retried',
   'fuse blown': 'FuseTrips',
   'missed change found': 'SweepRepairs',
+  'conflict decided': 'Conflicts',
 };
-/** What a link shows after it was worked on. */
+/** By what a record without a link shows, once. */
+const metricOfShown: Readonly<Partial<Record<OutcomeMessage, MetricName>>> = {
+  'record unlinked': 'Unlinked',
+  'record blocked': 'Blocked',
+  'record ambiguous': 'Ambiguous',
+  'record failed': 'Failed',
+};
+/** By what a link shows after it was worked on, once. */
 const metricOfState: Readonly<Record<string, MetricName>> = {
   conflict: 'Conflicts',
   held: 'Held',
   blocked: 'Blocked',
-};
+} satisfies Partial<Record<LinkState, MetricName>>;
 
-/** Counts one outcome. Its lag counts only when something arrived. */
-export function countOutcome({ message, because = '', lagMs, readToWriteMs }: OutcomeLine): void {
+/** Counts one outcome: what is shown only when it is news, and a lag only when something arrived. */
+export function countOutcome({ message, because = '', again, lagMs, readToWriteMs }: OutcomeLine): void {
   if (message === 'record waits') countWaiting(because);
   if (because === 'reconnect') count('ReconnectNeeded');
   if (because === 'echo') count('Echoes');
   const name = metricOf[message];
   if (name) count(name);
-  const state = metricOfState[because];
-  if (state && state !== name) count(state);
+  const shown = metricOfShown[message] ?? metricOfState[because];
+  if (shown && !again) count(shown);
   if (lagMs !== undefined && (name === 'ChangesApplied' || name === 'Created')) count('LagMs', lagMs);
   if (readToWriteMs !== undefined) count('ReadToWriteMs', readToWriteMs);
 }

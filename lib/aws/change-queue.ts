@@ -14,6 +14,7 @@ const message = z.object({
   pair: z.enum(pairs),
   id: z.string().min(1),
   eventId: z.string().min(1),
+  causedBy: z.string().optional(),
   at: z.number(),
   version: z.string().optional(),
   updatedAt: z.string().optional(),

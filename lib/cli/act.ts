@@ -53,7 +53,7 @@ function addRecordActions(program: Command, { connected, say, confirmed }: Termi
       say({ rung: failed.length }, `${failed.length} were queued. Watch them with: failed`);
     });
 
-  onRecord(program, 'restore', 'puts a value that lost a conflict back; `show` lists them')
+  onRecord(program, 'restore', 'puts a value that lost a conflict back; `conflicts` and `show` list them')
     .requiredOption('--row <name>', 'the property')
     .requiredOption('--at <time>', 'when it lost, as `show` prints it', timeOf)
     .action(async (pair: Pair, id: string, given: { wave?: boolean; row: string; at: number }) => {

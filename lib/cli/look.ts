@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { waveAccess } from '../app.ts';
 import type { Pair } from '../domain/record.ts';
 import { SettingsError } from '../errors.ts';
+import { type ListedLoser, recentLosers } from '../sync/conflict-log.ts';
 import { overview, recordsIn, type ShownState, shownStates, waitingRecords } from '../sync/overview.ts';
 import { showRecord } from '../sync/show-record.ts';
 import { connectionState } from '../wave/refusals.ts';
@@ -12,7 +13,6 @@ import * as print from './print.ts';
 import { limitOf, mustBeKnown, onRecord, refFrom, type Terminal } from './terminal.ts';
 
 const lists: Readonly<Record<string, readonly ShownState[]>> = {
-  conflicts: ['conflict', 'held'],
   blocked: ['blocked'],
   failed: ['failed'],
   ambiguous: ['ambiguous'],
@@ -65,6 +65,25 @@ export function addLooks(program: Command, terminal: Terminal): void {
   }
 
   program
+    .command('conflicts')
+    .description('records that are conflict or held, with the reason, and values that lost a conflict lately')
+    .option('--limit <n>', 'at most this many of each', limitOf, 100)
+    .action(async ({ limit }: { limit: number }) => {
+      const { engine } = await connected();
+      // One more than is shown tells whether there are more.
+      const open = await Promise.all(
+        (['conflict', 'held'] as const).map((state) => recordsIn(engine, state, limit + 1)),
+      );
+      const lost = (await recentLosers(engine.table, Date.now(), limit + 1)).map(asShown);
+      const shown = {
+        open: open.flatMap((each) => each.slice(0, limit)),
+        lost: lost.slice(0, limit),
+        isAll: [...open, lost].every((each) => each.length <= limit),
+      };
+      say([...shown.open, ...shown.lost], print.conflicts(shown));
+    });
+
+  program
     .command('waiting')
     .description('records that wait, for what and since when')
     .option('--limit <n>', 'at most this many', limitOf, 100)
@@ -93,6 +112,13 @@ export function addLooks(program: Command, terminal: Terminal): void {
       say(found, JSON.stringify(found, null, 2));
     });
 }
+
+const asShown = ({ ref, row, system, at }: ListedLoser): print.LostValue => ({
+  ref,
+  reasons: [`${row}: ${system} lost`],
+  since: at,
+  restore: `restore ${ref.pair} ${ref.id} --row ${row} --at ${new Date(at).toISOString()}`,
+});
 
 /** A fault in the settings keeps everything else from being looked at. */
 async function findingsOf({ connected, stage }: Terminal): Promise<readonly Finding[]> {

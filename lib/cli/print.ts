@@ -31,6 +31,32 @@ export const records = (all: readonly ShownRecord[]): string =>
         ]),
       );
 
+/** A value that lost a conflict, and the command that puts it back. */
+export interface LostValue extends ShownRecord {
+  readonly restore: string;
+}
+
+export function conflicts({
+  open,
+  lost,
+  isAll,
+}: {
+  readonly open: readonly ShownRecord[];
+  readonly lost: readonly LostValue[];
+  readonly isAll: boolean;
+}): string {
+  const values = columns(
+    ['lost', 'property', 'put it back with'],
+    lost.map(({ since, reasons, restore }) => [ago(Date.now() - since), reasons.join(), restore]),
+  );
+  return [
+    ...(open.length > 0 || lost.length === 0 ? [records(open)] : []),
+    ...(open.length > 0 && lost.length > 0 ? [''] : []),
+    ...(lost.length > 0 ? ['values that lost a conflict, newest first', values] : []),
+    ...(isAll ? [] : ['', 'There are more: say --limit.']),
+  ].join('\n');
+}
+
 type WaveConnection = Awaited<ReturnType<typeof connectionState>>;
 
 /** How the access to Wave stands, and what to do when it does not. */

@@ -158,6 +158,12 @@ function openIn({ blocked, held, refusals }: Shown) {
   ];
 }
 
+/** The rows that wait for somebody; `totals` where it is a sum. */
+export const openRows = (shown: Shown): readonly string[] => [
+  ...openIn(shown).map(({ row }) => row),
+  ...(shown.totalsDiffer ? ['totals'] : []),
+];
+
 /** Does this link ask a person something about a row? A recorded difference asks nothing. */
 export const asksAbout = ({ reasons }: Pick<Link, 'reasons'>, row: string): boolean =>
   reasons.some((reason) => reason.startsWith(`${row}: `) && !reason.endsWith(': recorded difference'));

@@ -1,7 +1,7 @@
 import { fingerprints } from '../domain/fingerprint.ts';
 import { type Link, refOf } from '../domain/link.ts';
 import type { ObservedAt } from '../domain/policy.ts';
-import { type RecordRef, type Snapshot, type System, systems } from '../domain/record.ts';
+import { otherSystem, type RecordRef, type Snapshot, type System, systems } from '../domain/record.ts';
 import {
   ReconnectNeededError,
   RemoteMissingError,
@@ -25,13 +25,14 @@ import {
   answeredAfter,
   firstSeen,
   observedAfter,
+  openRows,
   reasonsOf,
   rowsOf,
   type Sent,
   stampOf,
   stateOf,
 } from './agree.ts';
-import { keepLosers } from './conflict-log.ts';
+import { keepLosers, reportLosers } from './conflict-log.ts';
 import type { Engine, Handled } from './engine.ts';
 import { gatherFacts } from './facts.ts';
 import { giveUp, handleGone } from './gone.ts';
@@ -54,6 +55,8 @@ export interface Work {
   readonly call: Call;
   /** When a change of either side was first heard of, as far as doorbells that came, or wait, tell. */
   readonly heard: ObservedAt;
+  /** What the link showed before: only something else is news. */
+  readonly showed?: Pick<Link, 'state' | 'reasons'>;
   /** Makes sure that this record is linked; answers what it waits for otherwise. */
   readonly linkParent: (parent: RecordRef) => Promise<Handled>;
   /** Runs with the lease on this record, or answers that another worker has it. */
@@ -63,7 +66,8 @@ export interface Work {
 type Both = Readonly<Record<System, Snapshot>>;
 
 /** Brings both sides of a link together. The lease is held; `fresh` are snapshots that were read or answered just now. */
-export async function applyChange(work: Work, start: Link, fresh?: Both): Promise<Handled> {
+export async function applyChange(given: Work, start: Link, fresh?: Both): Promise<Handled> {
+  const work = { ...given, showed: start };
   let link = start;
   let both = fresh;
   for (let round = 0; round < roundLimit; round++) {
@@ -224,7 +228,12 @@ async function rest(
   const settled = settle(pictured, planned, {});
   const state = stateOf(planned, []);
   const reasons = reasonsOf(planned, []);
-  const because = state === 'in-sync' ? 'equal' : state;
+  const outcome = {
+    did: 'finished',
+    ...restingNews(work, { state, reasons }, planned),
+    because: state === 'in-sync' ? 'equal' : state,
+    counterpart: otherId(link, work.doorbell),
+  } as const;
   const stamp = stampOf(state, both.customcrm);
   const observed = observedAfter(work, link, planned);
   const unchanged =
@@ -236,8 +245,7 @@ async function rest(
     JSON.stringify(observed) === JSON.stringify(link.observed) &&
     JSON.stringify(reasons) === JSON.stringify(link.reasons) &&
     Object.keys(planned.refusals).length === Object.keys(link.refusals ?? {}).length;
-  if (unchanged)
-    return { did: 'finished', message: 'nothing to do', because, counterpart: otherId(link, work.doorbell) };
+  if (unchanged) return outcome;
   const {
     ahead: _ahead,
     agreedVersion: _version,
@@ -262,16 +270,31 @@ async function rest(
     },
     stillHeld(work.lease),
   );
-  return saved
-    ? {
-        did: 'finished',
-        message: 'nothing to do',
-        because,
-        rows: rowsOf(planned),
-        counterpart: otherId(link, work.doorbell),
-      }
-    : lostLease(work);
+  return saved ? outcome : lostLease(work);
 }
+
+/** What is to be said of a link to which nothing was written: which rows ask for a person, when they did not before. */
+function restingNews(
+  work: Work,
+  shown: Pick<Link, 'state' | 'reasons'>,
+  planned: RecordPlan,
+): Pick<Handled & { did: 'finished' }, 'message' | 'rows' | 'again'> {
+  if (!asksForSomebody(shown)) return { message: 'nothing to do' };
+  if (asksAgain(work, shown)) return { message: 'nothing to do', again: true };
+  return {
+    message: shown.state === 'blocked' ? 'change blocked' : 'change held',
+    rows: openRows(planned),
+  };
+}
+
+const asksForSomebody = ({ state }: Pick<Link, 'state'>): boolean =>
+  state !== 'in-sync' && state !== 'recorded-difference';
+
+/** Does a link ask for somebody, and did it so for the same reasons before this work began? */
+const asksAgain = ({ showed }: Work, shown: Pick<Link, 'state' | 'reasons'>): boolean =>
+  asksForSomebody(shown) &&
+  showed?.state === shown.state &&
+  JSON.stringify(showed.reasons) === JSON.stringify(shown.reasons);
 
 /** Write-ahead, then the remote writes, then what is agreed. */
 async function write(
@@ -298,6 +321,7 @@ async function write(
     ...spends,
   ]);
   if (!noted.done) return lostLease(work);
+  reportLosers(engine, work.doorbell, otherId(link, work.doorbell), planned.lost);
   const aheadLink: Link = { ...link, agreed: pictured.agreed, ahead, revision: link.revision + 1 };
   const sent = await send(work, both, planned);
   if (sent.error instanceof RemoteOutcomeUnknownError) {
@@ -319,9 +343,22 @@ async function write(
     message: isRefused ? 'change blocked' : 'change applied',
     because: saved.link.state === 'in-sync' ? 'changed' : saved.link.state,
     rows: rowsOf(planned),
+    ...(asksAgain(work, saved.link) && { again: true }),
     counterpart: otherId(link, work.doorbell),
+    ...editedAt(both, planned),
     readToWriteMs: now - readAt,
   };
+}
+
+/** When the edits were made that were sent, or put back; the earliest of them. What is filled in or linked was not edited. */
+function editedAt(both: Both, { verdicts, writes }: RecordPlan): { readonly editedAt?: number } {
+  const times = [...verdicts].flatMap(([row, verdict]) => {
+    if (verdict.do !== 'write' || !writes[verdict.to]?.rows.includes(row)) return [];
+    const { to, because } = verdict;
+    if (because === 'reverted') return [both[to].modifiedAt];
+    return because === 'changed' || because === 'conflict' ? [both[otherSystem(to)].modifiedAt] : [];
+  });
+  return times.length > 0 ? { editedAt: Math.min(...times) } : {};
 }
 
 /** What was refused together with a row that a system named, or with the marker, was perhaps only refused with it. */

@@ -2,16 +2,23 @@ import type { RecordRef, Snapshot } from '../domain/record.ts';
 import type { Engine } from './engine.ts';
 import { BrokenLinkError } from './links.ts';
 import type { Tax } from './ports.ts';
-import { recordStateOf, setRecordState } from './record-state.ts';
+import { setRecordState } from './record-state.ts';
 import { type Sighting, sight } from './sighting.ts';
 
 /** Shown as failed, and left alone: which of the halves is right is for a person to say. */
 export async function reportBroken(engine: Engine, ref: RecordRef): Promise<void> {
   const because = 'the halves of its link do not mirror each other';
   const { system, pair, id } = ref;
-  if ((await recordStateOf(engine, ref))?.reason !== because)
-    await setRecordState(engine, ref, 'failed', because);
-  engine.report({ message: 'record failed', system, pair, id, eventId: 'sweep', because });
+  const isNews = await setRecordState(engine, ref, 'failed', because);
+  engine.report({
+    message: 'record failed',
+    system,
+    pair,
+    id,
+    eventId: 'sweep',
+    because,
+    ...(!isNews && { again: true }),
+  });
 }
 
 /** As {@link sight}; a row whose link is broken is shown and passed over, so that it holds up no other. */

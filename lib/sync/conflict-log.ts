@@ -1,7 +1,7 @@
 import type { FingerprintKeys } from '../domain/fingerprint.ts';
-import { type RecordRef, refKey, type System } from '../domain/record.ts';
-import type { Engine } from './engine.ts';
-import type { Table, Write } from './ports.ts';
+import { parseRef, type RecordRef, refKey, type System } from '../domain/record.ts';
+import { type Engine, lineOf } from './engine.ts';
+import type { Doorbell, Item, Key, Table, Write } from './ports.ts';
 import { isSealedUnder, seal, unseal } from './seal.ts';
 
 /** How long the loser of a conflict can be put back, ms. */
@@ -18,7 +18,15 @@ export interface Loser {
   readonly at: number;
 }
 
-const keyAt = (at: number): string => `loser#${String(at).padStart(15, '0')}#`;
+const prefix = 'loser#';
+const keyAt = (at: number): string => `${prefix}${String(at).padStart(15, '0')}#`;
+
+/** Beside each loser: that there is one, for the list of all records. Conflicts are few, and Wave's request budget bounds them: one partition carries that. */
+const listed = 'losers';
+const listedKey = (ref: RecordRef, sk: string): Key => ({
+  pk: listed,
+  sk: `${sk.slice(prefix.length)}#${refKey(ref)}`,
+});
 
 /** The writes that keep the losers, to be part of the write-ahead: nothing is replaced before its old value is safe. */
 export function keepLosers(
@@ -27,14 +35,61 @@ export function keepLosers(
   lost: readonly Omit<Loser, 'at'>[],
 ): readonly Write[] {
   const at = clock.now();
-  return lost.map((loser) => ({
-    put: {
-      pk: refKey(ref),
-      sk: `${keyAt(at)}${newId()}`,
-      secret: seal(settings.keys, purpose, JSON.stringify({ ...loser, at })),
-      expiresAt: Math.ceil((at + keptMs) / 1000),
-    },
+  const expiresAt = Math.ceil((at + keptMs) / 1000);
+  return lost.flatMap((loser): readonly Write[] => {
+    const sk = `${keyAt(at)}${newId()}`;
+    const secret = seal(settings.keys, purpose, JSON.stringify({ ...loser, at }));
+    const { row, system } = loser;
+    return [
+      { put: { pk: refKey(ref), sk, secret, expiresAt } },
+      { put: { ...listedKey(ref, sk), of: refKey(ref), row, system, at, expiresAt } },
+    ];
+  });
+}
+
+/** Says which rows of a record lost, and never what. To be said once they are kept. */
+export function reportLosers(
+  { report }: Engine,
+  doorbell: Doorbell,
+  counterpart: string,
+  lost: readonly Pick<Loser, 'row' | 'system'>[],
+): void {
+  if (lost.length === 0) return;
+  const rows = lost.map((loser) => `${loser.row}: ${loser.system} lost`);
+  report({ ...lineOf(doorbell), message: 'conflict decided', counterpart, rows });
+}
+
+/** A value that lost a conflict, by its record (Customcrm's half of the link); what it was is for `losersOf`. */
+export interface ListedLoser extends Omit<Loser, 'value'> {
+  readonly ref: RecordRef;
+}
+
+/** What lost lately, whatever the record, newest first; at most `limit`. */
+export async function recentLosers(
+  table: Table,
+  now: number,
+  limit: number,
+): Promise<readonly ListedLoser[]> {
+  const items = await table.query(listed, { last: true, limit });
+  return items.filter(isKept(now)).map(({ of, row, system, at }) => ({
+    ref: parseRef(String(of)),
+    row: String(row),
+    system: system as System,
+    at: Number(at),
   }));
+}
+
+const isKept =
+  (now: number) =>
+  ({ expiresAt }: Item): boolean =>
+    Number(expiresAt) * 1000 > now;
+
+/** Removes every value of a record that lost. Answers how many. */
+export async function forgetLosers({ table }: Engine, ref: RecordRef): Promise<number> {
+  const losers = await table.query(refKey(ref), { prefix, limit: 1000 });
+  for (const { pk, sk } of losers)
+    await table.write([{ delete: { pk, sk } }, { delete: listedKey(ref, sk) }]);
+  return losers.length;
 }
 
 /**
@@ -49,9 +104,10 @@ export async function losersOf(
   now: number,
   { limit = 100, at }: { readonly limit?: number; readonly at?: number } = {},
 ): Promise<readonly Loser[]> {
-  const prefix = at === undefined ? 'loser#' : keyAt(at);
-  const items = await table.query(refKey(ref), { prefix, last: true, limit });
+  const from = at === undefined ? prefix : keyAt(at);
+  const items = await table.query(refKey(ref), { prefix: from, last: true, limit });
   return items
-    .filter((item) => Number(item.expiresAt) * 1000 > now && isSealedUnder(keys, String(item.secret)))
+    .filter(isKept(now))
+    .filter((item) => isSealedUnder(keys, String(item.secret)))
     .map((item) => JSON.parse(unseal(keys, purpose, String(item.secret))) as Loser);
 }

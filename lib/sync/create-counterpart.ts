@@ -16,11 +16,12 @@ import { absenceInWave, secondLookMs, waveShowsOthers } from './absence.ts';
 import { answeredAfter } from './agree.ts';
 import { applyChange, picture, type Work } from './apply-change.ts';
 import { caughtUp } from './catch-up.ts';
-import { keepLosers } from './conflict-log.ts';
-import type { Cause, Engine, Handled } from './engine.ts';
+import { keepLosers, reportLosers } from './conflict-log.ts';
+import type { Cause, Engine, Handled, OutcomeMessage } from './engine.ts';
 import { exclusionOf } from './exclusions.ts';
 import { gatherFacts } from './facts.ts';
 import { findMatch } from './find-match.ts';
+import { firstStart } from './identity.ts';
 import {
   alikesOf,
   closedIntentsInto,
@@ -45,6 +46,7 @@ import { parkedSince, wake } from './parking.ts';
 import { clockAhead, pollKey } from './poll-progress.ts';
 import { isOnItsOwn, type RecordState, setRecordState } from './record-state.ts';
 import { isNotedGone, noteGone } from './sighting.ts';
+import { startedAt } from './started-pairs.ts';
 import { removeTombstone, type Tombstone, tombstoneOf } from './tombstones.ts';
 
 /** Said of a record that is gone and has no counterpart; who needs it as a parent is blocked by that. */
@@ -57,7 +59,7 @@ const hourMs = 3600_000;
 const lateMs = 90_000;
 
 /** Said of a record whose counterpart was deleted: it gets no new one by itself, and so cannot be a parent. */
-export const survivorAlone = 'record unlinked';
+export const survivorAlone: OutcomeMessage = 'record unlinked';
 
 /** Gives an unlinked record its one counterpart: fence, parents, match, intent, create, link. The lease on the record is held. */
 export async function createCounterpart(work: Work): Promise<Handled> {
@@ -102,12 +104,17 @@ export async function createCounterpart(work: Work): Promise<Handled> {
   return matchOrCreate(work, origin);
 }
 
-const finished = (message: string, because: string): Handled => ({ did: 'finished', message, because });
+const finished = (message: OutcomeMessage, because: string, isNews = true): Handled => ({
+  did: 'finished',
+  message,
+  because,
+  ...(!isNews && { again: true }),
+});
 
 /** Shown until something about the record changes. */
 async function show({ engine, doorbell }: Work, state: RecordState, reason: string): Promise<Handled> {
-  await setRecordState(engine, doorbell, state, reason);
-  return finished(`record ${state}`, reason);
+  const isNews = await setRecordState(engine, doorbell, state, reason);
+  return finished(`record ${state}`, reason, isNews);
 }
 
 /** "Not found" proves nothing at first: a lagging replica, or no rights. In the end there is nothing to make a counterpart for. */
@@ -288,8 +295,8 @@ async function suspectsOf(
   const held = { ...intent, ...(suspects.length > 0 && { suspects }), lookAgainAt };
   await updateIntent(engine, intent, held, lease);
   if (!known) await wake(engine, fenceKey(intent.origin));
-  await setRecordState(engine, doorbell, 'ambiguous', reason);
-  return finished('record ambiguous', reason);
+  const isNews = await setRecordState(engine, doorbell, 'ambiguous', reason);
+  return finished('record ambiguous', reason, isNews);
 }
 
 /** A look-up found nothing: once is not enough, and an empty answer must show that it sees anything at all. Undefined when it was the second. */
@@ -537,6 +544,7 @@ async function linkUp(
     ...keepLosers(engine, both.customcrm, lost),
   ]);
   if (!written.done) return { did: 'parked', cause: settling(engine, intent) };
+  reportLosers(engine, work.doorbell, made.id, lost);
   return afterLink(work, link, origin, made);
 }
 
@@ -551,10 +559,14 @@ async function afterLink(work: Work, link: Link, origin: Snapshot, counterpart: 
     applyChange({ ...work, lease }, link, both),
   );
   if (applied.did === 'parked') return applied;
+  const { editedAt: _editedAt, ...outcome } = applied;
+  // What was there before its pair was started has not waited for us since it was edited.
+  const began = (await startedAt(engine, link.pair)) ?? (await firstStart(engine)) ?? 0;
   return {
-    ...applied,
+    ...outcome,
     message: link.history[0]?.did === 'created' ? 'counterpart created' : 'records linked',
     counterpart: counterpart.id,
+    ...(origin.modifiedAt > began && { editedAt: origin.modifiedAt }),
   };
 }
 

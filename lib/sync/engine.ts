@@ -2,7 +2,7 @@ import type { FingerprintKeys } from '../domain/fingerprint.ts';
 import type { ConflictPolicy } from '../domain/policy.ts';
 import type { Pair, System } from '../domain/record.ts';
 import type { MappingSettings } from '../mappings/mapping.ts';
-import type { ChangeQueue, Clock, Records, Table, TaxCatalogue, WaveFeed, Write } from './ports.ts';
+import type { ChangeQueue, Clock, Doorbell, Records, Table, TaxCatalogue, WaveFeed, Write } from './ports.ts';
 
 /** Everything a use case works with. Made once by lib/app.ts, or by a simulation. */
 export interface Engine {
@@ -39,29 +39,68 @@ export interface EngineSettings {
   readonly startedPairs: (pair: Pair) => boolean;
 }
 
+/** What an outcome can be called. Metrics, alarming lines and saved queries name these and no other. */
+export const outcomeMessages = [
+  'change applied',
+  'change blocked',
+  'change dropped',
+  'change failed',
+  'change held',
+  'conflict decided',
+  'counterpart created',
+  'fuse blown',
+  'missed change found',
+  'nothing to do',
+  'parent linked',
+  'record ambiguous',
+  'record blocked',
+  'record excluded',
+  'record failed',
+  'record unlinked',
+  'record waits',
+  'records linked',
+] as const;
+export type OutcomeMessage = (typeof outcomeMessages)[number];
+
 /** What happened to one doorbell. Only these fields are ever logged. */
 export interface OutcomeLine {
-  readonly message: string;
+  readonly message: OutcomeMessage;
   readonly system: System;
   readonly pair: Pair;
   readonly id: string;
   readonly counterpart?: string;
   readonly eventId: string;
+  /** The delivery that began it, where the record had waited since. */
+  readonly causedBy?: string;
   readonly because?: string;
   readonly rows?: readonly string[];
-  /** From the time at which we first heard of the change, ms. */
+  /** What it shows, and why, it showed before: no news, so it is not counted again. */
+  readonly again?: true;
+  /** From the edit, by the clock of its own system, or else from when we first heard of it, ms. */
   readonly lagMs?: number;
   readonly readToWriteMs?: number;
 }
+
+/** What every line about a doorbell begins with. */
+export const lineOf = ({ system, pair, id, eventId, causedBy }: Doorbell) => ({
+  system,
+  pair,
+  id,
+  eventId,
+  ...(causedBy !== undefined && { causedBy }),
+});
 
 /** What a worker did with a doorbell: finished, or put aside with a cause. */
 export type Handled =
   | {
       readonly did: 'finished';
-      readonly message: string;
+      readonly message: OutcomeMessage;
       readonly because?: string;
       readonly rows?: readonly string[];
+      readonly again?: true;
       readonly counterpart?: string;
+      /** When what arrived was edited, by the clock of its own system, ms. */
+      readonly editedAt?: number;
       readonly readToWriteMs?: number;
     }
   | { readonly did: 'parked'; readonly cause: Cause };

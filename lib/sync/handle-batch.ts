@@ -1,5 +1,5 @@
-import { type RecordRef, refKey } from '../domain/record.ts';
-import type { Engine } from './engine.ts';
+import { refKey } from '../domain/record.ts';
+import { type Engine, lineOf } from './engine.ts';
 import { handleDoorbell } from './handle-doorbell.ts';
 import type { Call, Doorbell } from './ports.ts';
 
@@ -55,15 +55,7 @@ async function handleOne(engine: Engine, work: readonly Message[], call: Call): 
     await handleDoorbell(engine, doorbell, callFor(work, call));
     return [];
   } catch (error) {
-    const { system, pair, id }: RecordRef = doorbell;
-    engine.report({
-      message: 'change failed',
-      system,
-      pair,
-      id,
-      eventId: doorbell.eventId,
-      because: describe(error),
-    });
+    engine.report({ ...lineOf(doorbell), message: 'change failed', because: describe(error) });
     return work.map((message) => message.messageId);
   }
 }
@@ -72,14 +64,16 @@ async function handleOne(engine: Engine, work: readonly Message[], call: Call): 
 const callFor = (work: readonly Message[], call: Call): Call =>
   work.every(({ doorbell }) => doorbell.background) ? { ...call, priority: 'background' } : call;
 
-/** The first time we heard of it; an echo can only be told by a single message. */
+/** When and by which delivery we first heard of it; an echo can only be told by a single message. */
 function merged(doorbells: readonly Doorbell[]): Doorbell | undefined {
+  const [first] = doorbells;
   const last = doorbells.at(-1);
-  if (!last || doorbells.length === 1) return last;
+  if (!first || !last || doorbells.length === 1) return last;
   const { version: _version, updatedAt: _updatedAt, seen: _seen, background: _background, ...rest } = last;
   const seen = doorbells.flatMap((doorbell) => doorbell.seen ?? []);
   return {
     ...rest,
+    causedBy: first.causedBy ?? first.eventId,
     at: Math.min(...doorbells.map((doorbell) => doorbell.at)),
     ...(seen.length > 0 && { seen: Math.max(...seen) }),
     ...(doorbells.every(({ background }) => background) && { background: true }),

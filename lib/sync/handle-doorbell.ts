@@ -3,7 +3,7 @@ import type { ObservedAt } from '../domain/policy.ts';
 import { otherSystem, type RecordRef, refKey, systems } from '../domain/record.ts';
 import { applyChange, pauseFor, type Work } from './apply-change.ts';
 import { createCounterpart, deletedUnlinked, survivorAlone } from './create-counterpart.ts';
-import type { Engine, Handled } from './engine.ts';
+import { type Engine, type Handled, lineOf } from './engine.ts';
 import { linkKey } from './keys.ts';
 import { type Lease, leaseCause, notGivenBack, releaseLease, takeLease } from './leases.ts';
 import { counterpartOf, findLink } from './links.ts';
@@ -37,15 +37,32 @@ export async function handleDoorbell(engine: Engine, doorbell: Doorbell, call: C
 /** Parks or unparks the record, and says what came of its doorbell. */
 async function settle(engine: Engine, doorbell: Doorbell, handled: Handled): Promise<Handled> {
   const settled = await putAway(engine, doorbell, handled);
-  const { system, pair, id, eventId } = doorbell;
-  const line = { system, pair, id, eventId, lagMs: engine.clock.now() - doorbell.at };
   if (settled.did === 'parked')
-    engine.report({ ...line, message: 'record waits', because: settled.cause.name });
-  else engine.report({ ...line, ...withoutDid(settled) });
+    engine.report({
+      ...lineOf(doorbell),
+      lagMs: lagOf(engine, doorbell),
+      message: 'record waits',
+      because: settled.cause.name,
+    });
+  else {
+    const { did: _did, editedAt, ...outcome } = settled;
+    engine.report({ ...lineOf(doorbell), lagMs: lagOf(engine, doorbell, editedAt), ...outcome });
+  }
   return settled;
 }
 
-const withoutDid = ({ did: _did, ...rest }: Handled & { readonly did: 'finished' }) => rest;
+/**
+ * From the edit on. One that was heard of more than a day late is none, as every record is swept once a day: it was there before anybody
+ * looked, and counts from then on. Clocks differ, and no lag is below nothing.
+ */
+function lagOf(
+  { clock }: Engine,
+  { at, updatedAt = '' }: Doorbell,
+  editedAt: number = Date.parse(updatedAt),
+): number {
+  const since = editedAt > at - dayMs ? Math.min(at, editedAt) : at;
+  return Math.max(0, clock.now() - since);
+}
 
 async function putAway(engine: Engine, doorbell: Doorbell, handled: Handled): Promise<Handled> {
   if (handled.did === 'finished') {
@@ -56,7 +73,13 @@ async function putAway(engine: Engine, doorbell: Doorbell, handled: Handled): Pr
   const parked = await park(engine, doorbell, handled.cause);
   // The cause went away while we were at it: ring again instead of waiting for nobody.
   if (!parked)
-    await engine.queues[doorbell.system].ring([{ ...doorbell, eventId: `again:${engine.newId()}` }]);
+    await engine.queues[doorbell.system].ring([
+      {
+        ...doorbell,
+        eventId: `again:${engine.newId()}`,
+        causedBy: doorbell.causedBy ?? doorbell.eventId,
+      },
+    ]);
   return handled;
 }
 
@@ -179,6 +202,7 @@ async function linkParent(engine: Engine, child: Doorbell, parent: RecordRef, ca
     pair,
     id,
     eventId: child.eventId,
+    ...(child.causedBy !== undefined && { causedBy: child.causedBy }),
     at: child.at,
     ...(child.background && { background: true }),
   };

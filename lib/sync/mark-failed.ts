@@ -1,5 +1,5 @@
 import { refOf } from '../domain/link.ts';
-import type { Engine } from './engine.ts';
+import { type Engine, lineOf } from './engine.ts';
 import type { Message } from './handle-batch.ts';
 import { findLink, linkWrite, withOutcome } from './links.ts';
 import { setRecordState } from './record-state.ts';
@@ -10,7 +10,7 @@ const reason = 'handled many times without an end; see the log of this record';
 export async function markFailed(engine: Engine, messages: readonly Message[]): Promise<readonly string[]> {
   const outcomes = await Promise.all(
     messages.map(async ({ messageId, doorbell }) => {
-      const { system, pair, id, eventId } = doorbell;
+      const { eventId } = doorbell;
       try {
         const link = await findLink(engine.table, doorbell).catch(() => undefined);
         if (link) {
@@ -18,7 +18,7 @@ export async function markFailed(engine: Engine, messages: readonly Message[]): 
           await engine.table.write([linkWrite(link, { ...link, history })]);
         }
         await setRecordState(engine, link ? refOf(link, 'customcrm') : doorbell, 'failed', reason);
-        engine.report({ message: 'record failed', system, pair, id, eventId, because: reason });
+        engine.report({ ...lineOf(doorbell), message: 'record failed', because: reason });
         return [];
       } catch {
         return [messageId];

@@ -1,10 +1,10 @@
 import type { Link } from '../domain/link.ts';
 import type { ConflictPolicy } from '../domain/policy.ts';
-import { type RecordRef, refKey, type System } from '../domain/record.ts';
+import type { RecordRef, System } from '../domain/record.ts';
 import { RemoteRejectedError } from '../errors.ts';
 import { putCell, setPath } from '../mappings/mapping.ts';
 import { mappings } from '../mappings/pairs.ts';
-import { losersOf } from './conflict-log.ts';
+import { forgetLosers, losersOf } from './conflict-log.ts';
 import type { Engine, Handled } from './engine.ts';
 import { gatherFacts } from './facts.ts';
 import { handleDoorbell } from './handle-doorbell.ts';
@@ -110,8 +110,7 @@ export async function restoreLoser(
 export async function forget(engine: Engine, ref: RecordRef): Promise<number | undefined> {
   const link = await findLink(engine.table, ref);
   const main = link ? { ...ref, system: 'customcrm' as const, id: link.customcrmId } : ref;
-  const losers = await engine.table.query(refKey(main), { prefix: 'loser#', limit: 1000 });
-  for (const { pk, sk } of losers) await engine.table.write([{ delete: { pk, sk } }]);
+  const losers = await forgetLosers(engine, main);
   const isDone = await changeLink(engine, ref, (stored) => ({ ...stored, history: [] }));
-  return isDone ? losers.length : undefined;
+  return isDone ? losers : undefined;
 }

@@ -10,8 +10,8 @@ const ringLimit = 200;
 /** So many times a wake-up rings; what is behind them is left to the janitor. */
 const wakePages = 50;
 
-/** What is put aside: a record, when its change was first heard of, and whether only a sweep has rung for it. */
-type Waiting = RecordRef & Partial<Pick<Doorbell, 'at' | 'background'>>;
+/** What is put aside: a record, when and by which delivery its change was first heard of, and whether only a sweep has rung for it. */
+type Waiting = RecordRef & Partial<Pick<Doorbell, 'at' | 'eventId' | 'causedBy' | 'background'>>;
 
 /** Two workers may put one record aside at once: as its parent, and by its own doorbell. */
 const tries = 3;
@@ -38,11 +38,21 @@ async function parkOnce({ table, clock }: Engine, ref: Waiting, cause: Cause): P
   const since = same ? Number(before?.since) : clock.now();
   const times = same ? Number(before?.times) + 1 : 1;
   const heardAt = Math.min(ref.at ?? clock.now(), Number(before?.heardAt ?? Number.POSITIVE_INFINITY));
+  const causedBy = before?.causedBy ?? ref.causedBy ?? ref.eventId;
   // A live change that waits stays one, whoever comes to wait for the same.
   const lane = ref.background && (!before || before.background) ? { background: true } : {};
   const writes: Write[] = [
     {
-      put: { ...pointerKey(ref), cause: cause.key, name: cause.name, since, heardAt, times, ...lane },
+      put: {
+        ...pointerKey(ref),
+        cause: cause.key,
+        name: cause.name,
+        since,
+        heardAt,
+        causedBy,
+        times,
+        ...lane,
+      },
       when: asRead(before),
     },
     {
@@ -51,6 +61,7 @@ async function parkOnce({ table, clock }: Engine, ref: Waiting, cause: Cause): P
         name: cause.name,
         since,
         heardAt,
+        causedBy,
         state: 'parked',
         due: cause.due,
         ...lane,
@@ -133,6 +144,7 @@ async function ringFor(engine: Engine, items: readonly Item[]): Promise<number> 
     (item): Doorbell => ({
       ...parseRef(item.sk),
       eventId: `wake:${engine.newId()}`,
+      ...(item.causedBy !== undefined && { causedBy: String(item.causedBy) }),
       at: Number(item.heardAt ?? item.since),
       ...(item.background === true && { background: true }),
     }),

@@ -124,6 +124,8 @@ export interface TaxCatalogue {
 export interface Doorbell extends RecordRef {
   /** Webhook event id, or poll run and record: what the delivery is recognised by, never its content. */
   readonly eventId: string;
+  /** The delivery that began it, where this one only goes on with what had waited. */
+  readonly causedBy?: string;
   /** When we first heard of it, ms since 1970 by our clock. */
   readonly at: number;
   /** Customcrm webhooks only: what the event said, to recognise the echo of our own write. */

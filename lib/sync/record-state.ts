@@ -13,20 +13,23 @@ export const stateWrite = ({ clock }: Engine, ref: RecordRef, state: RecordState
 
 /**
  * What a record shows, and why; undefined when nothing stands in its way any more. One that was linked meanwhile shows nothing of that, but
- * it may have failed.
+ * it may have failed. Answers false when it showed just that already: since when stays as it is.
  */
 export async function setRecordState(
   engine: Engine,
   ref: RecordRef,
   state: RecordState | undefined,
   reason: string,
-): Promise<void> {
+): Promise<boolean> {
+  const shown = state && (await recordStateOf(engine, ref));
+  if (shown && shown.state === state && shown.reason === reason) return false;
   if (state === undefined) await engine.table.write([{ delete: stateKey(ref) }]);
   else
     await engine.table.write([
       stateWrite(engine, ref, state, reason),
       ...(state === 'failed' ? [] : [{ check: linkKey(ref), when: 'absent' } as const]),
     ]);
+  return true;
 }
 
 const ownKey = (ref: RecordRef) => ({ pk: refKey(ref), sk: 'own' });

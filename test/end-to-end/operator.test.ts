@@ -113,15 +113,16 @@ describe('what a person sees and does', { concurrency: 4 }, () => {
     const { losers } = await world.cli('show', 'customer', id);
     const [loser] = losers as { row: string; at: number }[];
     assert.equal(loser?.row, 'Fax');
-    await world.cli(
-      'restore',
-      'customer',
-      id,
-      '--row',
-      'Fax',
-      '--at',
-      new Date(loser?.at ?? 0).toISOString(),
-    );
+    const listed = (await world.cli('conflicts')) as unknown as {
+      ref: { id: string };
+      reasons: string[];
+      restore?: string;
+    }[];
+    const lost = listed.find(({ ref, restore }) => ref.id === id && restore !== undefined);
+    assert.deepEqual(lost?.reasons, ['Fax: customcrm lost']);
+    const restore = `restore customer ${id} --row Fax --at ${new Date(loser.at).toISOString()}`;
+    assert.equal(lost.restore, restore);
+    await world.cli(...restore.split(' '));
     await eventually('the loser is back on both sides', async () => {
       const there = at(await readWave(world, 'customer', waveId), 'fax');
       return (await world.customcrm('GET', record)).Fax === 'here' && there === 'here';

@@ -13,6 +13,8 @@ import { type Resource, readTemplate, resourcesOf, type Template } from '../../i
 import { settings } from '../../lib/config.ts';
 import { logFields } from '../../lib/log.ts';
 import { metricUnits } from '../../lib/metrics.ts';
+import { outcomeMessages } from '../../lib/sync/engine.ts';
+import { recordStates } from '../../lib/sync/record-state.ts';
 
 // What `npm run package` makes.
 await packaged(() => undefined);
@@ -208,4 +210,24 @@ test('saved queries name only fields that are logged', () => {
     assert.ok(fields.length > 2, id);
     for (const field of fields) assert.ok(field === '@timestamp' || logFields.has(field), `${id}: ${field}`);
   }
+});
+
+test('saved queries ask for messages that there are', () => {
+  const known = new Set<string>(outcomeMessages);
+  for (const [id, { Properties }] of resourcesOf(template, 'AWS::Logs::QueryDefinition'))
+    for (const [, list = ''] of String(Properties.QueryString).matchAll(
+      /message (?:=|in) (\[[^\]]*\]|"[^"]*")/g,
+    ))
+      for (const [, message = ''] of list.matchAll(/"([^"]+)"/g))
+        assert.ok(known.has(message), `${id}: ${message}`);
+});
+
+test('every message of an outcome is said somewhere', () => {
+  const sources = readdirSync(file('lib/sync'))
+    .filter((name) => name !== 'engine.ts')
+    .map((name) => readFileSync(file(`lib/sync/${name}`), 'utf8'))
+    .join('\n');
+  const states = recordStates.map((state) => `record ${state}`);
+  for (const message of outcomeMessages)
+    assert.ok(sources.includes(`'${message}'`) || states.includes(message), message);
 });

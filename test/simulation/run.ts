@@ -74,6 +74,7 @@ export async function run({
   const isLong = world.dice.fork('length').chance(longShare);
   if (world.dice.fork('past').chance(pastShare)) await past(world);
   world.installedAt = scheduler.now();
+  world.store.put({ pk: 'identity', sk: 'stack', startedAt: world.installedAt });
   const peaceAt = world.installedAt + (isLong ? longActiveMs : activeMs);
   schedule(world, functions, peaceAt);
   people(world, peaceAt, { busy, isLong });

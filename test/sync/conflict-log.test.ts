@@ -1,0 +1,84 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { pairs, refKey } from '../../lib/domain/record.ts';
+import { mappings } from '../../lib/mappings/pairs.ts';
+import { keepLosers, losersOf, recentLosers } from '../../lib/sync/conflict-log.ts';
+import { forget } from '../../lib/sync/operate.ts';
+import { linkedPair, ring } from '../support/sync-steps.ts';
+import { type Database, type SyncWorld, startDatabase, startSyncWorld } from '../support/sync-world.ts';
+
+let database: Database;
+let world: SyncWorld;
+before(async () => {
+  database = await startDatabase();
+  world = await startSyncWorld(database, { startedPairs: () => true });
+});
+after(async () => {
+  await world.close();
+  await database.close();
+});
+
+/** Both users type another fax number, and Customcrm's stays. */
+async function twoMinds(name: string) {
+  const { crm, wave } = await linkedPair(world, 'customer', { Name: name, Fax: '1' });
+  await world.edit(crm, { Fax: '555-0101' });
+  await world.edit(wave, { fax: '555-0199' });
+  await ring(world, crm);
+  return { crm, wave };
+}
+const recent = (limit = 10) => recentLosers(world.engine.table, world.engine.clock.now(), limit);
+
+describe('a value that lost a conflict', () => {
+  test('is told of by its row and its system, never by what it was', async () => {
+    const { crm, wave } = await twoMinds('One');
+    const told = world.outcomes.filter(({ message }) => message === 'conflict decided');
+    const { system, pair, id } = crm;
+    assert.deepEqual(told, [
+      {
+        message: 'conflict decided',
+        system,
+        pair,
+        id,
+        counterpart: wave.id,
+        eventId: 'webhook',
+        rows: ['Fax: wave lost'],
+      },
+    ]);
+    assert.doesNotMatch(JSON.stringify(world.outcomes), /555-01/);
+  });
+
+  test('is on one list with those of other records, newest first, until it is forgotten', async () => {
+    const { crm: earlier } = await twoMinds('Two');
+    world.pass(1_000);
+    const { crm: later } = await twoMinds('Three');
+    const [first, second] = await recent();
+    assert.deepEqual([first?.ref, second?.ref], [later, earlier]);
+    assert.deepEqual([first?.row, first?.system], ['Fax', 'wave']);
+    const [kept] = await losersOf(world.engine.table, world.engine.settings.keys, later, Number(first?.at));
+    assert.equal(kept?.at, first?.at);
+    assert.equal((await recent(1)).length, 1);
+    assert.equal(await forget(world.engine, later), 1);
+    assert.deepEqual((await recent())[0]?.ref, earlier);
+  });
+
+  test('is not listed any longer than it is kept', async () => {
+    await twoMinds('Four');
+    const days = (n: number) => world.engine.clock.now() + n * 24 * 3600_000;
+    assert.ok((await recentLosers(world.engine.table, days(89), 10)).length > 0);
+    assert.deepEqual(await recentLosers(world.engine.table, days(91), 10), []);
+  });
+
+  test('fits the one transaction that keeps it, with every other row of its record', () => {
+    /** The link, the lease, and what people said at three fuses under both halves; rather more than that. */
+    const beside = 30;
+    for (const pair of pairs) {
+      const lost = mappings[pair].everyRow.map(
+        ({ id }) => ({ row: id, system: 'wave', value: '1' }) as const,
+      );
+      const writes = keepLosers(world.engine, { system: 'customcrm', pair, id: '1' }, lost);
+      assert.ok(writes.length + beside <= 100, pair);
+      const keys = writes.map((write) => ('put' in write ? `${write.put.pk} ${write.put.sk}` : ''));
+      assert.equal(new Set(keys).size, writes.length, refKey({ system: 'customcrm', pair, id: '1' }));
+    }
+  });
+});

@@ -194,7 +194,9 @@ export function agreedOfResult(
   const agreed: Record<string, string> = {};
   for (const row of mapping.rows(facts.settings)) {
     const cell = readCell(row, system, body, facts);
-    if (!cell || (sent[row.id] === undefined && (isBlank(cell) || modifiedAt <= createdAt))) continue;
+    const mayBeFilledIn = row.conversion.isCommon || row.rules.emptyInWave || row.direction !== 'both';
+    const isUntouched = isBlank(cell ?? neverHeld) || (modifiedAt <= createdAt && mayBeFilledIn);
+    if (!cell || (sent[row.id] === undefined && isUntouched)) continue;
     agreed[row.id] = prints.of(row.id, held.includes(row.id) ? cell.form : neverHeld.form);
   }
   return agreed;

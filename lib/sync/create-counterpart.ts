@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type Link, nothingAgreed, type RowPrints } from '../domain/link.ts';
 import { otherSystem, type RecordRef, refKey, type Snapshot, type System } from '../domain/record.ts';
-import { RemoteOutcomeUnknownError, RemoteRejectedError } from '../errors.ts';
+import { RemoteMissingError, RemoteOutcomeUnknownError, RemoteRejectedError } from '../errors.ts';
 import {
   agreedAfterCreate,
   agreedAtLink,
@@ -38,7 +38,7 @@ import {
   updateIntent,
 } from './intents.ts';
 import { forgetKeys, hashesOf, indexKeys, keysOf } from './key-index.ts';
-import { throwIfReadLags } from './lagging.ts';
+import { throwIfFromBefore, throwIfReadLags } from './lagging.ts';
 import { stillHeld } from './leases.ts';
 import { counterpartOf, findLink, newLinkWrites } from './links.ts';
 import { agreedWithoutOrigin, type Found, knownRows, likenessOf, lookUp, printsOfIntent } from './look-up.ts';
@@ -77,7 +77,8 @@ export async function createCounterpart(work: Work): Promise<Handled> {
   const origin = reading.snapshot;
   await indexKeys(engine, origin);
   // What has an open create of its own was there, unfenced, before any other that is open now began.
-  const fence = open ? undefined : intents.find((intent) => mayBeResultOf(engine, intent, origin));
+  const isOwn = await isOnItsOwn(engine, origin);
+  const fence = open || isOwn ? undefined : intents.find((intent) => mayBeResultOf(engine, intent, origin));
   if (fence) {
     const likeness = await likenessOf(engine, fence, origin, call);
     if (likeness === 'all' || likeness === 'key') await noteAlike(engine, fence, origin.id, likeness);
@@ -86,10 +87,11 @@ export async function createCounterpart(work: Work): Promise<Handled> {
   const excluded =
     (await exclusionOf(engine.table, origin)) ??
     mappings[origin.pair].excluded(origin, engine.settings.mapping);
-  if (open) return resume(work, origin, open);
+  if (open) return resume(work, origin, open, excluded);
   if (excluded) return show(work, 'excluded', excluded);
   const tombstone = await tombstoneOf(engine.table, origin);
-  const foreign = (await isOnItsOwn(engine, origin))
+  if (tombstone?.kind === 'deleted') throwIfFromBefore(engine, origin, tombstone);
+  const foreign = isOwn
     ? undefined
     : ((await markedForAnother(engine, origin)) ??
       // What was linked once is no create that nobody knew of.
@@ -178,9 +180,11 @@ async function lateCreate(
     if (record.createdAt < earliestResult(engine, intent)) continue;
     const known = (await alikesOf(engine, intent)).get(record.id);
     const likeness = known ?? (await likenessOf(engine, intent, record, call));
-    // One that its user has changed by now is only doubted when it is not much younger than the create.
+    // One that its user has changed by now is only doubted when it is not much younger than the create, and that may still have another result.
     const isAlike =
-      likeness === 'some' ? record.createdAt < sentThere(intent) + hourMs : likeness !== 'little';
+      likeness === 'some'
+        ? !intent.foundAll && record.createdAt < sentThere(intent) + hourMs
+        : likeness !== 'little';
     if (!isAlike || likeness === 'little') continue;
     const because = ambiguous.includes(intent)
       ? 'waits for a person'
@@ -269,11 +273,16 @@ async function abandon(work: Work, intent: Intent): Promise<Handled> {
   }
   const unproven = await notedLook(work, intent, now);
   if (unproven) return unproven;
-  await engine.table.write([stillHeld(lease), ...closeWrites(engine, intent)]);
   // Should the target execute it later still, its result is nobody's: it must not come back.
   await noteGone(engine, intent.origin);
-  await wake(engine, fenceKey(intent.origin));
+  await close(work, intent);
   return busy(engine);
+}
+
+/** Nothing came of a create: what waits behind it goes on. */
+async function close({ engine, lease }: Work, intent: Intent): Promise<void> {
+  await engine.table.write([stillHeld(lease), ...closeWrites(engine, intent)]);
+  await wake(engine, fenceKey(intent.origin));
 }
 
 const busy = ({ clock }: Engine): Handled => ({
@@ -428,11 +437,21 @@ async function notMade(work: Work, intent: Intent, error: unknown): Promise<Hand
   const { engine } = work;
   if (error instanceof RemoteOutcomeUnknownError) return { did: 'parked', cause: settling(engine, intent) };
   if (!isDefinite(error)) throw error;
-  await engine.table.write([stillHeld(work.lease), ...closeWrites(engine, intent)]);
-  await wake(engine, fenceKey(intent.origin));
+  await close(work, intent);
   if (error instanceof RemoteRejectedError) return show(work, 'blocked', error.message);
+  if (error instanceof RemoteMissingError) return namesNothing(work, intent);
   throw error;
 }
+
+/** What it names there, such as its customer, is gone: that will be heard of, and then shown; or it only lags. */
+const namesNothing = ({ engine }: Work, { origin }: Intent): Handled => ({
+  did: 'parked',
+  cause: {
+    name: 'not-found',
+    key: `names-nothing#${refKey(origin)}`,
+    due: engine.clock.now() + secondLookMs,
+  },
+});
 
 const isDefinite = (error: unknown): boolean => error instanceof Error && 'retryable' in error;
 
@@ -443,7 +462,12 @@ const settling = (engine: Engine, intent: Intent): Cause => ({
 });
 
 /** An attempt of an earlier invocation never told its outcome. Wait, look twice, and only then try again. */
-async function resume(work: Work, origin: Snapshot, intent: Intent): Promise<Handled> {
+async function resume(
+  work: Work,
+  origin: Snapshot,
+  intent: Intent,
+  excluded: string | undefined,
+): Promise<Handled> {
   const { engine, call } = work;
   const now = engine.clock.now();
   if (now < intent.sentAt + engine.settings.settleMs)
@@ -452,20 +476,30 @@ async function resume(work: Work, origin: Snapshot, intent: Intent): Promise<Han
   if (found.found === 'ambiguous') return suspectsOf(work, intent, found);
   if (found.found === 'one') {
     const known = await knownRows(engine, intent, origin, found, call);
-    return linkUp(work, origin, { ...found, known }, { ...intent, lookedUpAt: now });
+    const foundAll = found.isOurs && intent.attempts === 1;
+    return linkUp(
+      work,
+      origin,
+      { ...found, known },
+      { ...intent, lookedUpAt: now, ...(foundAll && { foundAll }) },
+    );
   }
-  return (await notedLook(work, intent, now)) ?? repeat(work, origin, intent);
+  const unproven = await notedLook(work, intent, now);
+  if (unproven) return unproven;
+  if (excluded === undefined) return repeat(work, origin, intent);
+  // It must not get one any more.
+  await close(work, intent);
+  return show(work, 'excluded', excluded);
 }
 
 /** Nothing came of the attempt before. When nothing can be sent now either, the intent has no reason to stay open. */
 async function repeat(work: Work, origin: Snapshot, intent: Intent): Promise<Handled> {
-  const { engine, call, lease } = work;
+  const { engine, call } = work;
   const now = engine.clock.now();
   const facts = await gatherFacts(engine, origin.pair, { [origin.system]: origin.body }, call);
   const creation = composeCreate(mappings[origin.pair], origin.system, origin.body, facts);
   if (!('body' in creation)) {
-    await engine.table.write([stillHeld(lease), ...closeWrites(engine, intent)]);
-    await wake(engine, fenceKey(intent.origin));
+    await close(work, intent);
     return 'blocked' in creation
       ? show(work, 'blocked', creation.blocked)
       : ((await linkParent(work, creation.waitFor)) ?? busy(engine));
@@ -479,7 +513,7 @@ async function repeat(work: Work, origin: Snapshot, intent: Intent): Promise<Han
     sentAt: now,
     attempts: intent.attempts + 1,
   };
-  if (!(await updateIntent(engine, intent, again, lease)))
+  if (!(await updateIntent(engine, intent, again, work.lease)))
     return { did: 'parked', cause: settling(engine, intent) };
   return create(work, origin, again, creation);
 }

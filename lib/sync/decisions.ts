@@ -1,10 +1,10 @@
 import { type Link, refOf } from '../domain/link.ts';
-import { type RecordRef, refKey, type Snapshot, systems } from '../domain/record.ts';
+import { otherSystem, type RecordRef, refKey, type Snapshot, systems } from '../domain/record.ts';
 import { newLink } from './create-counterpart.ts';
 import type { Engine, Handled } from './engine.ts';
 import { exclusionOf, exclusionWrite, removeExclusion } from './exclusions.ts';
 import { handleDoorbell } from './handle-doorbell.ts';
-import { closeWrites, fenceKey, findIntent } from './intents.ts';
+import { closeWrites, fenceKey, findIntent, type Intent, openIntentsInto } from './intents.ts';
 import { indexKeys } from './key-index.ts';
 import { linkKey } from './keys.ts';
 import { type Lease, leaseCause, releaseLease, stillHeld, takeLease } from './leases.ts';
@@ -178,14 +178,42 @@ export async function includeRecord(engine: Engine, ref: RecordRef): Promise<Dec
   return lookAgain(engine, ref);
 }
 
-/** The survivor of a deletion gets a new counterpart, and what was ambiguous one of its own. */
+/**
+ * The survivor of a deletion gets a new counterpart, and what was ambiguous one of its own: none of the records that may be the result of
+ * its create is, and it is not the result of any.
+ */
 export async function recreate(engine: Engine, ref: RecordRef): Promise<Decided> {
   const isSurvivor = (await tombstoneOf(engine.table, ref))?.kind === 'survivor';
   const isHeld = (await recordStateOf(engine, ref))?.state === 'ambiguous';
   if (!isSurvivor && !isHeld) return refused(`${noSurvivor}, and it is not ambiguous`);
-  await engine.table.write([removeTombstone(ref), removeExclusion(ref), ...(isHeld ? [ownWrite(ref)] : [])]);
+  const intent = await findIntent(engine, ref);
+  if (intent && !intent.suspects)
+    return refused('what came of its create is not known yet: say it again later, or link it');
+  const suspects = suspectsOf(intent);
+  if (suspects.length > suspectLimit)
+    return refused('very many records may be its counterpart: recreate or link those that are not first');
+  const waiting = (await openIntentsInto(engine, ref.system, ref.pair)).filter(({ suspects: ids }) =>
+    ids?.includes(ref.id),
+  );
+  await engine.table.write([
+    removeTombstone(ref),
+    removeExclusion(ref),
+    ...(isHeld ? [ref, ...suspects].map(ownWrite) : []),
+  ]);
+  for (const other of [...suspects, ...waiting.map(({ origin }) => origin)])
+    await engine.queues[other.system].ring([doorbellOf(engine, other)]);
   return lookAgain(engine, ref);
 }
+
+/** As many as one transaction holds. */
+const suspectLimit = 90;
+
+const suspectsOf = (intent: Intent | undefined): readonly RecordRef[] =>
+  (intent?.suspects ?? []).map((id) => ({
+    system: otherSystem((intent as Intent).origin.system),
+    pair: (intent as Intent).origin.pair,
+    id,
+  }));
 
 /** The survivor of a deletion stays alone. Should the deleted record live again, their link does too. */
 export async function accept(engine: Engine, ref: RecordRef, call: Call): Promise<Decided> {

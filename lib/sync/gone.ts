@@ -97,9 +97,12 @@ async function suspect(work: Work, link: Link, system: System, missing: Link['mi
 /** The survivor of a deletion: an edit since agreement beats the delete, else the pair's policy is carried out. */
 async function outlive(work: Work, link: Link, survivor: Snapshot): Promise<Handled> {
   const deletedIn = otherSystem(survivor.system);
+  const lifeAfter = ({ system, body, version }: Snapshot) =>
+    system === 'customcrm' && mappings[link.pair].givenUp(body) ? version : undefined;
   if (await isEdited(work, link, survivor)) {
     const remains = await withArrived(work, link, survivor);
-    return bury(work, remains, [deletedIn], 'deleted on the other side, but edited here since');
+    const reason = 'deleted on the other side, but edited here since';
+    return bury(work, remains, [deletedIn], reason, lifeAfter(survivor));
   }
   const aftermath = mappings[link.pair].afterDeletion(deletedIn, survivor.body);
   const done = await carryOut(work, link, survivor, aftermath);
@@ -109,8 +112,7 @@ async function outlive(work: Work, link: Link, survivor: Snapshot): Promise<Hand
   const gone = aftermath.do === 'remove' ? (['customcrm', 'wave'] as const) : [deletedIn];
   const remaining = done.answer ?? survivor;
   const remains = await withArrived(work, done.link, remaining);
-  const isCancelled = remaining.system === 'customcrm' && mappings[link.pair].givenUp(remaining.body);
-  return bury(work, remains, gone, 'deleted on the other side', isCancelled ? remaining.version : undefined);
+  return bury(work, remains, gone, 'deleted on the other side', lifeAfter(remaining));
 }
 
 async function knownOf({ engine, call }: Work, link: Link, { system, pair, body }: Snapshot) {

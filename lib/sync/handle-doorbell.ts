@@ -7,7 +7,7 @@ import { type Engine, type Handled, lineOf } from './engine.ts';
 import { linkKey } from './keys.ts';
 import { type Lease, leaseCause, notGivenBack, releaseLease, takeLease } from './leases.ts';
 import { counterpartOf, findLink } from './links.ts';
-import { park, timesParked, unpark, waitsSince, wake } from './parking.ts';
+import { type Parked, park, parkedNow, timesParked, unpark, waitsSince, wake } from './parking.ts';
 import { pauseCause, pausedBy, stillPaused } from './pause.ts';
 import type { Call, Doorbell } from './ports.ts';
 import { noLongerFailed, recordStateOf } from './record-state.ts';
@@ -31,12 +31,27 @@ const pauseLookMs = 3600_000;
  * comes again.
  */
 export async function handleDoorbell(engine: Engine, doorbell: Doorbell, call: Call): Promise<Handled> {
-  return settle(engine, doorbell, await tryThreeTimes(engine, doorbell, call));
+  const waited: Waited = new Map();
+  return settle(engine, doorbell, await tryThreeTimes(engine, doorbell, call, waited), waited);
+}
+
+/** How the records of a doorbell waited before they were read: what is parked meanwhile saw something newer, and goes on waiting. */
+type Waited = Map<string, Parked>;
+
+async function notedWaiting(engine: Engine, waited: Waited, ref: RecordRef): Promise<Parked> {
+  const parked = await parkedNow(engine, ref);
+  waited.set(refKey(ref), parked);
+  return parked;
 }
 
 /** Parks or unparks the record, and says what came of its doorbell. */
-async function settle(engine: Engine, doorbell: Doorbell, handled: Handled): Promise<Handled> {
-  const settled = await putAway(engine, doorbell, handled);
+async function settle(
+  engine: Engine,
+  doorbell: Doorbell,
+  handled: Handled,
+  waited: Waited,
+): Promise<Handled> {
+  const settled = await putAway(engine, doorbell, handled, waited);
   if (settled.did === 'parked')
     engine.report({
       ...lineOf(doorbell),
@@ -64,10 +79,15 @@ function lagOf(
   return Math.max(0, clock.now() - since);
 }
 
-async function putAway(engine: Engine, doorbell: Doorbell, handled: Handled): Promise<Handled> {
+async function putAway(
+  engine: Engine,
+  doorbell: Doorbell,
+  handled: Handled,
+  waited: Waited,
+): Promise<Handled> {
   if (handled.did === 'finished') {
     // Our own echo says nothing about what the record waits for.
-    if (handled.because !== ownEcho) await unparkBoth(engine, doorbell, handled.counterpart);
+    if (handled.because !== ownEcho) await unparkBoth(engine, doorbell, handled.counterpart, waited);
     return handled;
   }
   const parked = await park(engine, doorbell, handled.cause);
@@ -88,18 +108,25 @@ async function unparkBoth(
   engine: Engine,
   { system, pair, id }: RecordRef,
   counterpart: string | undefined,
+  waited: Waited,
 ): Promise<void> {
   const halves = [{ system, pair, id }];
   if (counterpart !== undefined) halves.push({ system: otherSystem(system), pair, id: counterpart });
   // What shows a state without a link has just been judged; of a link only that it failed stands beside it.
   const mended = counterpart === undefined ? [] : halves.map((half) => noLongerFailed(engine, half));
-  await Promise.all([...halves.map((half) => unpark(engine, half)), ...mended]);
+  const parked = halves.map((half) => ({ half, seen: waited.get(refKey(half)) }));
+  await Promise.all([...parked.map(({ half, seen }) => seen && unpark(engine, half, seen)), ...mended]);
 }
 
-async function tryThreeTimes(engine: Engine, doorbell: Doorbell, call: Call): Promise<Handled> {
+async function tryThreeTimes(
+  engine: Engine,
+  doorbell: Doorbell,
+  call: Call,
+  waited: Waited,
+): Promise<Handled> {
   for (let attempt = 1; ; attempt++) {
     try {
-      return await handleOnce(engine, doorbell, call);
+      return await handleOnce(engine, doorbell, call, waited);
     } catch (error) {
       const pause = pauseFor(error);
       if (!pause) throw error;
@@ -127,7 +154,7 @@ async function unavailable(
   };
 }
 
-async function handleOnce(engine: Engine, doorbell: Doorbell, call: Call): Promise<Handled> {
+async function handleOnce(engine: Engine, doorbell: Doorbell, call: Call, waited: Waited): Promise<Handled> {
   const scope = await pausedBy(engine, doorbell);
   if (scope !== undefined)
     return {
@@ -142,14 +169,15 @@ async function handleOnce(engine: Engine, doorbell: Doorbell, call: Call): Promi
   const link = await findLink(engine.table, doorbell);
   if (link && isOwnEcho(link, doorbell))
     return { did: 'finished', message: 'nothing to do', because: ownEcho };
-  if (link) return handleLinked(engine, doorbell, link, call);
+  if (link) return handleLinked(engine, doorbell, link, call, waited);
   if (!(await isStarted(engine, doorbell.pair))) {
     await noteEarly(engine, doorbell);
     return { did: 'finished', message: 'change dropped', because: 'pair not started' };
   }
-  return underLease(engine, doorbell, call, (lease) =>
-    createCounterpart(workOf(engine, doorbell, call, lease)),
-  );
+  return underLease(engine, doorbell, call, async (lease) => {
+    await notedWaiting(engine, waited, doorbell);
+    return createCounterpart(workOf(engine, doorbell, call, lease));
+  });
 }
 
 /** Only Customcrm has versions that tell our own write apart, and only when its time agrees as well. */
@@ -159,20 +187,26 @@ const isOwnEcho = (link: Link, { version, updatedAt }: Doorbell): boolean =>
   link.agreedVersion === version &&
   link.agreedUpdatedAt === Date.parse(updatedAt);
 
-function handleLinked(engine: Engine, doorbell: Doorbell, link: Link, call: Call): Promise<Handled> {
+function handleLinked(
+  engine: Engine,
+  doorbell: Doorbell,
+  link: Link,
+  call: Call,
+  waited: Waited,
+): Promise<Handled> {
   return underLease(engine, refOf(link, 'customcrm'), call, async (lease) => {
     const current = await findLink(engine.table, doorbell);
     if (!current) return { did: 'parked', cause: { name: 'busy', key: 'busy', due: engine.clock.now() } };
     const work = workOf(engine, doorbell, call, lease);
-    return applyChange({ ...work, heard: await heardOf(engine, doorbell, current) }, current);
+    return applyChange({ ...work, heard: await heardOf(engine, doorbell, current, waited) }, current);
   });
 }
 
 /** This doorbell is not all that was heard: one for the other half may wait, or be under way from a poll. */
-async function heardOf(engine: Engine, doorbell: Doorbell, link: Link): Promise<ObservedAt> {
+async function heardOf(engine: Engine, doorbell: Doorbell, link: Link, waited: Waited): Promise<ObservedAt> {
   const heard = systems.map(async (system) => {
     const times = await Promise.all([
-      waitsSince(engine, refOf(link, system)),
+      notedWaiting(engine, waited, refOf(link, system)).then(waitsSince),
       system === doorbell.system ? doorbell.at : sightedAt(engine, link, system),
     ]);
     const known = times.filter((at) => at !== undefined);
@@ -206,10 +240,11 @@ async function linkParent(engine: Engine, child: Doorbell, parent: RecordRef, ca
     at: child.at,
     ...(child.background && { background: true }),
   };
-  const tried = await tryThreeTimes(engine, doorbell, call);
+  const waited: Waited = new Map();
+  const tried = await tryThreeTimes(engine, doorbell, call, waited);
   // Somebody else is at the parent: only the child waits for that. A parent parked by each of its children would be rung with them again and again.
   if (tried.did === 'parked' && tried.cause.name === 'lease') return tried;
-  const handled = await settle(engine, doorbell, tried);
+  const handled = await settle(engine, doorbell, tried, waited);
   if ((await counterpartOf(engine.table, parent)) !== undefined)
     return { did: 'finished', message: 'parent linked' };
   const shows = await standsInTheWay(engine, parent, handled);

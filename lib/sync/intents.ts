@@ -33,6 +33,8 @@ export interface Intent {
   readonly attempts: number;
   /** When a look-up last found nothing since `sentAt` (ms). */
   readonly lookedUpAt?: number;
+  /** Its only attempt was found with all that was sent: another result is not to be expected. */
+  readonly foundAll?: true;
   /** The records that may be the result, when more than one may: from then on only they are fenced, until a person decides. */
   readonly suspects?: readonly string[];
   /** An ambiguity may end by itself: looked at again then (ms). */

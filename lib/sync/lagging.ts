@@ -3,6 +3,7 @@ import type { RecordRef, Snapshot } from '../domain/record.ts';
 import { RemoteUnavailableError } from '../errors.ts';
 import type { Engine } from './engine.ts';
 import type { Doorbell, Reading } from './ports.ts';
+import type { Tombstone } from './tombstones.ts';
 
 /** No replica lags longer: a picture that is still older then is the truth, of a system that was restored from a backup, ms. */
 const longestLagMs = 3600_000;
@@ -47,6 +48,20 @@ function throwIfLagging(
   const isOlderThanHeard = stamp !== undefined && heard !== undefined && stamp < heard;
   if (isOlderThanHeard || (link && isOlderThanAgreed(clock.now(), snapshot, link)))
     throw new RemoteUnavailableError(snapshot.system, 'it shows an older picture than before');
+}
+
+/**
+ * What was deleted not long ago, and shows as it was before that, is a lagging replica's: what truly lives again has moved since.
+ * @throws RemoteUnavailableError, after which the record is read again
+ */
+export function throwIfFromBefore(
+  { clock }: Engine,
+  snapshot: Snapshot,
+  { at, link }: Pick<Tombstone, 'at' | 'link'>,
+): void {
+  const stamp = pictureStamp(snapshot) ?? Number.POSITIVE_INFINITY;
+  if (clock.now() - at < longestLagMs && stamp <= (link.answered?.[snapshot.system] ?? -1))
+    throw new RemoteUnavailableError(snapshot.system, 'it shows a picture from before its deletion');
 }
 
 /** The same of a read: that a record is deleted may be said by a replica that has not seen it restored. */

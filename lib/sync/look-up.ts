@@ -11,6 +11,7 @@ import { alikesOf, earliestResult, findIntent, type Intent } from './intents.ts'
 import { hashesOf, keysOf } from './key-index.ts';
 import { counterpartOf } from './links.ts';
 import type { Call } from './ports.ts';
+import { isOnItsOwn } from './record-state.ts';
 
 /** A look-up reads at most this many pages; more changes than that since one create began is not to be expected. */
 const pageLimit = 50;
@@ -75,6 +76,18 @@ export async function lookUp(engine: Engine, intent: Intent, call: Call, origin?
   const keyed = found.filter(({ likeness }) => likeness === 'key');
   const [only, ...others] = [...certain, ...keyed];
   const isClear = others.length === 0 && (certain.length === 1 || found.length === 1);
+  if (
+    only &&
+    isClear &&
+    origin &&
+    only.likeness === 'key' &&
+    (await denies(engine, intent, origin, only.snapshot, call))
+  )
+    return {
+      found: 'ambiguous',
+      reason: 'a new record shares a key with what was sent, but another key differs',
+      suspects: [only.snapshot.id],
+    };
   if (only && isClear) {
     const { snapshot, likeness } = only;
     return {
@@ -116,6 +129,22 @@ export async function likenessOf(
     ({ id, conversion }) => held.includes(id) && !conversion.isCommon,
   );
   return held.length * 2 > rows || (wasEdited && tells) ? 'some' : 'little';
+}
+
+/** Does another key deny the one by which a record is taken for the result? Then it is perhaps somebody's own. */
+async function denies(
+  engine: Engine,
+  intent: Intent,
+  origin: Snapshot,
+  made: Snapshot,
+  call: Call,
+): Promise<boolean> {
+  const by = keysOf(engine, made).find((key) =>
+    hashesOf(engine, key).some((hash) => intent.keys.includes(hash)),
+  );
+  const [customcrm, wave] = origin.system === 'customcrm' ? [origin, made] : [made, origin];
+  const facts = await gatherFacts(engine, made.pair, { customcrm: customcrm.body, wave: wave.body }, call);
+  return mappings[made.pair].contradicts(customcrm.body, wave.body, by?.name ?? '', facts);
 }
 
 async function heldIn(
@@ -167,4 +196,5 @@ export const printsOfIntent = (engine: Engine, origin: Intent['origin']) =>
 const isFree = async (engine: Engine, snapshot: Snapshot): Promise<boolean> =>
   (await counterpartOf(engine.table, snapshot)) === undefined &&
   (await findIntent(engine, snapshot)) === undefined &&
-  (await exclusionOf(engine.table, snapshot)) === undefined;
+  (await exclusionOf(engine.table, snapshot)) === undefined &&
+  !(await isOnItsOwn(engine, snapshot));

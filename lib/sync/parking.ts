@@ -92,19 +92,22 @@ export async function parkedSince(
   return pointer?.cause === causeKey ? Number(pointer.since) : undefined;
 }
 
-/** When the change was first heard of that this record waits with (ms), or undefined when it does not wait. */
-export async function waitsSince({ table }: Engine, ref: RecordRef): Promise<number | undefined> {
-  const pointer = await table.get(pointerKey(ref));
-  return pointer && Number(pointer.heardAt ?? pointer.since);
-}
+/** How a record waits right now; undefined when it does not. */
+export type Parked = Item | undefined;
 
-/** The record is not waiting any more. */
-export async function unpark({ table }: Engine, ref: RecordRef): Promise<void> {
-  const pointer = await table.get(pointerKey(ref));
-  if (!pointer) return;
-  const cause = String(pointer.cause);
-  await table.write([
-    { delete: pointerKey(ref), when: { equals: { cause } } },
+export const parkedNow = ({ table }: Engine, ref: RecordRef): Promise<Parked> => table.get(pointerKey(ref));
+
+/** When the change was first heard of that this record waits with (ms), or undefined when it does not wait. */
+export const waitsSince = (parked: Parked): number | undefined =>
+  parked && Number(parked.heardAt ?? parked.since);
+
+/** The record is not waiting any more. @param seen as it waited before it was looked at: who parked it since saw something newer */
+export async function unpark(engine: Engine, ref: RecordRef, seen?: Parked): Promise<void> {
+  const parked = seen ?? (await parkedNow(engine, ref));
+  if (!parked) return;
+  const [cause, since, times] = [String(parked.cause), Number(parked.since), Number(parked.times)];
+  await engine.table.write([
+    { delete: pointerKey(ref), when: { equals: { cause, since, times } } },
     { delete: parkedKey(cause, ref) },
   ]);
 }

@@ -36,12 +36,17 @@ export function checkLag({ world }: Ending, { look }: Notebook): void {
       .filter((line) => holdsBack(line))
       .map(({ system, pair, id }) => refKey({ system, pair, id })),
   );
-  for (const { message, system, pair, id, counterpart, lagMs = 0 } of world.outcomes) {
-    const line = `${refKey({ system, pair, id })} after ${Math.round(lagMs / 1000)} s`;
+  const lastArrival = new Map<string, number>();
+  for (const { message, system, pair, id, counterpart, at, lagMs = 0 } of world.outcomes) {
+    const key = refKey({ system, pair, id });
+    // A doorbell that comes again tells of a change that had arrived: what arrives with it now came since.
+    const sinceMs = Math.min(lagMs, at - (lastArrival.get(key) ?? 0));
+    if (arrived.has(message)) lastArrival.set(key, at);
+    const line = `${key} after ${Math.round(sinceMs / 1000)} s`;
     const isPoisoned = world.poisoned.has(id) || world.poisoned.has(counterpart ?? '');
-    const waited = held.has(refKey({ system, pair, id }));
+    const waited = held.has(key);
     if (isAlone && arrived.has(message) && !isPoisoned && !waited)
-      look('isolation', lagMs > isolatedMs ? line : undefined);
+      look('isolation', sinceMs > isolatedMs ? line : undefined);
     if (isLossless && message === 'missed change found') look('nothing is missed', line);
   }
   if (isLossless) look('nothing is missed');

@@ -40,7 +40,8 @@ export interface World {
   readonly makeSandbox: () => Sandbox;
   /** Called when a queue may have something to deliver, so much later. */
   readonly onWork: (listener: (name: QueueName, delayMs: number) => void) => void;
-  readonly outcomes: OutcomeLine[];
+  /** With the time at which each was said, ms. */
+  readonly outcomes: (OutcomeLine & { readonly at: number })[];
   /** Records that were poisoned for a while. */
   readonly poisoned: Set<string>;
   /** The table was set back: what it learnt between these times is forgotten, and all stood still until a person said otherwise, ms. */
@@ -151,7 +152,7 @@ export function makeWorld({ seed, keepTrace, faults: allowed, plant }: WorldOpti
   let ids = 0;
   const newId = () => `id${++ids}`;
   let containers = 0;
-  const outcomes: OutcomeLine[] = [];
+  const outcomes: World['outcomes'] = [];
   const everyContainer: Container[] = [];
 
   /** Reads and writes wait for others to travel with, as lib/app.ts has it; or those of one tick do. */
@@ -231,7 +232,7 @@ export function makeWorld({ seed, keepTrace, faults: allowed, plant }: WorldOpti
       clock,
       newId,
       report(line) {
-        outcomes.push(line);
+        outcomes.push({ ...line, at: wires.scheduler.now() });
         trace.note(
           `${container.name} reports ${line.message} ${line.system}#${line.pair}#${line.id} ${line.because ?? ''} ${line.rows?.join(',') ?? ''}`,
         );

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import type { RecordRef, Snapshot } from '../../lib/domain/record.ts';
+import type { Body, RecordRef, Snapshot } from '../../lib/domain/record.ts';
 import { RemoteOutcomeUnknownError } from '../../lib/errors.ts';
 import { recreate } from '../../lib/sync/decisions.ts';
 import type { Engine } from '../../lib/sync/engine.ts';
+import { tidy } from '../../lib/sync/janitor.ts';
 import { recordStateOf } from '../../lib/sync/record-state.ts';
-import { linkedPair, ring, withWave } from '../support/sync-steps.ts';
+import { linkedOrder, linkedPair, ring, withWave } from '../support/sync-steps.ts';
 import { type Database, type SyncWorld, startDatabase, startSyncWorld } from '../support/sync-world.ts';
 
 let database: Database;
@@ -222,3 +223,154 @@ function withClock(engine: Engine, aheadMs: number): Engine {
     },
   };
 }
+
+/** Never executed, and never answered; `creates` counts how often it was sent. */
+function unanswered(engine: Engine) {
+  const counted = { creates: 0 };
+  const lost = withWave(engine, {
+    create: async () => {
+      counted.creates += 1;
+      throw new RemoteOutcomeUnknownError('wave', 'no answer');
+    },
+  });
+  return { counted, lost };
+}
+const orderFor = (customer: RecordRef, product: RecordRef, more: Body = {}) => ({
+  CustomerId: customer.id,
+  Currency: 'CAD',
+  OrderDate: '2026-10-01',
+  Lines: [{ ProductId: product.id, Quantity: '3', UnitPrice: '100', TaxCodes: [] }],
+  ...more,
+});
+
+describe('a create whose outcome is not known', () => {
+  for (const [what, createInvoicesFrom, before, after] of [
+    ['is cancelled meanwhile', 'draft', 'draft', 'cancelled'],
+    ['is not confirmed any more', 'confirmed', 'confirmed', 'draft'],
+  ] as const)
+    test(`is not made again for an order that ${what}`, async (t) => {
+      const world = await startSyncWorld(database, { startedPairs: () => true });
+      t.after(world.close);
+      const { settings } = world.engine;
+      const { customer, product } = await linkedOrder(world);
+      const mapping = { ...settings.mapping, createInvoicesFrom };
+      const { lost, counted } = unanswered({ ...world.engine, settings: { ...settings, mapping } });
+      const order = await world.make(
+        'customcrm',
+        'order',
+        orderFor(customer.crm, product.crm, { Status: before }),
+      );
+      await ring(world, order, lost);
+      await world.edit(order, { Status: after });
+      for (let look = 1; look <= 3; look++) {
+        world.pass(3 * minuteMs);
+        await ring(world, order, lost);
+      }
+      assert.equal(counted.creates, 1);
+      assert.equal((await shown(world, order))?.state, 'excluded');
+    });
+
+  test('is not taken for a record that shares its number or e-mail, and that another key denies', async (t) => {
+    const world = await startSyncWorld(database, { startedPairs: () => true });
+    t.after(world.close);
+    const { customer, product } = await linkedOrder(world);
+    const other = await linkedPair(world, 'customer', { Name: 'Another one', Currency: 'CAD' });
+    const { lost } = unanswered(world.engine);
+    const order = await world.make('customcrm', 'order', orderFor(customer.crm, product.crm));
+    const person = await world.make('customcrm', 'customer', {
+      Name: 'A',
+      Email: 'a@x.example',
+      Number: '1',
+    });
+    for (const record of [order, person]) await ring(world, record, lost);
+    await world.make('wave', 'order', {
+      customer: { id: other.wave.id },
+      poNumber: String(order.body.OrderNumber),
+      currency: { code: 'CAD' },
+      invoiceDate: '2026-09-01',
+      items: [
+        { product: { id: product.wave.id }, description: null, quantity: '7', unitPrice: '1', taxes: [] },
+      ],
+    });
+    await world.make('wave', 'customer', { name: 'B', email: 'a@x.example', displayId: '9' });
+    for (let look = 1; look <= 3; look++) {
+      world.pass(3 * minuteMs);
+      for (const record of [order, person]) await ring(world, record, lost);
+    }
+    for (const record of [order, person]) {
+      assert.equal(await world.counterpart(record), undefined);
+      assert.match((await shown(world, record))?.reason ?? '', /another key differs/);
+    }
+  });
+
+  test('and was found with all that was sent holds up no later record that shares a city with it', async (t) => {
+    const world = await startSyncWorld(database, { startedPairs: () => true });
+    t.after(world.close);
+    await linkedPair(world, 'customer', { Name: 'Witness' });
+    const { wave } = world.engine.systems;
+    const lost = withWave(world.engine, {
+      create: async (...args) => {
+        await wave.create(...args);
+        throw new RemoteOutcomeUnknownError('wave', 'no answer');
+      },
+    });
+    const customer = await world.make('customcrm', 'customer', {
+      Name: 'A',
+      Email: 'a@x.example',
+      City: 'Hull',
+    });
+    await ring(world, customer, lost);
+    world.pass(3 * minuteMs);
+    await ring(world, customer);
+    assert.ok(await world.counterpart(customer));
+    const next = await world.make('wave', 'customer', { name: 'B', address: { city: 'Hull' } });
+    await world.inWave('customerPatch', { id: next.id, phone: '5' });
+    await ring(world, next);
+    assert.ok(await world.counterpart(next));
+  });
+
+  for (const [whom, isOrigin, isSuspect] of [
+    ['its record', true, false],
+    ['what may be its result', false, true],
+    ['both', true, true],
+  ] as const)
+    test(`and is ambiguous ends when a person says that ${whom} is on its own`, async (t) => {
+      const world = await startSyncWorld(database, { startedPairs: () => true });
+      t.after(world.close);
+      await linkedPair(world, 'product', { Name: 'Witness', UnitPrice: '1' });
+      const product = await world.make('customcrm', 'product', { Name: 'Ladder', UnitPrice: '5' });
+      await ring(world, product, unanswered(world.engine).lost);
+      const other = await world.make('wave', 'product', { name: 'Stairs', unitPrice: '5' });
+      await world.inWave('productPatch', { id: other.id, description: 'Ten steps' });
+      world.pass(3 * minuteMs);
+      for (const record of [product, other]) await ring(world, record);
+      assert.equal((await shown(world, product))?.state, 'ambiguous');
+      if (isOrigin) assert.equal((await recreate(world.engine, product)).done, true);
+      if (isSuspect) assert.equal((await recreate(world.engine, other)).done, true);
+      for (let look = 1; look <= 4; look++) {
+        await world.drain();
+        world.pass(3 * minuteMs);
+        await tidy(world.engine);
+      }
+      await world.drain();
+      const [own, others] = [await world.counterpart(product), await world.counterpart(other)];
+      assert.ok(own && others);
+      assert.notEqual(own.id, other.id);
+    });
+
+  test('whose origin is deleted archives no product that somebody made by himself, and described', async (t) => {
+    const world = await startSyncWorld(database, { startedPairs: () => true });
+    t.after(world.close);
+    await linkedPair(world, 'product', { Name: 'Witness', UnitPrice: '1' });
+    const product = await world.make('customcrm', 'product', { Name: 'Ladder', UnitPrice: '5' });
+    await ring(world, product, unanswered(world.engine).lost);
+    const own = await world.make('wave', 'product', { name: 'Ladder', unitPrice: '5', description: 'Mine' });
+    await world.engine.systems.customcrm.remove('product', product, world.call());
+    for (let look = 1; look <= 4; look++) {
+      world.pass(3 * minuteMs);
+      await ring(world, product);
+      await world.drain();
+    }
+    assert.equal((await world.read(own)).isArchived, false);
+  });
+});

@@ -1,0 +1,172 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { RemoteOutcomeUnknownError, RemoteUnavailableError } from '../../lib/errors.ts';
+import { handleBatch } from '../../lib/sync/handle-batch.ts';
+import { pause, resume } from '../../lib/sync/pause.ts';
+import { alteredWave } from '../support/altered-wave.ts';
+import { linkedOrder, linkedPair, ring, withWave } from '../support/sync-steps.ts';
+import { type Database, type SyncWorld, startDatabase, startSyncWorld } from '../support/sync-world.ts';
+
+let database: Database;
+before(async () => {
+  database = await startDatabase();
+});
+after(() => database.close());
+
+const start = () => startSyncWorld(database, { startedPairs: () => true });
+const minuteMs = 60_000;
+
+test('a write of which only the first part was taken is known to be ours, and loses to what its user types later', async (t) => {
+  const world = await start();
+  t.after(world.close);
+  const { crm, wave } = await linkedPair(world, 'product', { Name: 'Ladder', UnitPrice: '5' });
+  let isBusy = true;
+  const engine = withWave(
+    world.engine,
+    alteredWave(world, (query) => {
+      if (isBusy && query.includes('productArchive'))
+        throw new RemoteUnavailableError('wave', 'HTTP 429', { retryAfterMs: minuteMs });
+      return undefined;
+    }),
+  );
+  await world.edit(crm, { Name: 'Ours', Active: false });
+  assert.equal((await ring(world, crm, engine)).did, 'parked');
+  assert.equal((await world.read(wave)).name, 'Ours');
+  isBusy = false;
+  world.pass(minuteMs);
+  await world.edit(crm, { Name: 'Typed later' });
+  world.pass(minuteMs);
+  await world.poll();
+  world.pass(minuteMs);
+  await world.drain(engine);
+  assert.equal((await world.read(crm)).Name, 'Typed later');
+  assert.equal((await world.read(wave)).name, 'Typed later');
+});
+
+test('a create whose customer Wave does not find waits, and its message does not fail', async (t) => {
+  const world = await start();
+  t.after(world.close);
+  const { customer, product } = await linkedOrder(world);
+  const errors = [{ message: 'not found', path: ['invoiceCreate'], extensions: { code: 'NOT_FOUND' } }];
+  let creates = 0;
+  const engine = withWave(
+    world.engine,
+    alteredWave(world, (query) => {
+      if (!query.includes('invoiceCreate')) return undefined;
+      creates += 1;
+      return { data: { invoiceCreate: null }, errors, date: Date.now() };
+    }),
+  );
+  const order = await world.make('customcrm', 'order', orderFor(customer.crm.id, product.crm.id));
+  const { system, pair, id } = order;
+  const doorbell = { system, pair, id, eventId: 'webhook', at: world.engine.clock.now() };
+  assert.deepEqual(
+    await handleBatch(engine, [{ messageId: 'one', doorbell, receiveCount: 1 }], world.call()),
+    [],
+  );
+  assert.equal(creates, 1);
+  assert.equal(world.outcomes.at(-1)?.because, 'not-found');
+});
+
+const orderFor = (customer: string, product: string) => ({
+  CustomerId: customer,
+  Currency: 'CAD',
+  OrderDate: '2026-10-01',
+  Lines: [{ ProductId: product, Quantity: '3', UnitPrice: '100', TaxCodes: [] }],
+});
+
+test('an order that was cancelled, while the answer to the deletion of its draft was lost, begins a new life when it is opened again', async (t) => {
+  const world = await start();
+  t.after(world.close);
+  const { crm } = await linkedOrder(world);
+  const real = world.engine.systems.wave;
+  await world.edit(crm, { Status: 'cancelled' });
+  const lost = withWave(world.engine, {
+    remove: async (...args) => {
+      await real.remove(...args);
+      throw new RemoteOutcomeUnknownError('wave', 'no answer');
+    },
+  });
+  await ring(world, crm, lost);
+  for (let look = 1; look <= 4; look++) {
+    world.pass(11 * minuteMs);
+    await ring(world, crm);
+  }
+  assert.equal(await world.counterpart(crm), undefined);
+  await world.edit(crm, { Status: 'confirmed' });
+  world.pass(minuteMs);
+  await ring(world, crm);
+  await world.drain();
+  assert.ok(await world.counterpart(crm));
+});
+
+describe('an order that is deleted, with its draft', () => {
+  for (const system of ['customcrm', 'wave'] as const)
+    test(`does not come back when ${system} shows it as it was before`, async (t) => {
+      const world = await start();
+      t.after(world.close);
+      const { crm, wave } = await linkedOrder(world);
+      await world.poll();
+      await world.drain();
+      const ref = system === 'wave' ? ({ system, pair: 'order', id: wave.id } as const) : crm;
+      const { [system]: records, customcrm } = world.engine.systems;
+      const before = await records.read('order', ref.id, world.call());
+      const order = await customcrm.read('order', crm.id, world.call());
+      assert.ok(order.state === 'living');
+      await customcrm.remove('order', order.snapshot, world.call());
+      await ring(world, crm);
+      const writes = await world.writes();
+      let lags = 1;
+      const lagging: SyncWorld['engine'] = {
+        ...world.engine,
+        systems: {
+          ...world.engine.systems,
+          [system]: {
+            ...records,
+            read: async (...args: Parameters<typeof records.read>) =>
+              args[1] === ref.id && lags-- > 0 ? before : records.read(...args),
+          },
+        },
+      };
+      await ring(world, ref, lagging);
+      for (let look = 1; look <= 4; look++) {
+        world.pass(11 * minuteMs);
+        await world.poll();
+        await world.drain();
+      }
+      assert.deepEqual(await world.writes(), writes);
+    });
+});
+
+test('what is parked while a worker ends is not forgotten by it: it had read before', async (t) => {
+  const world = await start();
+  t.after(world.close);
+  const { crm, wave } = await linkedPair(world, 'customer', { Name: 'One', Phone: '1' });
+  await world.poll();
+  await world.drain();
+  await world.edit(crm, { City: 'Halifax' });
+  const { table } = world.engine;
+  let isOver = false;
+  const slow = {
+    ...world.engine,
+    table: {
+      ...table,
+      async write(writes: Parameters<typeof table.write>[0]) {
+        const done = await table.write(writes);
+        const [only] = writes;
+        if (isOver || !only || !('delete' in only) || only.delete.sk !== 'lease') return done;
+        isOver = true;
+        await world.edit(wave, { phone: '2' });
+        await world.poll();
+        await pause(world.engine, 'all', 'maintenance');
+        await world.drain();
+        return done;
+      },
+    },
+  };
+  await ring(world, crm, slow);
+  assert.ok(isOver);
+  assert.equal(await resume(world.engine, 'all'), 1);
+  await world.drain();
+  assert.equal((await world.read(crm)).Phone, '2');
+});

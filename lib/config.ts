@@ -160,7 +160,8 @@ export const settings = z.object({
   SETTLE_SECONDS: given(seconds(30, 900).default(120)).describe(
     'How long an unanswered write may still be executed',
   ),
-  FUSE_LIMIT: given(z.coerce.number().int().min(1).max(10_000).default(20)).describe(
+  // What an hour counted is one item, by record, and an item has 400 KB; whoever waits behind a blown fuse has items of his own.
+  FUSE_LIMIT: given(z.coerce.number().int().min(1).max(1_000).default(20)).describe(
     'Deletions, or values going empty, within an hour, after which everything of the kind waits for a person',
   ),
   PAIRS_STARTED: given(flag.default(false)).describe(

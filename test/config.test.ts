@@ -131,6 +131,7 @@ describe('the settings', () => {
     ['WAVE_PERCENTAGE',                 '0.9f2c'],
     ['SETTLE_SECONDS',                  '6199'],
     ['FUSE_LIMIT',                      '-6199'],
+    ['FUSE_LIMIT',                      '1001'],
     ['WAVE_CHANGES_QUEUE_URL',          'not-a-url-9f2c'],
   ];
   for (const [name, value] of wrong) {

@@ -333,8 +333,15 @@ export function editedSinceAgreement(
     const sends =
       row.direction === 'both' || row.direction === (system === 'wave' ? 'toCustomcrm' : 'toWave');
     const cell = sends ? readCell(row, system, body, facts) : undefined;
-    if (!cell || prints.compare(ahead?.[system][row.id], row.id, cell.form) === 'same') return false;
-    return prints.compare(agreed[system][row.id], row.id, cell.form) === 'changed';
+    if (!cell) return false;
+    // What stands in a cell of two rows was agreed, or written, for one of them.
+    const names = [row.id, ...(system === 'wave' ? [row.rules.waveCellOf ?? row.id] : [])];
+    const compare = (noted: RowPrints | undefined) =>
+      names.map((name) => prints.compare(noted?.[name], name, cell.form));
+    const changes = compare(agreed[system]);
+    return (
+      changes.includes('changed') && !changes.includes('same') && !compare(ahead?.[system]).includes('same')
+    );
   });
 }
 

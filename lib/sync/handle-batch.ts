@@ -12,6 +12,11 @@ export interface Message {
 
 /** A message seen more often than this may be the one that kills workers: handled alone, when the others are done. */
 const suspectAfter = 2;
+/**
+ * From then on half of the suspects wait for the next delivery, untouched: a process that is not killed acknowledges what it did, and
+ * so nobody stays with the one that kills until the dead-letter queue.
+ */
+const halvedAfter = 5;
 
 /**
  * Deals with one batch. Several messages for one record are one piece of work; different records do not disturb one another.
@@ -25,15 +30,20 @@ export async function handleBatch(
   const works = [...byRecord(messages).values()];
   const others = works.filter((work) => !isSuspect(work));
   const failed = (await Promise.all(others.map((work) => handleOne(engine, work, call)))).flat();
-  for (const work of rotated(works.filter(isSuspect))) failed.push(...(await handleOne(engine, work, call)));
-  return failed;
+  const { now, later } = turnsOf(works.filter(isSuspect));
+  for (const work of now) failed.push(...(await handleOne(engine, work, call)));
+  return [...failed, ...later.flat().map(({ messageId }) => messageId)];
 }
 
+type Works = readonly (readonly Message[])[];
+
 /** Each delivery begins with another one: what comes back with the one that kills has its turn before it sooner or later. */
-function rotated(suspects: readonly (readonly Message[])[]): readonly (readonly Message[])[] {
+function turnsOf(suspects: Works): { readonly now: Works; readonly later: Works } {
   const deliveries = Math.max(0, ...suspects.flat().map(({ receiveCount }) => receiveCount));
   const first = suspects.length > 0 ? deliveries % suspects.length : 0;
-  return [...suspects.slice(first), ...suspects.slice(0, first)];
+  const rotated = [...suspects.slice(first), ...suspects.slice(0, first)];
+  const turns = deliveries > halvedAfter ? Math.ceil(rotated.length / 2) : rotated.length;
+  return { now: rotated.slice(0, turns), later: rotated.slice(turns) };
 }
 
 const isSuspect = (work: readonly Message[]): boolean =>

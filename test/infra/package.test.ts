@@ -15,6 +15,7 @@ import { logFields } from '../../lib/log.ts';
 import { metricUnits } from '../../lib/metrics.ts';
 import { outcomeMessages } from '../../lib/sync/engine.ts';
 import { recordStates } from '../../lib/sync/record-state.ts';
+import { alarmMetrics, dashboardMetrics, queried } from '../support/named-in-template.ts';
 
 // What `npm run package` makes.
 await packaged(() => undefined);
@@ -178,14 +179,8 @@ const counted: ReadonlySet<string> = new Set(
 
 test('every metric is counted somewhere, and alarms and dashboard name no other', () => {
   assert.deepEqual([...counted].sort(), Object.keys(metricUnits).sort());
-  // The others are about metrics of AWS.
-  for (const [id, { Properties }] of resourcesOf(template, 'AWS::CloudWatch::Alarm'))
-    if (Properties.Metrics === undefined) assert.ok(counted.has(String(Properties.MetricName)), id);
-  const dashboard = JSON.stringify(resourcesOf(template, 'AWS::CloudWatch::Dashboard'));
-  const named = [
-    ...dashboard.matchAll(/\[\\"(?:CustomcrmWaveSync|\.)\\",\\"([A-Za-z]+)\\"|MetricName=\\+"(\w+)/g),
-  ].map(([, listed, searched]) => listed ?? searched ?? '');
-  assert.deepEqual([...new Set(named)].sort(), Object.keys(metricUnits).sort());
+  for (const [id, name] of alarmMetrics(template)) assert.ok(counted.has(name), id);
+  assert.deepEqual([...dashboardMetrics(template)].sort(), Object.keys(metricUnits).sort());
 });
 
 test('every alarm leads to its own paragraph of the runbook, and no paragraph is of an alarm that is gone', () => {
@@ -200,26 +195,13 @@ test('every alarm leads to its own paragraph of the runbook, and no paragraph is
   assert.deepEqual(paragraphs.sort(), alarms.sort());
 });
 
-test('saved queries name only fields that are logged', () => {
-  const language = /\b(?:fields|filter|stats|sort|limit|by|as|in|or|and|desc|asc|count|latest|times|last)\b/g;
-  for (const [id, { Properties }] of resourcesOf(template, 'AWS::Logs::QueryDefinition')) {
-    const text = String(Properties.QueryString)
-      .replaceAll(/"[^"]*"/g, '')
-      .replaceAll(language, '');
-    const fields = text.match(/@?[a-z]\w*/gi) ?? [];
-    assert.ok(fields.length > 2, id);
-    for (const field of fields) assert.ok(field === '@timestamp' || logFields.has(field), `${id}: ${field}`);
-  }
-});
-
-test('saved queries ask for messages that there are', () => {
+test('saved queries name only fields that are logged, and ask for messages that there are', () => {
   const known = new Set<string>(outcomeMessages);
-  for (const [id, { Properties }] of resourcesOf(template, 'AWS::Logs::QueryDefinition'))
-    for (const [, list = ''] of String(Properties.QueryString).matchAll(
-      /message (?:=|in) (\[[^\]]*\]|"[^"]*")/g,
-    ))
-      for (const [, message = ''] of list.matchAll(/"([^"]+)"/g))
-        assert.ok(known.has(message), `${id}: ${message}`);
+  for (const [id, { fields, messages }] of queried(template)) {
+    assert.ok(fields.length > 2, id);
+    for (const field of fields) assert.ok(logFields.has(field), `${id}: ${field}`);
+    for (const message of messages) assert.ok(known.has(message), `${id}: ${message}`);
+  }
 });
 
 test('every message of an outcome is said somewhere', () => {

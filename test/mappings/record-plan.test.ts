@@ -334,4 +334,14 @@ describe('a user’s edit since agreement', () => {
       true,
     );
   });
+
+  test('is seen in a cell that two rows share, whichever of them was agreed', () => {
+    const own = { ...waveInvoice, poNumber: customcrmOrder.OrderNumber };
+    const orders = { ...rest, mapping: order, agreed: agreedOn(order, customcrmOrder, own) };
+    const edited = { ...own, poNumber: 'PO of the buyer' };
+    assert.equal(editedSinceAgreement('wave', own, orders), false);
+    assert.equal(editedSinceAgreement('wave', edited, orders), true);
+    const ahead = { customcrm: {}, wave: { OrderNumber: prints.of('OrderNumber', edited.poNumber) } };
+    assert.equal(editedSinceAgreement('wave', edited, { ...orders, ahead }), false, 'we wrote it');
+  });
 });

@@ -143,8 +143,8 @@ async function run(options: {
   const folder = await mkdtemp(join(tmpdir(), 'soak-'));
   const [state, log, port] = [join(folder, 'state'), join(folder, 'stack.log'), await freePorts()];
   const { DYNAMODB_ENDPOINT: _, ...shell } = process.env;
-  // Many values go empty here, which is no accident: the fuse would rightly stop it.
-  const env = { ...shell, SETTLE_SECONDS: '30', FUSE_LIMIT: '10000' };
+  // Many values go empty here, which is no accident: the fuse would rightly stop it. As many as can be set.
+  const env = { ...shell, SETTLE_SECONDS: '30', FUSE_LIMIT: '1000' };
   const stack = stackProcess({ port, state, log, env });
   const endAtOnce = () => void stack.kill().finally(() => process.exit(1));
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, endAtOnce);

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import type { RecordRef } from '../../lib/domain/record.ts';
+import { type RecordRef, refKey } from '../../lib/domain/record.ts';
 import type { Engine } from '../../lib/sync/engine.ts';
-import { blowFuse, fuseCause, mendFuse } from '../../lib/sync/fuses.ts';
+import { blowFuse, fuseCause, mendFuse, passFuse } from '../../lib/sync/fuses.ts';
 import { overview } from '../../lib/sync/overview.ts';
 import { park, wake } from '../../lib/sync/parking.ts';
 import { linkedOrder, linkedPair, linkOf, ring } from '../support/sync-steps.ts';
@@ -92,6 +92,22 @@ describe('what a person rejected at a fuse', () => {
     const rulings = (await world.items()).filter(({ sk }) => sk === 'ruling#deletions');
     assert.equal(rulings.length, 230);
   });
+});
+
+test('as many records as the limit can be set to fit the one item that counts them', async (t) => {
+  /** The most that lib/config.ts takes for FUSE_LIMIT. */
+  const limit = 1_000;
+  const world = await startSyncWorld(database, { fuseLimit: limit });
+  t.after(world.close);
+  const at = world.engine.clock.now();
+  const ref = (index: number) =>
+    ({ system: 'wave', pair: 'product', id: `${index}`.padEnd(110, '=') }) as const;
+  const counted = Array.from({ length: limit - 1 }, (_, index) => [refKey(ref(index)), { at, amount: 1 }]);
+  const window = { revision: 1, counted: Object.fromEntries(counted) };
+  await world.engine.table.write([{ put: { pk: 'fuse#deletions', sk: 'window', revision: 1, window } }]);
+  const pass = async (index: number) =>
+    (await passFuse(world.engine, 'deletions', [ref(index), product(index)], 1)).did;
+  assert.deepEqual([await pass(limit), await pass(limit + 1)], ['passes', 'waits']);
 });
 
 const product = (index: number): RecordRef => ({ system: 'customcrm', pair: 'product', id: `p${index}` });

@@ -25,7 +25,7 @@ import { receive } from './sync/receive-webhook.ts';
 import { type Registration, stopBesideOthers } from './sync/registrations.ts';
 import { sweep } from './sync/sweep.ts';
 import type { RequestMeasure, WaveClient } from './wave/client.ts';
-import { connectWave, type WaveSettings } from './wave/connection.ts';
+import { connectWave, type WaveConnection, type WaveSettings } from './wave/connection.ts';
 import { waveFeed } from './wave/feed.ts';
 import type { OAuthApplication } from './wave/oauth.ts';
 import type { WaveOptions } from './wave/options.ts';
@@ -40,6 +40,8 @@ const requestTimeoutMs = 20_000;
 const sharingMs = 30;
 /** What a worker keeps for itself before Lambda ends it: the last commit and the answer, ms. */
 const reserveMs = 3_000;
+/** The most messages of one batch, as infra/functions.yml has it. */
+const fullBatch = 10;
 /** A poll that could not take this long before the deadline is left to the next invocation, ms. */
 const pollReserveMs = 3_000;
 /** How long the subscriptions in Customcrm are waited for, ms: a webhook has ten seconds, and they prove nothing anyway. */
@@ -135,7 +137,7 @@ function withoutLocalPort(url: string): string {
 
 /** Wires the use cases to the real adapters: the only place that knows them all. */
 function createApp(connections: Connections): App {
-  const { config, engine, customcrm } = connections;
+  const { config, engine, customcrm, rest } = connections;
   const secretsOf = { customcrm: config.CUSTOMCRM_WEBHOOK_SECRET, wave: config.WAVE_WEBHOOK_SECRET };
   const webhook =
     (
@@ -155,7 +157,14 @@ function createApp(connections: Connections): App {
     customcrmWebhook: webhook('customcrm', readCustomcrmWebhook),
     waveWebhook: webhook('wave', readWaveWebhook),
     applyChanges: (messages, remainingMs) =>
-      eachReadable(messages, (readable) => handleBatch(engine, readable, callWithin(remainingMs, 'live'))),
+      eachReadable(messages, async (readable) => {
+        const call = callWithin(remainingMs, 'live');
+        const failed = await handleBatch(engine, readable, call);
+        // Only live ones are gathered; more probably wait behind a full batch.
+        const isLive = readable.some(({ doorbell }) => !doorbell.background);
+        if (isLive) await rest(call.deadline, readable.length === fullBatch);
+        return failed;
+      }),
     async customcrmPoll(remainingMs) {
       const end = Date.now() + remainingMs;
       const found = await registrationsIn(customcrm);
@@ -281,6 +290,8 @@ export interface Connections {
   readonly customcrm: CustomcrmClient;
   readonly wave: WaveClient;
   readonly waveOptions: WaveOptions;
+  /** Waits for a worker's turn to go for more changes. */
+  readonly rest: WaveConnection['rest'];
 }
 
 /** Connects to everything that the settings name. Opens nothing yet. */
@@ -300,7 +311,7 @@ export function connect(
       count('WaveSlotsLeft', slotsLeft);
     },
   };
-  const { client, options: waveOptions } = connectWave(waveSettings(config), surroundings);
+  const { client, options: waveOptions, rest } = connectWave(waveSettings(config), surroundings);
   const customcrm = customcrmClient({
     url: config.CUSTOMCRM_API_URL,
     token: config.CUSTOMCRM_API_TOKEN,
@@ -329,7 +340,7 @@ export function connect(
     report,
     settings: engineSettings(config),
   };
-  return { config, engine, customcrm, wave: client, waveOptions };
+  return { config, engine, customcrm, wave: client, waveOptions, rest };
 }
 
 /** The application that somebody logs in with; undefined where a full-access token is set instead. */

@@ -7,6 +7,7 @@ import {
   costOf,
   type Ending,
   ended,
+  gapOf,
   nothingYet,
   type Slots,
   taken,
@@ -33,6 +34,15 @@ export interface RequestBudget {
    * does not answer: nothing was sent.
    */
   take(want: Want): Promise<Slot>;
+  /** Whether changes come faster than they can be carried one by one, as far as this container knows. */
+  readonly isPressed: () => boolean;
+  /**
+   * For a worker that has done its changes. While too many come for requests of their own, workers go for more one after the other,
+   * with a pause in between, so that changes gather in the queue and share requests. Waits for one's turn, at the most a fifth of the
+   * window and within the deadline (ms since 1970); not at all otherwise. The pause is half as long where `moreWait` in the queue
+   * already. Never throws.
+   */
+  rest(deadline: number, moreWait: boolean): Promise<void>;
 }
 
 const key: Key = { pk: 'budget#wave', sk: 'slots' };
@@ -43,6 +53,9 @@ const requestReserveMs = 1_000;
 /** Writes that may fail because another container was faster, and looks at the item, for one slot. */
 const tryLimit = 200;
 const endTryLimit = 25;
+/** The longest rest of a worker, as a part of the window. */
+const restShare = 1 / 5;
+
 /** The shared budget of all requests to Wave. */
 export function requestBudget(options: {
   readonly table: Table;
@@ -90,7 +103,7 @@ export function requestBudget(options: {
         slots = await read();
       } else {
         const holder = { id, cost: verdict.cost, until: now + limits.leaseMs };
-        const after = taken(current, holder, now);
+        const after = taken(current, limits, holder, want, now);
         if (await write(slots, after)) return slotFor(id, want, startedAt, after);
         slots = known ?? nothingYet;
         if (clock.now() > latest) break;
@@ -101,9 +114,9 @@ export function requestBudget(options: {
     throw noSlot(limits.windowMs / 60);
   }
 
-  function slotFor(id: string, { intention, call }: Want, startedAt: number, slots: Slots): Slot {
+  function slotFor(id: string, want: Want, startedAt: number, slots: Slots): Slot {
     const cost = slots.underWay.find((holder) => holder.id === id)?.cost ?? 1;
-    const allowed = allowedFor(limits, intention, call.priority);
+    const allowed = allowedFor(slots, limits, want, clock.now());
     return {
       cost,
       waitedMs: clock.now() - startedAt,
@@ -123,7 +136,26 @@ export function requestBudget(options: {
     }
   }
 
+  async function rest(deadline: number, moreWait: boolean): Promise<void> {
+    if (!isPressed()) return;
+    const latest = Math.min(clock.now() + limits.windowMs * restShare, deadline - requestReserveMs);
+    for (let attempt = 1; attempt <= tryLimit; attempt++) {
+      const slots = await read();
+      const now = clock.now();
+      const gap = gapOf(slots, limits, now) / (moreWait ? 2 : 1);
+      if (gap === 0 || now >= latest) return;
+      const turn = Math.min(latest, slots.turnAt + gap);
+      if (turn > now) await clock.sleep(turn - now + jitter(Math.min(20, limits.windowMs / 100)));
+      else if (await write(slots, { ...slots, turnAt: now })) return;
+    }
+  }
+
+  const isPressed = (): boolean => known !== undefined && gapOf(known, limits, clock.now()) > 0;
+
   return {
+    isPressed,
+    // Who cannot look goes on: the budget itself is kept by those who take.
+    rest: (deadline, moreWait) => rest(deadline, moreWait).catch(() => undefined),
     take: (want) =>
       take(want).catch((cause: unknown) => {
         if (cause instanceof RemoteUnavailableError) throw cause;

@@ -22,6 +22,8 @@ export interface Want {
   /** Writes may use the last slots: what was read for them grows stale while they wait. */
   readonly intention: 'read' | 'write';
   readonly call: Call;
+  /** Records of changes that it reads or writes; absent for polls and the like. */
+  readonly records?: number;
 }
 
 /** What became of a request. `refused` is a 429; `unsent` never left this machine and costs nothing. */
@@ -50,14 +52,27 @@ export interface Slots {
   readonly refusedAt: number;
   /** After a 429 only one request at a time goes out, until one is answered. */
   readonly probing: boolean;
+  /** Records that were read for live changes, each counting for less as time goes by, as of the last request for one. */
+  readonly demand: { readonly records: number; readonly at: number };
+  /** When a worker last went for more changes while they were gathered. */
+  readonly turnAt: number;
 }
 
-/** Share of the budget that background work leaves to live work. */
+/** Share of the budget that background work leaves to live work: while there are live changes, and when there were none for a while. */
 const liveShare = 0.2;
+const quietShare = 0.07;
+/** Without a live change for so many windows, the smaller one is left: enough for polls, and for the first changes that come. */
+const quietWindows = 2;
 /** Of a day's requests, background work leaves at least these: a poll each minute, and some live changes; of few, half. */
 const liveADay = 2_000;
-/** Share of what is left to each that reads leave to writes. */
+/** Share of the budget that reads leave to writes of their kind. */
 const writeShare = 0.05;
+/** While changes are gathered, workers go for about so many at a time: read and written together they take two requests, at times three. */
+const gathered = 8;
+/** Changes are gathered for no longer than this part of the window. */
+const gatheringShare = 1 / 10;
+/** Of the window, how far back the pace of changes is looked at. */
+const demandShare = 1 / 3;
 /** A request whose answer was lost may still be under way for this long, ms. */
 const afterglowMs = 2_000;
 /** Clocks of our containers differ by less, ms; also the grain of what is kept of answered requests, as a part of the window. */
@@ -73,6 +88,8 @@ export const nothingYet: Slots = {
   strikes: 0,
   refusedAt: 0,
   probing: false,
+  demand: { records: 0, at: 0 },
+  turnAt: 0,
 };
 
 export const costOf = (entries: readonly { readonly cost: number }[]): number =>
@@ -80,11 +97,13 @@ export const costOf = (entries: readonly { readonly cost: number }[]): number =>
 
 /** What a kind of request may fill the window up to. */
 export function allowedFor(
-  { perMinute }: BudgetLimits,
-  intention: Want['intention'],
-  priority: Call['priority'],
-) {
-  const whole = priority === 'live' ? perMinute : Math.floor(perMinute * (1 - liveShare));
+  { demand }: Slots,
+  { perMinute, windowMs }: BudgetLimits,
+  { intention, call: { priority } }: Want,
+  now: number,
+): number {
+  const left = now < demand.at + quietWindows * windowMs ? liveShare : quietShare;
+  const whole = priority === 'live' ? perMinute : Math.floor(perMinute * (1 - left));
   return Math.max(1, intention === 'write' ? whole : whole - Math.floor(perMinute * writeShare));
 }
 
@@ -113,13 +132,14 @@ export function aged(slots: Slots, { windowMs }: BudgetLimits, now: number): Slo
 export function verdictOn(
   slots: Slots,
   limits: BudgetLimits,
-  { cost, intention, call: { priority } }: Want,
+  want: Want,
   now: number,
 ): { readonly cost: number } | { readonly at: number | undefined } {
   if (slots.blockedUntil > now) return { at: slots.blockedUntil };
-  const allowed = allowedFor(limits, intention, priority);
+  const { priority } = want.call;
+  const allowed = allowedFor(slots, limits, want, now);
   // What alone is more than everything goes when nothing else does.
-  const needed = Math.min(cost, allowed);
+  const needed = Math.min(want.cost, allowed);
   const today = costOf(slots.hours);
   const allowedToday = allowedADay(limits, priority);
   const [oldest] = slots.hours;
@@ -141,9 +161,33 @@ function freeAt({ spent, underWay }: Slots, { windowMs }: BudgetLimits, needed: 
   return now + windowMs;
 }
 
-export function taken(slots: Slots, holder: Holder, now: number): Slots {
+/** Records that were read for live changes and still count. */
+const demandAt = ({ demand }: Slots, { windowMs }: BudgetLimits, now: number): number =>
+  demand.records * Math.exp(Math.min(0, demand.at - now) / (windowMs * demandShare));
+
+/**
+ * How long changes gather before the next worker goes for some, ms: nothing while they come more slowly than two thirds of what the
+ * budget carries one by one, at two requests each; until {@link gathered} are there from twice that pace on.
+ */
+export function gapOf(slots: Slots, limits: BudgetLimits, now: number): number {
+  const { windowMs, perMinute } = limits;
+  const perMs = demandAt(slots, limits, now) / (windowMs * demandShare);
+  const load = Math.min(1, (3 * perMs * windowMs) / perMinute - 1);
+  return load <= 0 ? 0 : Math.min((load * gathered) / perMs, windowMs * gatheringShare);
+}
+
+export function taken(
+  slots: Slots,
+  limits: BudgetLimits,
+  holder: Holder,
+  { records = 0, intention, call }: Want,
+  now: number,
+): Slots {
+  const more = intention === 'read' ? records : 0;
+  const isChange = records > 0 && call.priority === 'live';
   return {
     ...slots,
+    ...(isChange && { demand: { records: demandAt(slots, limits, now) + more, at: now } }),
     underWay: [...slots.underWay, holder],
     hours: withCost(slots.hours, Math.floor(now / hourMs), holder.cost),
   };

@@ -1,6 +1,6 @@
 import type { FingerprintKeys } from '../domain/fingerprint.ts';
 import type { Clock, Table } from '../sync/ports.ts';
-import { requestBudget, type Slot } from '../sync/request-budget.ts';
+import { type RequestBudget, requestBudget, type Slot } from '../sync/request-budget.ts';
 import type { Want } from '../sync/request-slots.ts';
 import { type RequestMeasure, type WaveClient, waveClient } from './client.ts';
 import type { OAuthApplication } from './oauth.ts';
@@ -38,10 +38,14 @@ export interface WaveSurroundings {
 export interface WaveConnection {
   readonly client: WaveClient;
   readonly options: WaveOptions;
+  /** As {@link RequestBudget.rest}. */
+  readonly rest: RequestBudget['rest'];
 }
 
-/** Operations wait this long for others to share a document with: about what the table calls before them drift apart, ms. */
+/** Operations wait this long for others to share a document with: about what the table calls before them drift apart, ms... */
 const windowMs = 30;
+/** ...and, while there are more changes than requests, until the last of them is there. */
+const pressedWindowMs = 150;
 const minuteMs = 60_000;
 /** A slot outlives its request by this, ms. */
 const leaseMarginMs = 10_000;
@@ -50,6 +54,8 @@ const leaseMarginMs = 10_000;
 export function connectWave(settings: WaveSettings, surroundings: WaveSurroundings): WaveConnection {
   const { access, countsFields, timeoutMs, perMinute, inFlight, perDay } = settings;
   const { onRequest } = surroundings;
+  // Where each field counts, nothing is saved by gathering.
+  const gathers = !countsFields;
   const leaseMs = timeoutMs + leaseMarginMs;
   const budget = requestBudget({
     ...surroundings,
@@ -80,15 +86,16 @@ export function connectWave(settings: WaveSettings, surroundings: WaveSurroundin
     incomeAccountId: settings.incomeAccountId,
     sharing: {
       clock: surroundings.clock,
-      windowMs,
+      windowMs: () => (gathers && budget.isPressed() ? pressedWindowMs : windowMs),
       operations: settings.operations,
       async reserve(intention, call, operations) {
         // Without a token nothing is taken from the budget.
         await tokens.ready(call);
-        const slot = await takeSlot({ cost: countsFields ? operations : 1, intention, call });
+        const cost = countsFields ? operations : 1;
+        const slot = await takeSlot({ cost, intention, call, records: operations });
         return { slot, operations: countsFields ? slot.cost : settings.operations };
       },
     },
   };
-  return { client, options };
+  return { client, options, rest: gathers ? budget.rest : async () => undefined };
 }

@@ -43,7 +43,7 @@ export function waveClientOf(
   takeSlot?: (want: Want) => Promise<Slot>,
 ): WaveClient {
   return async (document, variables, intention, call) => {
-    const slot = await takeSlot?.({ cost: 1, intention, call });
+    const slot = await takeSlot?.({ cost: 1, intention, call, records: 1 });
     let ending: RequestEnding = { did: 'unsent' };
     const sent = JSON.parse(JSON.stringify(variables)) as Variables;
     const writes = writesOf(document as unknown as DocumentNode, sent, claim);

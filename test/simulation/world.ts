@@ -206,7 +206,7 @@ export function makeWorld({ seed, keepTrace, faults: allowed, plant }: WorldOpti
       ...(operations > 0 && {
         sharing: {
           clock,
-          windowMs: sharingMs,
+          windowMs: () => sharingMs,
           operations,
           reserve: async () => ({ slot: undefined, operations }),
         },

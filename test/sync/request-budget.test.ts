@@ -87,6 +87,54 @@ async function work(
   }
 }
 
+/** Workers of one queue, as Lambda runs them: each takes up to ten of the changes that wait, reads, writes, and rests. */
+async function sync(rate: number, given: { readonly workers?: number; readonly random?: () => number } = {}) {
+  const { workers = 2, random = randomOf(5) } = given;
+  const time = virtualTime();
+  const table = memoryTable({ before: () => time.sleep(5 + 10 * random()) });
+  const until = time.now() + 5 * minute;
+  const queue: number[] = [];
+  const tookMs: number[] = [];
+  const restedMs: number[] = [];
+  let requests = 0;
+  async function arrive(): Promise<void> {
+    for (; time.now() < until; queue.push(time.now())) await time.sleep((2_000 / rate) * random());
+  }
+  async function apply(budget: RequestBudget): Promise<void> {
+    while (time.now() < until || queue.length > 0) {
+      const batch = queue.splice(0, 10);
+      if (batch.length === 0) {
+        await time.sleep(20);
+        continue;
+      }
+      const records = batch.length;
+      for (const want of [
+        { intention: 'read', records },
+        { intention: 'write', records },
+      ] as const) {
+        const slot = await budget.take(wanting(time, want));
+        requests += 1;
+        await time.sleep(150 + 300 * random());
+        await slot.end({ did: 'answered' });
+      }
+      tookMs.push(...batch.map((madeAt) => time.now() - madeAt));
+      const doneAt = time.now();
+      await budget.rest(doneAt + minute, records === 10);
+      restedMs.push(time.now() - doneAt);
+    }
+  }
+  const all = [arrive(), ...Array.from({ length: workers }, () => apply(budgetOf(time, table)))];
+  await time.runUntil(until + 10 * minute);
+  await Promise.all(all);
+  const sorted = tookMs.sort((a, b) => a - b);
+  return {
+    each: requests / tookMs.length,
+    p95Ms: sorted[Math.floor(0.95 * sorted.length)] ?? 0,
+    longestMs: sorted.at(-1) ?? 0,
+    longestRestMs: Math.max(...restedMs),
+  };
+}
+
 describe('the request budget', () => {
   for (const countsFields of [false, true]) {
     test(`of many containers with different clocks never fills a minute beyond the limit, and uses nine tenths of it${countsFields ? ', fields counted' : ''}`, async () => {
@@ -133,9 +181,13 @@ describe('the request budget', () => {
     for (let count = 0; count < 5; count++) await (await budget.take(wanting(time))).end({ did: 'unsent' });
   });
 
-  test('keeps a share for live work, and the last of it for writes', async () => {
+  /** What each kind of request gets of one window, one kind after the other. */
+  async function sharesAfter(quietMs: number): Promise<readonly number[]> {
     const time = virtualTime();
     const budget = budgetOf(time, memoryTable(), { inFlight: 1_000 });
+    const change = await budget.take(wanting(time, { records: 1 }));
+    await change.end({ did: 'answered' });
+    await time.runUntil(time.now() + quietMs);
     const taken = async (given: Partial<Want> & { priority?: Call['priority'] }) => {
       let count = 0;
       for (; count < 100; count++) {
@@ -145,15 +197,49 @@ describe('the request budget', () => {
       }
       return count;
     };
-    assert.deepEqual(
-      [
-        await taken({ priority: 'background', intention: 'read' }),
-        await taken({ priority: 'background', intention: 'write' }),
-        await taken({ intention: 'read' }),
-        await taken({ intention: 'write' }),
-      ],
-      [45, 3, 9, 3],
+    return [
+      await taken({ priority: 'background', intention: 'read' }),
+      await taken({ priority: 'background', intention: 'write' }),
+      await taken({ intention: 'read' }),
+      await taken({ intention: 'write' }),
+    ];
+  }
+
+  test('keeps a fifth for live work while there are changes, and the last of each share for writes', async () => {
+    assert.deepEqual(await sharesAfter(61_000), [45, 3, 9, 3]);
+  });
+
+  test('keeps some for polls and the first changes when there was no change for two minutes', async () => {
+    assert.deepEqual(await sharesAfter(121_000), [52, 3, 2, 3]);
+  });
+
+  test('uses nine tenths for background work while nobody changes anything, polls included', async () => {
+    const time = virtualTime();
+    const random = randomOf(3);
+    const table = memoryTable({ before: () => time.sleep(5 + 10 * random()) });
+    const wave = door(time);
+    const startedAt = time.now();
+    const until = startedAt + 10 * minute;
+    const call = { deadline: until + hour, priority: 'background' } as const;
+    const wants = [
+      { intention: 'read', call },
+      { intention: 'write', call },
+    ] as const;
+    const workers = wants.flatMap((want) =>
+      [1, 2].map(() => work(time, budgetOf(time, table), wave, random, { until, cost: 1, dies: 0, want })),
     );
+    async function poll(): Promise<void> {
+      for (; time.now() < until; await time.sleep(minute)) {
+        const slot = await budgetOf(time, table).take(wanting(time, { intention: 'read' }));
+        await wave.serve(1, 10, 300);
+        await slot.end({ did: 'answered' });
+      }
+    }
+    const all = [poll(), ...workers];
+    await time.runUntil(until + 2 * minute);
+    await Promise.all(all);
+    const used = wave.arrivals.filter(({ at }) => at < until).length;
+    assert.ok(used >= 0.9 * 60 * 10, `${used} of ${60 * 10} used`);
   });
 
   test('keeps one of the requests at once for live work', async () => {
@@ -253,6 +339,44 @@ describe('the request budget', () => {
     const slot = await budget.take(wanting(time, { cost: 25 }));
     assert.equal(slot.cost, 10);
     assert.equal(slot.left, 0);
+  });
+
+  for (const rate of [1.5, 2, 4])
+    test(`takes at most 0.4 requests a change when ${rate} come each second, more than it has requests`, async () => {
+      const { each, p95Ms } = await sync(rate);
+      assert.ok(each <= 0.4, `${each} a change`);
+      assert.ok(p95Ms < 20_000, `${p95Ms} ms`);
+    });
+
+  test('lets nobody rest while it carries each change by itself', async () => {
+    const { longestRestMs, longestMs } = await sync(0.2);
+    assert.equal(longestRestMs, 0);
+    assert.ok(longestMs < 2_000, `${longestMs} ms`);
+  });
+
+  test('ends each rest after a fifth of the window, however many workers wait for their turn', async () => {
+    for (const workers of [2, 5]) {
+      const { longestRestMs } = await sync(1, { workers });
+      assert.ok(longestRestMs > 1_000, 'they do rest');
+      assert.ok(longestRestMs <= minute / 5 + 200, `${longestRestMs} ms`);
+    }
+  });
+
+  test('ends a rest before the deadline, and when the table does not answer', async () => {
+    const time = virtualTime();
+    let isThere = true;
+    const before = async () => assert.ok(isThere);
+    const budget = budgetOf(time, memoryTable({ before }), { inFlight: 100 });
+    for (let count = 0; count < 10; count++)
+      await budget.take(wanting(time, { intention: 'read', records: 3 }));
+    await budget.rest(time.now() + minute, false);
+    const startedAt = time.now();
+    const resting = budget.rest(startedAt + 3_000, false);
+    await time.runUntil(startedAt + 3_000);
+    await resting;
+    isThere = false;
+    await budget.rest(time.now() + minute, false);
+    assert.equal(time.now(), startedAt + 3_000);
   });
 
   test('waits no longer than the deadline allows', async () => {

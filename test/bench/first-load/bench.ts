@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { localFallbackProductId } from '../../../infra/local/wave/server.ts';
 import type { PreviewEntry } from '../../../lib/sync/preview-entry.ts';
 import { differences } from './differences.ts';
-import { editWhile, type LiveEdits, percentile } from './live-edits.ts';
+import { editWhile, type LiveEdits, noEdits, percentile } from './live-edits.ts';
 import { type Loaded, listsRead, load } from './load.ts';
 import { type Measured, measured } from './measure.ts';
 import type { Budget, Outside } from './outside.ts';
@@ -18,14 +18,17 @@ export interface Bench {
   readonly counts: Counts;
   readonly folder: string;
   readonly budget: Budget;
-  /** Between two live edits, ms. */
+  /** Between two live edits, ms; 0: there are none. */
   readonly everyMs: number;
+  readonly kills: number;
   /** ms since 1970. */
   readonly deadline: number;
 }
 
-/** Of the rate, what live work does not keep for itself; as in lib/sync/request-budget.ts. */
-const backgroundShare = 0.8;
+/** Of the allowed rate, what must be used while there is work. */
+const rateGoal = 0.9;
+/** Live edits during the load take less than so many times what they take without. */
+const editsGoal = 2;
 /** Live edits without a load beside them. */
 const editsAlone = 200;
 /** The p95 of fewer edits is nearly the slowest of them, and says more of the machine than of us. */
@@ -44,9 +47,12 @@ function say(text: string): void {
   saidAt = Date.now();
 }
 
-/** Preview, start, three kills, live edits, and a look at everything afterwards. Answers whether it was all as promised. */
+/**
+ * Preview, start, three kills, live edits, and a look at everything afterwards. Answers whether it was all as promised; what the
+ * machine has a hand in is said and not judged.
+ */
 export async function bench(given: Bench): Promise<boolean> {
-  const { outside, product, seeded, everyMs, deadline } = given;
+  const { outside, product, seeded, everyMs, kills, deadline } = given;
   describeWorld(given);
   await product.start();
   const reading = await measured(outside, () => listsRead(product, deadline));
@@ -55,16 +61,19 @@ export async function bench(given: Bench): Promise<boolean> {
   );
   const before = await previewed(given, 'before.jsonl');
 
-  const targets = seeded.filter(({ pair, fate }) => pair === 'customer' && fate === 'equal');
-  const plan = { targets, records: before.length, everyMs, deadline, say };
+  const targets = seeded.filter(({ pair, fate }) => pair === 'customer' && fate === 'only in Customcrm');
+  const plan = { targets, records: before.length, everyMs, kills, deadline, say };
   const loading = await measured(outside, () => load(outside, product, plan));
-  describeLoad(given, loading, before.length);
+  describeLoad(loading, before.length);
   const { live: during } = loading.result;
-  const alone = await editWhile(outside, targets, {
-    everyMs,
-    name: 'alone',
-    isOver: (made) => made >= Math.min(during.tookMs.length, editsAlone),
-  });
+  const alone =
+    everyMs === 0
+      ? noEdits
+      : await editWhile(outside, product, targets, {
+          everyMs,
+          name: 'alone',
+          isOver: (made) => made >= Math.min(during.tookMs.length, editsAlone),
+        });
   describeEdits(during, alone, everyMs);
 
   const aftermath = await aftermathOf(outside, product.engine());
@@ -74,6 +83,8 @@ export async function bench(given: Bench): Promise<boolean> {
   print(
     `Wave's door: at the most ${door.maxPer60s} requests in 60 s and ${door.maxInFlight} at once; ${door.refused} refused, ${door.bans} bans`,
   );
+  print(rateLines(given, loading.result));
+  print(editsLine(during, alone));
   return [
     verdict('records of which the preview said something else than is true', previewFaults(seeded, before)),
     verdict(
@@ -86,7 +97,7 @@ export async function bench(given: Bench): Promise<boolean> {
       'bans',
       Array.from({ length: door.bans }, () => 'Wave banned us'),
     ),
-    verdict('live edits that wait too long', editFaults(during, alone)),
+    verdict('live edits that did not arrive', editFaults(during, alone, everyMs)),
   ].every((isFine) => isFine);
 }
 
@@ -94,15 +105,15 @@ function describeWorld({ counts, seeded, budget: { perMinute, inFlight }, everyM
   const inWave = seeded.filter(({ waveIds }) => waveIds.length > 0).length;
   print(`${counts.customer} customers, ${counts.product} products and ${counts.order} orders in Customcrm`);
   print(`${inWave} records in Wave that are the same, and a few others`);
-  print(`budget: ${perMinute} requests to Wave in 60 s, ${inFlight} at once; a live edit each ${everyMs} ms`);
+  print(
+    `budget: ${perMinute} requests to Wave in 60 s, ${inFlight} at once; ${everyMs > 0 ? `a live edit each ${everyMs} ms` : 'no live edits'}`,
+  );
 }
 
 function describeLoad(
-  { budget: { perMinute } }: Bench,
   { result, seconds, requests, tableOperations, byName }: Measured<Loaded>,
   records: number,
 ): void {
-  const share = (of: number) => Math.round((100 * result.perMinute) / of);
   const kinds = Object.entries(byName).filter(([, count]) => count > records / 10);
   print(
     `load of ${records} records: ${seconds} s, killed ${result.kills} times; ${inSeconds(result.workMs)} s of work`,
@@ -111,34 +122,47 @@ function describeLoad(
   print(
     `  ${(tableOperations / records).toFixed(1)} table operations a record (${kinds.map(([name, count]) => `${name} ${(count / records).toFixed(1)}`).join(', ')})`,
   );
-  print(
-    `  ${Math.round(result.perMinute)} requests a minute while there was work: ${share(perMinute * backgroundShare)} % of what background work may use, ${share(perMinute)} % of the whole`,
-  );
+}
+
+const shareOf = (perMinute: number, { budget }: Bench): string =>
+  `${Math.round(perMinute)} requests a minute, ${Math.round((100 * perMinute) / budget.perMinute)} % of the allowed rate`;
+
+/** How much of the allowed rate was used: with all that disturbed the load, and where nothing did. */
+function rateLines(given: Bench, { perMinute, undisturbedPerMinute }: Loaded): string {
+  const all = `while there was work: ${shareOf(perMinute, given)}, kills and live edits included`;
+  if (undisturbedPerMinute === undefined) return `${all}; too short to tell without them`;
+  const isMet = undisturbedPerMinute >= rateGoal * given.budget.perMinute;
+  return `${all}\n${isMet ? 'PASS' : 'MISS'} (goal: ${100 * rateGoal} %) without them: ${shareOf(undisturbedPerMinute, given)}`;
 }
 
 const inSeconds = (ms: number): number => Math.round(ms / 1000);
 
 function describeEdits(during: LiveEdits, alone: LiveEdits, everyMs: number): void {
-  for (const [name, { tookMs, lost }] of Object.entries({ 'during the load': during, 'without it': alone }))
+  for (const [name, { tookMs, lost, early }] of Object.entries({
+    'during the load': during,
+    'without it': alone,
+  }))
     print(
-      `live edits ${name}, one each ${everyMs} ms: ${tookMs.length}, p50 ${percentile(tookMs, 0.5)} ms, p95 ${percentile(tookMs, 0.95)} ms; ${lost} lost`,
+      `live edits ${name}, one each ${everyMs} ms: ${tookMs.length}, p50 ${percentile(tookMs, 0.5)} ms, p95 ${percentile(tookMs, 0.95)} ms; ${lost} lost, and ${early} of customers that were not linked yet`,
     );
 }
 
 /** A ratio of two times of one run; a machine that is slow is so for both. */
-function editFaults(during: LiveEdits, alone: LiveEdits): readonly string[] {
-  const [busy, free] = [percentile(during.tookMs, 0.95), percentile(alone.tookMs, 0.95)];
-  return [
-    ...(during.lost + alone.lost > 0 ? [`${during.lost + alone.lost} did not arrive`] : []),
-    ...(during.tookMs.length === 0 ? ['none was made during the load'] : []),
-    ...(during.tookMs.length >= judgedEdits && busy >= 2 * free
-      ? [`p95 is ${busy} ms during the load, and ${free} ms without it`]
-      : []),
-  ];
+function editsLine(during: LiveEdits, alone: LiveEdits): string {
+  const times = percentile(during.tookMs, 0.95) / percentile(alone.tookMs, 0.95);
+  if (during.tookMs.length < judgedEdits)
+    return `p95 of live edits: ${during.tookMs.length} are too few to tell`;
+  return `${times < editsGoal ? 'PASS' : 'MISS'} (goal: below ${editsGoal}) p95 of live edits during the load, over that without: ${times.toFixed(1)}`;
+}
+
+function editFaults(during: LiveEdits, alone: LiveEdits, everyMs: number): readonly string[] {
+  const lost = during.lost + alone.lost;
+  const isNone = everyMs > 0 && during.tookMs.length === 0;
+  return [...(lost > 0 ? [`${lost} edits`] : []), ...(isNone ? ['none was made during the load'] : [])];
 }
 
 function verdict(name: string, faults: readonly string[]): boolean {
-  print(`${name}: ${faults.length}`);
+  print(`${faults.length === 0 ? 'PASS' : 'MISS'} ${name}: ${faults.length}`);
   for (const fault of faults.slice(0, shownFaults)) print(`  ${fault}`);
   return faults.length === 0;
 }

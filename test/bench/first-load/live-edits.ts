@@ -1,5 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { findLink } from '../../../lib/sync/links.ts';
 import type { Outside } from './outside.ts';
+import type { Product } from './product.ts';
 import type { Seeded } from './seed.ts';
 
 /** An edit that has not arrived after this long counts as lost, ms. */
@@ -12,34 +14,47 @@ export interface LiveEdits {
   readonly tookMs: readonly number[];
   /** That did not arrive. */
   readonly lost: number;
+  /** Made before the customer was linked: they arrive with its counterpart, as the look at everything afterwards proves. */
+  readonly early: number;
 }
+export const noEdits: LiveEdits = { tookMs: [], lost: 0, early: 0 };
 
-/** Users change the phone of one linked customer after another in Customcrm, one each `everyMs`, until `isOver`. */
+/**
+ * Users change the phone of one customer after another in Customcrm, one each `everyMs`, until `isOver`. The customers are such as were
+ * in Customcrm only: whether it is edited before or after it is linked, its counterpart must hold what was typed.
+ */
 export async function editWhile(
   { customcrm, control }: Outside,
+  product: Product,
   targets: readonly Seeded[],
   { everyMs, name, isOver }: { everyMs: number; name: string; isOver: (made: number) => boolean },
 ): Promise<LiveEdits> {
-  const arrivals: Promise<number | undefined>[] = [];
-  const edit = async ({ customcrmId, waveIds: [waveId] }: Seeded, phone: string) => {
+  const arrivals: Promise<number | 'lost' | 'early'>[] = [];
+  const edit = async ({ customcrmId = '' }: Seeded, phone: string) => {
+    const ref = { system: 'customcrm', pair: 'customer', id: customcrmId } as const;
+    const link = await findLink(product.engine().table, ref);
     await customcrm('PATCH', `/customers/${customcrmId}`, { Phone: phone });
+    if (!link) return 'early';
     const madeAt = performance.now();
     while (performance.now() < madeAt + patienceMs) {
-      const { fields } = (await control('wave', `customers/${waveId}`)) as { fields: { phone: string } };
+      const { fields } = (await control('wave', `customers/${link.waveId}`)) as { fields: { phone: string } };
       if (fields.phone === phone) return performance.now() - madeAt;
       await sleep(lookMs);
     }
-    return undefined;
+    return 'lost';
   };
   while (!isOver(arrivals.length)) {
     const target = targets[arrivals.length % targets.length];
-    if (!target) throw new RangeError('There is no linked customer to edit');
+    if (!target) throw new RangeError('There is no customer to edit');
     arrivals.push(edit(target, `${name} ${arrivals.length}`));
     await sleep(everyMs);
   }
   const times = await Promise.all(arrivals);
-  const tookMs = times.filter((time) => time !== undefined);
-  return { tookMs, lost: times.length - tookMs.length };
+  return {
+    tookMs: times.filter((time) => typeof time === 'number'),
+    lost: times.filter((time) => time === 'lost').length,
+    early: times.filter((time) => time === 'early').length,
+  };
 }
 
 /** The smallest of the numbers that this share of them does not exceed. */

@@ -3,13 +3,17 @@ import type { Engine } from '../../../lib/sync/engine.ts';
 import { overview } from '../../../lib/sync/overview.ts';
 import { progressOf } from '../../../lib/sync/poll-progress.ts';
 import { type SweepProgress, sweepProgress } from '../../../lib/sync/sweep-progress.ts';
-import { editWhile, type LiveEdits } from './live-edits.ts';
+import { editWhile, type LiveEdits, noEdits } from './live-edits.ts';
 import type { Outside } from './outside.ts';
 import type { Product } from './product.ts';
 import type { Seeded } from './seed.ts';
 
 /** After these shares of the records our part is killed. */
 const killsAt = [0.1, 0.25, 0.4] as const;
+/** Users edit until this share of what is to be done, so that the load is also seen without them. */
+const editsUntil = 0.7;
+/** What was killed, and live edits, are felt for so long, ms: by then background work has its whole share again. */
+const feltMs = 120_000;
 const lookMs = 1_000;
 const windowMs = 60_000;
 
@@ -21,12 +25,15 @@ export interface Loaded {
   readonly kills: number;
   /** Requests to Wave in 60 s, at the mean over all such windows of the work. */
   readonly perMinute: number;
+  /** The same over the windows without kills and live edits; undefined when the load was too short to have some. */
+  readonly undisturbedPerMinute: number | undefined;
   readonly live: LiveEdits;
 }
 
 interface Sample {
   readonly at: number;
   readonly requests: number;
+  readonly isDisturbed: boolean;
 }
 
 /** Waits until both lists of each pair were read once: nothing is created before. */
@@ -40,13 +47,16 @@ export async function listsRead(product: Product, deadline: number): Promise<voi
   }
 }
 
-/** Starts every pair and kills our part three times on the way; users edit from the last restart on. */
+/** Starts every pair and kills our part on the way; users edit from the last restart on. */
 export async function load(
   outside: Outside,
   product: Product,
   plan: {
     readonly targets: readonly Seeded[];
     readonly records: number;
+    /** How often it is killed, at the most. */
+    readonly kills: number;
+    /** Between two live edits, ms; 0: there are none. */
     readonly everyMs: number;
     readonly deadline: number;
     readonly say: (text: string) => void;
@@ -58,25 +68,32 @@ export async function load(
   let kills = 0;
   let live: Promise<LiveEdits> | undefined;
   let progress: SweepProgress | undefined;
+  let disturbedAt = 0;
+  let isEditing = false;
   do {
     await lookAgain(plan.deadline, `the load is not over: ${JSON.stringify(progress)}`);
-    samples.push({ at: Date.now(), requests: (await outside.door()).requests });
+    const { requests } = await outside.door();
+    samples.push({ at: Date.now(), requests, isDisturbed: isEditing || Date.now() < disturbedAt + feltMs });
     progress = await sweepProgress(product.engine());
     if (!progress || progress.stopped) throw new Error(`A guard stopped the load: ${progress?.stopped}`);
     plan.say(
       `${progress.phase} ${progress.pair ?? ''} ${progress.done} of ${progress.total}, ${kills} kills`,
     );
-    const next = killsAt[kills];
+    const next = kills < plan.kills ? killsAt[kills] : undefined;
     if (next !== undefined && progress.done > next * plan.records) {
       await product.kill();
       await product.start();
       kills += 1;
+      disturbedAt = Date.now();
     }
-    if (kills === killsAt.length && !live) {
-      live = editWhile(outside, plan.targets, {
+    const isTime = progress.phase === 'ring' && progress.done < editsUntil * progress.total;
+    if (isEditing) disturbedAt = Date.now();
+    isEditing = plan.everyMs > 0 && kills === plan.kills && isTime;
+    if (isEditing && !live) {
+      live = editWhile(outside, product, plan.targets, {
         everyMs: plan.everyMs,
         name: 'during',
-        isOver: () => progress?.finishedAt !== undefined,
+        isOver: () => !isEditing,
       });
       // Whatever ends the load first is what is said.
       live.catch(() => undefined);
@@ -88,8 +105,9 @@ export async function load(
     workMs: doneAt - startedAt,
     tailMs: Date.now() - doneAt,
     kills,
-    perMinute: meanPerMinute(samples),
-    live: (await live) ?? { tookMs: [], lost: 0 },
+    perMinute: mean(perMinute(samples)) ?? overall(samples),
+    undisturbedPerMinute: mean(perMinute(samples, ({ isDisturbed }) => !isDisturbed)),
+    live: (await live) ?? noEdits,
   };
 }
 
@@ -105,17 +123,24 @@ export async function atRest(engine: Engine, deadline: number): Promise<void> {
   }
 }
 
-function meanPerMinute(samples: readonly Sample[]): number {
-  const [first] = samples;
-  const last = samples.at(-1);
-  if (!first || !last) return 0;
-  const windows = samples.flatMap(({ at, requests }) => {
-    const before = samples.findLast((each) => each.at <= at - windowMs);
-    return before ? [((requests - before.requests) * windowMs) / (at - before.at)] : [];
+/** Requests in each window of 60 s whose samples are all such. */
+function perMinute(samples: readonly Sample[], isSuch: (sample: Sample) => boolean = () => true) {
+  return samples.flatMap(({ at, requests }, index) => {
+    const first = samples.findLastIndex((each) => each.at <= at - windowMs);
+    const before = samples[first];
+    if (!before || !samples.slice(first, index + 1).every(isSuch)) return [];
+    return [((requests - before.requests) * windowMs) / (at - before.at)];
   });
-  if (windows.length === 0) return ((last.requests - first.requests) * windowMs) / (last.at - first.at);
-  return windows.reduce((sum, each) => sum + each, 0) / windows.length;
 }
+
+/** Of a load that took less than a minute. */
+function overall(samples: readonly Sample[]): number {
+  const [first, last] = [samples[0], samples.at(-1)];
+  return first && last ? ((last.requests - first.requests) * windowMs) / (last.at - first.at) : 0;
+}
+
+const mean = (numbers: readonly number[]): number | undefined =>
+  numbers.length === 0 ? undefined : numbers.reduce((sum, each) => sum + each, 0) / numbers.length;
 
 async function lookAgain(deadline: number, otherwise: string): Promise<void> {
   if (Date.now() > deadline) throw new Error(`Out of time: ${otherwise}`);

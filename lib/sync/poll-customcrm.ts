@@ -44,7 +44,8 @@ export async function pollCustomcrm(engine: Engine, call: Call): Promise<PollRes
       );
       rung += await ringForNews(engine, fresh, runId, startedAt, call);
       for (const each of fresh) if (each.state === 'living') noteJudged(engine, each.snapshot, startedAt);
-      newest = Math.max(newest, ...page.changes.map(modifiedAt));
+      // A stamp from the future would hide what changes until then.
+      newest = Math.max(newest, Math.min(page.date, Math.max(0, ...page.changes.map(modifiedAt))));
       clockAheadMs = page.date - engine.clock.now();
       rows += page.changes.length;
       pages += 1;

@@ -58,7 +58,7 @@ export interface ChangePage {
   readonly date: number;
 }
 
-/** One row of a list: living with its snapshot, or deleted (Customcrm's `DeletedAt`). */
+/** One row of a list: living with its snapshot, deleted (Customcrm's `DeletedAt`), or there and not to be read. */
 export type Change =
   | { readonly state: 'living'; readonly snapshot: Snapshot }
   | {
@@ -66,7 +66,20 @@ export type Change =
       readonly ref: RecordRef;
       readonly version: string;
       readonly modifiedAt: number;
-    };
+    }
+  | Unreadable;
+
+/** A row that breaks the contract, or of which its system does not show a part. It holds up no other: it is shown, and passed. */
+export interface Unreadable {
+  readonly state: 'unreadable';
+  /** Where the system does not show its id, its place in the list stands for it. */
+  readonly ref: RecordRef;
+  readonly isNamed: boolean;
+  /** What is wrong with it, without any value. */
+  readonly because: string;
+  /** 0 where it does not show that. */
+  readonly modifiedAt: number;
+}
 
 /** Where a list of the Wave poll stands. `after` is Wave's own `modifiedAt` text; so many rows from there on were read already: while one stamp fills whole pages. */
 export interface ListPosition {

@@ -83,6 +83,8 @@ async function noteLists(
 async function noteRow({ engine, note }: Rehearsal, pair: Pair, change: Change): Promise<RecordRef> {
   const { system, id } = change.state === 'living' ? change.snapshot : change.ref;
   const ref = { system, pair, id };
+  // Its rehearsal says what a worker finds.
+  if (change.state === 'unreadable') return ref;
   note(ref, change.state === 'living' ? change : { state: 'deleted' });
   if (change.state === 'living') await indexKeys(engine, change.snapshot);
   else await forgetKeys(engine, ref);

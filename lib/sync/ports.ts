@@ -87,15 +87,17 @@ export interface ListPosition {
   readonly skip?: number;
 }
 
-/** One page of one of Wave's lists. */
+/** One page of one of Wave's lists. A row that cannot be read has a page of its own. */
 export interface ListPage {
   readonly snapshots: readonly Snapshot[];
+  readonly unread?: readonly Unreadable[];
   readonly full: boolean;
 }
 
 /** One page of a list that is walked from its beginning to its end. */
 export interface WholeListPage {
   readonly snapshots: readonly Snapshot[];
+  readonly unread?: readonly Unreadable[];
   readonly next: string | undefined;
 }
 
@@ -111,7 +113,7 @@ export interface WaveFeed {
   changes(from: Readonly<Partial<Record<Pair, ListPosition>>>, call: Call): Promise<WavePage>;
   /**
    * One page of a whole list, oldest record first, archived ones included: the order in which an edit moves no row. `next` is an opaque
-   * cursor, good for any process; undefined after the last page. @throws as Records.read, also when one row was not read.
+   * cursor, good for any process; undefined after the last page. @throws as Records.read.
    */
   listAll(pair: Pair, cursor: string | undefined, call: Call): Promise<WholeListPage>;
   /**

@@ -104,8 +104,8 @@ async function* everyPage(
     if (cursor === undefined) break;
   }
   for (let page = 1; page <= pageLimit; page++) {
-    const { snapshots, next } = await feed.listAll(pair, cursor, callNow());
-    yield snapshots.map((snapshot) => ({ state: 'living', snapshot }));
+    const { snapshots, unread = [], next } = await feed.listAll(pair, cursor, callNow());
+    yield [...snapshots.map((snapshot) => ({ state: 'living' as const, snapshot })), ...unread];
     cursor = next;
     if (cursor === undefined) break;
   }

@@ -81,8 +81,9 @@ async function readPage(
   call: Call,
 ): Promise<{ readonly changes: readonly Change[]; readonly next: string | undefined } | 'begin again'> {
   if (system === 'wave') {
-    const { snapshots, next } = await engine.feed.listAll(pair, run.cursor, call);
-    return { changes: snapshots.map((snapshot) => ({ state: 'living', snapshot })), next };
+    const { snapshots, unread = [], next } = await engine.feed.listAll(pair, run.cursor, call);
+    const living = snapshots.map((snapshot) => ({ state: 'living' as const, snapshot }));
+    return { changes: [...living, ...unread], next };
   }
   try {
     return await engine.systems.customcrm.changedSince(pair, 0, run.cursor, call);

@@ -2,7 +2,7 @@ import { reportFailed } from './broken-links.ts';
 import type { Engine } from './engine.ts';
 import { counterpartOf } from './links.ts';
 import { waitsSince } from './parking.ts';
-import type { Unreadable } from './ports.ts';
+import type { Doorbell, Unreadable } from './ports.ts';
 import type { Sighting } from './sighting.ts';
 import { isStarted } from './started-pairs.ts';
 
@@ -21,4 +21,20 @@ export async function showUnreadable(
   if (!concerns) return { news: false, print };
   await reportFailed(engine, ref, because, eventId, isNamed);
   return { news: isNamed && (await waitsSince(engine, ref)) === undefined, print };
+}
+
+/** Shows these rows of one system, and rings for those that are news. Answers how many. */
+export async function ringForUnread(
+  engine: Engine,
+  unread: readonly Unreadable[],
+  eventId: string,
+  at: number,
+): Promise<number> {
+  const shown = await Promise.all(unread.map((row) => showUnreadable(engine, row, eventId)));
+  const doorbells = unread.flatMap(({ ref }, index): Doorbell[] =>
+    shown[index]?.news ? [{ ...ref, eventId, at }] : [],
+  );
+  const [first] = doorbells;
+  if (first) await engine.queues[first.system].ring(doorbells);
+  return doorbells.length;
 }

@@ -45,10 +45,10 @@ export function waveRecords(client: WaveClient, options: WaveOptions): Records {
       const start = { after: new Date(since).toISOString() };
       const from = cursor === undefined ? start : (JSON.parse(cursor) as ListPosition);
       const answer = await feed.changes({ [pair]: boundOf(from) }, call);
-      const { snapshots = [], full } = answer.lists[pair] ?? {};
+      const { snapshots = [], unread = [], full } = answer.lists[pair] ?? {};
       return {
-        changes: snapshots.map((snapshot) => ({ state: 'living' as const, snapshot })),
-        next: full ? JSON.stringify(afterFullPage(from, snapshots)) : undefined,
+        changes: [...snapshots.map((snapshot) => ({ state: 'living' as const, snapshot })), ...unread],
+        next: full ? JSON.stringify(afterFullPage(from, [...snapshots, ...unread])) : undefined,
         date: answer.date,
       };
     },

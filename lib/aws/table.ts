@@ -12,6 +12,7 @@ import {
   type PutItemCommandInput,
   QueryCommand,
   TransactionCanceledException,
+  TransactionConflictException,
   type TransactWriteItem,
   TransactWriteItemsCommand,
 } from '@aws-sdk/client-dynamodb';
@@ -19,8 +20,11 @@ import { marshall, unmarshall } from '@aws-sdk/util-dynamodb';
 import DataLoader from 'dataloader';
 import type { Condition, Item, Key, Table, Write, WriteResult } from '../sync/ports.ts';
 
-/** The SDK's own tries of one call: throttling and transaction conflicts are retried with jitter, then thrown. */
+/** The SDK's own tries of one call: what is throttled is retried with jitter, then thrown. */
 const maxAttempts = 4;
+/** Tries of a write that meets another transaction, which the SDK does not repeat; the pause before the next one grows from here, ms. */
+const conflictAttempts = 5;
+const conflictPauseMs = 25;
 /** The pause before keys that DynamoDB left undone are asked for again grows from here, ms. */
 const firstPauseMs = 50;
 /** Keys of one BatchGetItem: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html */
@@ -70,21 +74,35 @@ export function dynamoTable(tableName: string, where: DynamoDBClientConfig = {})
       );
     },
     async write(writes) {
-      try {
-        const items = writes.map((write) => transactItem(tableName, write));
-        const [only] = items;
-        // A transaction costs twice as much as a plain write.
-        if (items.length === 1 && only?.Put)
-          await client.send(new PutItemCommand(only.Put as PutItemCommandInput));
-        else if (items.length === 1 && only?.Delete)
-          await client.send(new DeleteItemCommand(only.Delete as DeleteItemCommandInput));
-        else await client.send(new TransactWriteItemsCommand({ TransactItems: items }));
-        return { done: true };
-      } catch (error) {
-        return failedConditions(error);
+      const items = writes.map((write) => transactItem(tableName, write));
+      for (let attempt = 1; ; attempt++) {
+        try {
+          await send(client, items);
+          return { done: true };
+        } catch (error) {
+          if (attempt === conflictAttempts || !isConflict(error)) return failedConditions(error);
+          await sleep(conflictPauseMs * 2 ** attempt * Math.random());
+        }
       }
     },
   };
+}
+
+/** A transaction costs twice as much as a plain write. */
+async function send(client: DynamoDBClient, items: TransactWriteItem[]): Promise<void> {
+  const [only] = items;
+  if (items.length === 1 && only?.Put) await client.send(new PutItemCommand(only.Put as PutItemCommandInput));
+  else if (items.length === 1 && only?.Delete)
+    await client.send(new DeleteItemCommand(only.Delete as DeleteItemCommandInput));
+  else await client.send(new TransactWriteItemsCommand({ TransactItems: items }));
+}
+
+/** Another transaction was at one of the items: nothing was written, and it is over in a moment. */
+function isConflict(error: unknown): boolean {
+  if (error instanceof TransactionConflictException) return true;
+  if (!(error instanceof TransactionCanceledException)) return false;
+  const codes = new Set((error.CancellationReasons ?? []).map(({ Code }) => Code));
+  return codes.has('TransactionConflict') && !codes.has('ConditionalCheckFailed');
 }
 
 /** Reads that are asked for in one tick share a request. Nothing is cached. */
@@ -216,7 +234,7 @@ function expressionOf(condition: Condition) {
   };
 }
 
-/** Failed conditions are an answer; everything else (throttling, conflicts, no answer) is thrown. */
+/** Failed conditions are an answer; everything else (throttling, conflicts that last, no answer) is thrown. */
 function failedConditions(error: unknown): WriteResult {
   if (error instanceof ConditionalCheckFailedException)
     return { done: false, failed: new Map([[0, error.Item && (unmarshall(error.Item) as Item)]]) };

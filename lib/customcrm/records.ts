@@ -1,7 +1,7 @@
 import DataLoader from 'dataloader';
 import type { Body, Pair, Snapshot } from '../domain/record.ts';
 import { RemoteOutcomeUnknownError, RemoteUnavailableError } from '../errors.ts';
-import type { Call, Change, Reading, Records } from '../sync/ports.ts';
+import type { Call, Change, Reading, Records, Unreadable } from '../sync/ports.ts';
 import type { CustomcrmClient } from './client.ts';
 import { pageSchema, recordSchemas } from './schema.ts';
 
@@ -53,7 +53,7 @@ export function customcrmRecords(
           ? { updatedSince: new Date(since).toISOString(), includeDeleted: true, limit: pageSize }
           : { cursor, limit: pageSize };
       const page = await readPage(client, pair, query, call);
-      return { changes: page.rows.map((row) => changeOf(pair, row)), next: page.next, date: page.date };
+      return { changes: page.rows.map((row) => listed(pair, row)), next: page.next, date: page.date };
     },
   };
 }
@@ -158,8 +158,28 @@ async function readPage(
   return { rows: page.data.data, next: page.data.next_cursor ?? undefined, date: answer.date };
 }
 
+/** A row of a list that breaks the contract is told of by its id. @throws RemoteUnavailableError when it has none */
+function listed(pair: Pair, row: unknown): Change {
+  try {
+    return changeOf(pair, row);
+  } catch (error) {
+    const { Id: id, UpdatedAt: stamp } = (row ?? {}) as {
+      readonly Id?: unknown;
+      readonly UpdatedAt?: unknown;
+    };
+    if (typeof id !== 'string' || id === '') throw error;
+    return {
+      state: 'unreadable',
+      ref: { system: 'customcrm', pair, id },
+      isNamed: true,
+      because: `not what the contract says: ${faultsOf(pair, row)}`,
+      modifiedAt: (typeof stamp === 'string' && Date.parse(stamp)) || 0,
+    };
+  }
+}
+
 /** @throws RemoteUnavailableError for a row that breaks the contract: it was not read, so nothing may be concluded from it. */
-function changeOf(pair: Pair, row: unknown): Change {
+function changeOf(pair: Pair, row: unknown): Exclude<Change, Unreadable> {
   const snapshot = snapshotOf(pair, row);
   if (!snapshot)
     throw new RemoteUnavailableError(

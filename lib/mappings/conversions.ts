@@ -164,9 +164,17 @@ export function codesOf(ids: readonly string[], { taxes }: Facts): Put {
     : { cell: codes };
 }
 
-export const unknownTax = (id: string): Put => ({
-  blocked: `Wave has no sales tax with the abbreviation ${id.slice(5)}`,
-});
+/** What is quoted: anything else that was typed in the place of a code may be about a person. */
+const taxCodeLike = /^[\w.-]{1,12}$/;
+
+export function unknownTax(id: string): Put {
+  const code = id.slice(5);
+  return {
+    blocked: taxCodeLike.test(code)
+      ? `Wave has no sales tax with the abbreviation ${code}`
+      : 'Wave has no sales tax with this abbreviation',
+  };
+}
 
 interface CustomcrmDiscount {
   readonly Type: 'fixed' | 'percentage';

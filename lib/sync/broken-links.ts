@@ -6,16 +6,24 @@ import { setRecordState } from './record-state.ts';
 import { type Sighting, sight } from './sighting.ts';
 
 /** Shown as failed, and left alone: which of the halves is right is for a person to say. */
-export async function reportBroken(engine: Engine, ref: RecordRef): Promise<void> {
-  const because = 'the halves of its link do not mirror each other';
-  const { system, pair, id } = ref;
-  const isNews = await setRecordState(engine, ref, 'failed', because);
+export const reportBroken = (engine: Engine, ref: RecordRef): Promise<void> =>
+  reportFailed(engine, ref, 'the halves of its link do not mirror each other', 'sweep');
+
+/** Shown as failed: by the record where its id is known, else by a line of the log alone. */
+export async function reportFailed(
+  engine: Engine,
+  { system, pair, id }: RecordRef,
+  because: string,
+  eventId: string,
+  isNamed = true,
+): Promise<void> {
+  const isNews = !isNamed || (await setRecordState(engine, { system, pair, id }, 'failed', because));
   engine.report({
     message: 'record failed',
     system,
     pair,
     id,
-    eventId: 'sweep',
+    eventId,
     because,
     ...(!isNews && { again: true }),
   });

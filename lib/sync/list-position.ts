@@ -11,7 +11,10 @@ export const boundOf = ({ after, ...rest }: ListPosition): ListPosition => ({
  * Where to go on after a full page: from its last stamp, for the list shifts while it is read, so rows of that stamp are shown again;
  * rows of one stamp that fill a page are walked by their count.
  */
-export function afterFullPage(before: ListPosition, rows: readonly Snapshot[]): ListPosition {
+export function afterFullPage(
+  before: ListPosition,
+  rows: readonly Pick<Snapshot, 'modifiedAt'>[],
+): ListPosition {
   const last = rows.at(-1);
   const stamp = last ? new Date(last.modifiedAt).toISOString() : before.after;
   return stamp > before.after ? { after: stamp } : { ...before, skip: (before.skip ?? 0) + rows.length };

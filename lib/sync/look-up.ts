@@ -1,6 +1,7 @@
 import { fingerprints } from '../domain/fingerprint.ts';
 import { type Agreed, type Link, nothingAgreed } from '../domain/link.ts';
-import { otherSystem, refKey, type Snapshot } from '../domain/record.ts';
+import { otherSystem, type RecordRef, refKey, type Snapshot } from '../domain/record.ts';
+import { RemoteUnavailableError } from '../errors.ts';
 import { agreedOfResult, type KnownRows, knownOf, rowsHeld } from '../mappings/creation.ts';
 import { externalIdOf } from '../mappings/match-keys.ts';
 import { mappings } from '../mappings/pairs.ts';
@@ -51,6 +52,8 @@ export async function lookUp(engine: Engine, intent: Intent, call: Call, origin?
       call,
     );
     for (const change of changes) {
+      if (change.state === 'unreadable' && (await isFree(engine, change.ref)))
+        throw new RemoteUnavailableError(change.ref.system, 'a record that may be the result cannot be read');
       if (change.state !== 'living' || change.snapshot.createdAt < since) continue;
       const { snapshot } = change;
       const isNamed = origin?.body.ExternalId === externalIdOf(snapshot.id);
@@ -193,7 +196,7 @@ export const printsOfIntent = (engine: Engine, origin: Intent['origin']) =>
   fingerprints(engine.settings.keys, refKey(origin));
 
 /** Neither linked, nor about to get a counterpart of its own, nor kept without one by a person. */
-const isFree = async (engine: Engine, snapshot: Snapshot): Promise<boolean> =>
+const isFree = async (engine: Engine, snapshot: RecordRef): Promise<boolean> =>
   (await counterpartOf(engine.table, snapshot)) === undefined &&
   (await findIntent(engine, snapshot)) === undefined &&
   (await exclusionOf(engine.table, snapshot)) === undefined &&

@@ -10,6 +10,7 @@ import { advance, pollKey, progressOf } from './poll-progress.ts';
 import type { PollResult } from './poll-wave.ts';
 import type { Call, Change, Doorbell } from './ports.ts';
 import { noteSighting } from './sighting.ts';
+import { showUnreadable } from './unreadable.ts';
 
 /** Pages of one list in one run; what is left follows in the next. */
 const pageLimit = 200;
@@ -40,11 +41,12 @@ export async function pollCustomcrm(engine: Engine, call: Call): Promise<PollRes
         call,
       );
       const fresh = page.changes.filter(
-        (each) => each.state === 'deleted' || !isJudged(engine, each.snapshot),
+        (each) => each.state !== 'living' || !isJudged(engine, each.snapshot),
       );
       rung += await ringForNews(engine, fresh, runId, startedAt, call);
       for (const each of fresh) if (each.state === 'living') noteJudged(engine, each.snapshot, startedAt);
-      newest = Math.max(newest, ...page.changes.map(modifiedAt));
+      // A stamp from the future would hide what changes until then.
+      newest = Math.max(newest, Math.min(page.date, Math.max(0, ...page.changes.map(modifiedAt))));
       clockAheadMs = page.date - engine.clock.now();
       rows += page.changes.length;
       pages += 1;
@@ -76,11 +78,11 @@ async function ringForNews(
   if (changes.length === 0) return 0;
   const taxes = await engine.taxes.taxes(call);
   const sightings = await Promise.all(
-    changes.map(async (change) =>
-      change.state === 'living'
-        ? sightOrReport(engine, change.snapshot, taxes)
-        : { news: (await counterpartOf(engine.table, change.ref)) !== undefined, print: 'deleted' },
-    ),
+    changes.map(async (change) => {
+      if (change.state === 'living') return sightOrReport(engine, change.snapshot, taxes);
+      if (change.state === 'unreadable') return showUnreadable(engine, change, `poll:${runId}`);
+      return { news: (await counterpartOf(engine.table, change.ref)) !== undefined, print: 'deleted' };
+    }),
   );
   const doorbells = changes.flatMap((change, index): Doorbell[] =>
     sightings[index]?.news ? [{ ...refOf(change), eventId: `poll:${runId}`, at, ...seenIn(change) }] : [],
@@ -89,7 +91,7 @@ async function ringForNews(
   await Promise.all(
     changes.map(async (change, index) => {
       if (change.state === 'living') await indexKeys(engine, change.snapshot);
-      else await forgetKeys(engine, change.ref);
+      else if (change.state === 'deleted') await forgetKeys(engine, change.ref);
       const sighting = sightings[index];
       if (sighting?.news) await noteSighting(engine, refOf(change), sighting.print);
     }),
@@ -98,6 +100,7 @@ async function ringForNews(
 }
 
 function seenIn(change: Change): Pick<Doorbell, 'seen'> {
+  if (change.state === 'unreadable') return {};
   const { system, version, modifiedAt } =
     change.state === 'living' ? change.snapshot : { ...change.ref, ...change };
   const stamp = pictureStamp({ system, modifiedAt, ...(version !== undefined && { version }) });

@@ -8,6 +8,7 @@ import { wake } from './parking.ts';
 import { advance, type Progress, pollKey, progressOf } from './poll-progress.ts';
 import type { Call, Doorbell, ListPosition, WavePage } from './ports.ts';
 import { noteSighting } from './sighting.ts';
+import { ringForUnread } from './unreadable.ts';
 
 /** Pages of one run; what is left follows in the next. */
 const pageLimit = 50;
@@ -35,8 +36,10 @@ export async function pollWave(engine: Engine, call: Call): Promise<PollResult> 
     const snapshots = wanted.flatMap((pair) => page.lists[pair]?.snapshots ?? []);
     const fresh = snapshots.filter((snapshot) => !isJudged(engine, snapshot));
     rung += await ringForNews(engine, fresh, runId, startedAt, call);
+    const unread = wanted.flatMap((pair) => page.lists[pair]?.unread ?? []);
+    rung += await ringForUnread(engine, unread, `poll:${runId}`, startedAt);
     for (const snapshot of fresh) noteJudged(engine, snapshot, page.date);
-    rows += snapshots.length;
+    rows += snapshots.length + unread.length;
     const positions = {
       ...progress.positions,
       ...Object.fromEntries(wanted.map((pair) => [pair, nextPosition(page, pair, progress.positions[pair])])),
@@ -65,9 +68,10 @@ function boundsOf(progress: Progress, wanted: readonly Pair[]): Partial<Record<P
 }
 
 function nextPosition(page: WavePage, pair: Pair, before: ListPosition = start): ListPosition {
-  const { snapshots = [], full } = page.lists[pair] ?? {};
-  const last = snapshots.at(-1);
-  if (full && last) return afterFullPage(before, snapshots);
+  const { snapshots = [], unread = [], full } = page.lists[pair] ?? {};
+  const rows = [...snapshots, ...unread];
+  const last = rows.at(-1);
+  if (full && last) return afterFullPage(before, rows);
   const stamp = last ? new Date(last.modifiedAt).toISOString() : before.after;
   return { after: earlier(stamp, page.date - overlapMs, before.after) };
 }

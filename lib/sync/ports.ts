@@ -58,7 +58,7 @@ export interface ChangePage {
   readonly date: number;
 }
 
-/** One row of a list: living with its snapshot, or deleted (Customcrm's `DeletedAt`). */
+/** One row of a list: living with its snapshot, deleted (Customcrm's `DeletedAt`), or there and not to be read. */
 export type Change =
   | { readonly state: 'living'; readonly snapshot: Snapshot }
   | {
@@ -66,7 +66,20 @@ export type Change =
       readonly ref: RecordRef;
       readonly version: string;
       readonly modifiedAt: number;
-    };
+    }
+  | Unreadable;
+
+/** A row that breaks the contract, or of which its system does not show a part. It holds up no other: it is shown, and passed. */
+export interface Unreadable {
+  readonly state: 'unreadable';
+  /** Where the system does not show its id, its place in the list stands for it. */
+  readonly ref: RecordRef;
+  readonly isNamed: boolean;
+  /** What is wrong with it, without any value. */
+  readonly because: string;
+  /** 0 where it does not show that. */
+  readonly modifiedAt: number;
+}
 
 /** Where a list of the Wave poll stands. `after` is Wave's own `modifiedAt` text; so many rows from there on were read already: while one stamp fills whole pages. */
 export interface ListPosition {
@@ -74,15 +87,17 @@ export interface ListPosition {
   readonly skip?: number;
 }
 
-/** One page of one of Wave's lists. */
+/** One page of one of Wave's lists. A row that cannot be read has a page of its own. */
 export interface ListPage {
   readonly snapshots: readonly Snapshot[];
+  readonly unread?: readonly Unreadable[];
   readonly full: boolean;
 }
 
 /** One page of a list that is walked from its beginning to its end. */
 export interface WholeListPage {
   readonly snapshots: readonly Snapshot[];
+  readonly unread?: readonly Unreadable[];
   readonly next: string | undefined;
 }
 
@@ -98,7 +113,7 @@ export interface WaveFeed {
   changes(from: Readonly<Partial<Record<Pair, ListPosition>>>, call: Call): Promise<WavePage>;
   /**
    * One page of a whole list, oldest record first, archived ones included: the order in which an edit moves no row. `next` is an opaque
-   * cursor, good for any process; undefined after the last page. @throws as Records.read, also when one row was not read.
+   * cursor, good for any process; undefined after the last page. @throws as Records.read.
    */
   listAll(pair: Pair, cursor: string | undefined, call: Call): Promise<WholeListPage>;
   /**

@@ -83,6 +83,8 @@ async function noteLists(
 async function noteRow({ engine, note }: Rehearsal, pair: Pair, change: Change): Promise<RecordRef> {
   const { system, id } = change.state === 'living' ? change.snapshot : change.ref;
   const ref = { system, pair, id };
+  // Its rehearsal says what a worker finds.
+  if (change.state === 'unreadable') return ref;
   note(ref, change.state === 'living' ? change : { state: 'deleted' });
   if (change.state === 'living') await indexKeys(engine, change.snapshot);
   else await forgetKeys(engine, ref);
@@ -102,8 +104,8 @@ async function* everyPage(
     if (cursor === undefined) break;
   }
   for (let page = 1; page <= pageLimit; page++) {
-    const { snapshots, next } = await feed.listAll(pair, cursor, callNow());
-    yield snapshots.map((snapshot) => ({ state: 'living', snapshot }));
+    const { snapshots, unread = [], next } = await feed.listAll(pair, cursor, callNow());
+    yield [...snapshots.map((snapshot) => ({ state: 'living' as const, snapshot })), ...unread];
     cursor = next;
     if (cursor === undefined) break;
   }

@@ -9,11 +9,12 @@ import type { Engine } from './engine.ts';
 import { forgetKeys, indexKeys } from './key-index.ts';
 import { pictureStamp } from './lagging.ts';
 import { BrokenLinkError, findLink } from './links.ts';
-import type { Call, Change, Tax } from './ports.ts';
+import type { Call, Change, Tax, Unreadable } from './ports.ts';
 import { type RecordState, recordStateOf } from './record-state.ts';
 import { type Sighting, sight } from './sighting.ts';
 import { startedAt } from './started-pairs.ts';
 import { type FoundRecord, nothingSeen, type Seen, type Step, type SweepRun, seenOf } from './sweep-run.ts';
+import { showUnreadable } from './unreadable.ts';
 
 /** A difference this old is one that webhook and poll have missed, ms. */
 const missedAfterMs = 15 * 60_000;
@@ -43,10 +44,10 @@ export async function comparePage(
   const page = await readPage(engine, run, pair, phase, call);
   if (page === 'begin again') return { run: againFrom(run, pair, phase), marks: [], found: [], last: false };
   const taxes = pair === 'customer' ? [] : await engine.taxes.taxes(call);
-  const judged = await Promise.all(page.changes.map((change) => judge(engine, change, taxes)));
-  const living = page.changes.filter((change) => change.state === 'living').length;
+  const judged = await Promise.all(page.changes.map((change) => judge(engine, run, change, taxes)));
+  const rows = page.changes.filter((change) => change.state !== 'deleted').length;
   const seen = addTo(seenOf(run, pair)[phase], {
-    rows: living,
+    rows,
     linked: judged.filter(({ link }) => link).length,
     changed: judged.filter(({ changed }) => changed).length,
     older: judged.filter(({ older }) => older).length,
@@ -80,8 +81,9 @@ async function readPage(
   call: Call,
 ): Promise<{ readonly changes: readonly Change[]; readonly next: string | undefined } | 'begin again'> {
   if (system === 'wave') {
-    const { snapshots, next } = await engine.feed.listAll(pair, run.cursor, call);
-    return { changes: snapshots.map((snapshot) => ({ state: 'living', snapshot })), next };
+    const { snapshots, unread = [], next } = await engine.feed.listAll(pair, run.cursor, call);
+    const living = snapshots.map((snapshot) => ({ state: 'living' as const, snapshot }));
+    return { changes: [...living, ...unread], next };
   }
   try {
     return await engine.systems.customcrm.changedSince(pair, 0, run.cursor, call);
@@ -108,12 +110,13 @@ interface Judged {
   readonly found?: FoundRecord | undefined;
 }
 
-async function judge(engine: Engine, change: Change, taxes: readonly Tax[]): Promise<Judged> {
+async function judge(engine: Engine, run: SweepRun, change: Change, taxes: readonly Tax[]): Promise<Judged> {
   const ref = change.state === 'living' ? change.snapshot : change.ref;
   try {
-    return change.state === 'living'
-      ? await judgeLiving(engine, change, taxes)
-      : await judgeDeleted(engine, change.ref);
+    if (change.state === 'living') return await judgeLiving(engine, change, taxes);
+    return change.state === 'deleted'
+      ? await judgeDeleted(engine, change.ref)
+      : await judgeUnreadable(engine, run, change);
   } catch (error) {
     if (!(error instanceof BrokenLinkError)) throw error;
     await reportBroken(engine, ref);
@@ -127,6 +130,15 @@ async function judgeDeleted(engine: Engine, ref: RecordRef): Promise<Judged> {
   if (!link) return { changed: false };
   const { system, id } = ref;
   return { link, changed: false, found: { system, id, revision: link.revision, repair: false } };
+}
+
+/** It is there, and its worker may read it after all. */
+async function judgeUnreadable(engine: Engine, run: SweepRun, change: Unreadable): Promise<Judged> {
+  const { news } = await showUnreadable(engine, change, `sweep:${run.id}`);
+  const link = change.isNamed ? await findLink(engine.table, change.ref) : undefined;
+  if (!news) return { link, changed: false };
+  const { system, id } = change.ref;
+  return { link, changed: false, found: { system, id, revision: link?.revision ?? 0, repair: false } };
 }
 
 async function judgeLiving(

@@ -93,7 +93,9 @@ export function meaningOf(answer: Response<string>, intention: Intention, sent: 
   }
   const data = parsed.data.data ?? undefined;
   const errors = parsed.data.errors ?? [];
-  const refusal = refusalOf(errors, data, sent);
+  // What was written and could not be shown has errors below its field.
+  const isBegun = intention === 'write' && errors.some(({ path }) => (path?.length ?? 0) > 1);
+  const refusal = isBegun ? undefined : refusalOf(errors, data, sent);
   const isLimited = errors.some((error) => isRateLimit(error));
   return {
     outcome: refusal ?? { data, errors, date: Date.parse(headers.date ?? '') || Date.now() },
@@ -148,9 +150,8 @@ export const unreadable = (intention: Intention, reason: string): Error =>
     : new RemoteUnavailableError('wave', reason);
 
 /** The error of one field that was certainly not executed; undefined when its error does not say so. */
-export function notExecuted(error: WaveError | undefined, sent: unknown): Error | undefined {
-  const code = error?.extensions?.code ?? '';
-  if (!error) return undefined;
+export function notExecuted(error: WaveError, sent: unknown): Error | undefined {
+  const code = error.extensions?.code ?? '';
   if (code === 'UNAUTHENTICATED') return new TokenRefusedError();
   if (isRateLimit(error)) return new RemoteUnavailableError('wave', code);
   if (ourFault.has(code)) return new RemoteRejectedError('wave', `${code}: ${scrub(error.message, sent)}`);

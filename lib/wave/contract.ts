@@ -85,19 +85,22 @@ const ofProbe = { status: 'DRAFT', invoiceNumber: '1' };
 const page = { business: businessId, page: 1, pageSize: 1 };
 const everyList = { customers: true, products: true, invoices: true };
 
+const changesAfter = {
+  business: businessId,
+  pageSize: 1,
+  ...everyList,
+  customersAfter: stamp,
+  customersPage: 1,
+  productsAfter: stamp,
+  productsPage: 1,
+  invoicesAfter: stamp,
+  invoicesPage: 1,
+};
+
 /** Of each document, by its name in lib/wave. */
 const variablesOf: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
-  changes: {
-    business: businessId,
-    pageSize: 1,
-    ...everyList,
-    customersAfter: stamp,
-    customersPage: 1,
-    productsAfter: stamp,
-    productsPage: 1,
-    invoicesAfter: stamp,
-    invoicesPage: 1,
-  },
+  changes: changesAfter,
+  names: changesAfter,
   list: { ...page, ...everyList },
   salesTaxes: page,
   health: page,

@@ -80,6 +80,29 @@ export const changes = graphql(
 );
 export type Changes = ResultOf<typeof changes>;
 
+/** As {@link changes}, with nothing but what names a row: for one that Wave does not show otherwise. */
+export const names = graphql(`
+  query Names(
+    $business: ID!, $pageSize: Int!,
+    $customers: Boolean!, $customersAfter: DateTime, $customersPage: Int!,
+    $products: Boolean!, $productsAfter: DateTime, $productsPage: Int!,
+    $invoices: Boolean!, $invoicesAfter: DateTime, $invoicesPage: Int!
+  ) {
+    business(id: $business) {
+      id
+      customers(page: $customersPage, pageSize: $pageSize, sort: [MODIFIED_AT_ASC], modifiedAtAfter: $customersAfter) @include(if: $customers) {
+        edges { node { id modifiedAt } }
+      }
+      products(page: $productsPage, pageSize: $pageSize, sort: [MODIFIED_AT_ASC], modifiedAtAfter: $productsAfter, isArchived: null) @include(if: $products) {
+        edges { node { id modifiedAt } }
+      }
+      invoices(page: $invoicesPage, pageSize: $pageSize, sort: [MODIFIED_AT_ASC], modifiedAtAfter: $invoicesAfter) @include(if: $invoices) {
+        edges { node { id modifiedAt } }
+      }
+    }
+  }
+`);
+
 /** One page of one list in the order of creation. Without `isArchived: null` archived products would be missing. */
 export const list = graphql(
   `

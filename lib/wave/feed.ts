@@ -1,14 +1,13 @@
 import { type Pair, pairs } from '../domain/record.ts';
 import { RemoteUnavailableError } from '../errors.ts';
-import type { Call, ListPage, ListPosition, WaveFeed, WavePage } from '../sync/ports.ts';
+import type { Call, ListPosition, WaveFeed, WavePage, WholeListPage } from '../sync/ports.ts';
 import type { WaveClient } from './client.ts';
-import { type Changes, changes, list } from './documents.ts';
+import { changes, list, names } from './documents.ts';
 import type { WaveOptions } from './options.ts';
-import { isTooMuch, pagesOf } from './pages.ts';
+import { isTooMuch, pageSizes, pagesOf } from './pages.ts';
 import { readBatch, readMany } from './read.ts';
-import { snapshotOf } from './snapshot.ts';
+import { listOf, RowNotReadError, rowsOf, unreadable } from './rows.ts';
 
-const listOf = { customer: 'customers', product: 'products', order: 'invoices' } as const;
 /** Records that are read in one answer at the least: else none could witness for another. */
 const fewest = 2;
 type Positions = Readonly<Partial<Record<Pair, ListPosition>>>;
@@ -33,9 +32,28 @@ export function waveFeed(client: WaveClient, options: WaveOptions): WaveFeed {
     return { date: Math.min(...dates), lists: Object.assign({}, ...parts.map(({ lists }) => lists)) };
   }
 
-  function inPages(from: Positions, asked: readonly Pair[], call: Call): Promise<WavePage> {
+  /** Rows up to one that was not read, or that one alone: the rest of its list and the other lists do not wait for it. */
+  async function inPages(from: Positions, asked: readonly Pair[], call: Call): Promise<WavePage> {
     const skips = asked.map((pair) => from[pair]?.skip ?? 0);
-    return pages.ask(asked.length, skips, (pageSize) => changesIn(client, options, from, pageSize, call));
+    const [pair, ...others] = asked;
+    const ask = (pageSize: number) => changesIn(client, options, from, pageSize, call);
+    return pages.ask(asked.length, skips, ask).catch((error: unknown) => {
+      if (error instanceof RowNotReadError && others.length > 0) return oneByOne(from, asked, call);
+      return fewer(error, skips[0] ?? 0, ask, async (hole) => {
+        const named = hole.id ? hole : await nameOf(from, call);
+        const place = `row ${(skips[0] ?? 0) + 1} of ${listOf[hole.pair]} since ${from[hole.pair]?.after}`;
+        const page = { snapshots: [], unread: [unreadable(hole, named, place)], full: true };
+        return { date: hole.date, lists: { [pair ?? hole.pair]: page } };
+      });
+    });
+  }
+
+  /** What Wave shows of the row of this place, when it is asked for nothing else. */
+  async function nameOf(from: Positions, call: Call) {
+    const { data } = await client(names, placeOf(businessId, from, 1), 'read', call);
+    const [edge] = pairs.flatMap((pair) => data?.business?.[listOf[pair]]?.edges ?? []);
+    const { id, modifiedAt } = edge?.node ?? {};
+    return { id, modifiedAt: Date.parse(modifiedAt ?? '') || 0 };
   }
 
   return {
@@ -52,7 +70,7 @@ export function waveFeed(client: WaveClient, options: WaveOptions): WaveFeed {
     },
     listAll(pair, cursor, call) {
       const skip = Number(cursor ?? 0);
-      return pages.ask(1, [skip], async (pageSize) => {
+      const ask = async (pageSize: number): Promise<WholeListPage> => {
         const variables = {
           business: businessId,
           page: skip / pageSize + 1,
@@ -62,12 +80,19 @@ export function waveFeed(client: WaveClient, options: WaveOptions): WaveFeed {
           invoices: pair === 'order',
         };
         const answer = await client(list, variables, 'read', call);
-        const business = answer.data?.business;
-        if (answer.errors.length > 0 || business?.id !== businessId)
-          throw new RemoteUnavailableError('wave', `the list of ${listOf[pair]} was not read completely`);
-        const { snapshots, full } = rowsOf(business, pair, pageSize);
-        return { snapshots, next: full ? String(skip + pageSize) : undefined };
-      });
+        const { [pair]: page } = rowsOf(answer, businessId, [pair], pageSize);
+        return {
+          snapshots: page?.snapshots ?? [],
+          next: page?.full ? String(skip + pageSize) : undefined,
+        };
+      };
+      return pages.ask(1, [skip], ask).catch((error: unknown) =>
+        fewer(error, skip, ask, async (hole) => ({
+          snapshots: [],
+          unread: [unreadable(hole, hole, `row ${skip + 1} of ${listOf[pair]}`)],
+          next: String(skip + 1),
+        })),
+      );
     },
     async readTogether(refs, call) {
       const read = () => {
@@ -88,6 +113,19 @@ export function waveFeed(client: WaveClient, options: WaveOptions): WaveFeed {
   };
 }
 
+/** Fewer rows than the page of which one was not read: those before it, or it alone. */
+async function fewer<Page>(
+  error: unknown,
+  skip: number,
+  ask: (pageSize: number) => Promise<Page>,
+  alone: (hole: RowNotReadError) => Promise<Page>,
+): Promise<Page> {
+  if (!(error instanceof RowNotReadError)) throw error;
+  if (error.pageSize === 1) return alone(error);
+  const size = pageSizes.find((each) => each <= error.before && skip % each === 0) ?? 1;
+  return ask(size).catch((inner: unknown) => fewer(inner, skip, ask, alone));
+}
+
 /** One page of each list that is asked for, in one answer. */
 async function changesIn(
   client: WaveClient,
@@ -96,10 +134,16 @@ async function changesIn(
   pageSize: number,
   call: Call,
 ): Promise<WavePage> {
+  const answer = await client(changes, placeOf(businessId, from, pageSize), 'read', call);
+  const asked = pairs.filter((pair) => from[pair]);
+  return { date: answer.date, lists: rowsOf(answer, businessId, asked, pageSize) };
+}
+
+function placeOf(business: string, from: Positions, pageSize: number) {
   const at = (pair: Pair) => from[pair] ?? unasked;
   const pageOf = (pair: Pair) => (at(pair).skip ?? 0) / pageSize + 1;
-  const variables = {
-    business: businessId,
+  return {
+    business,
     pageSize,
     customers: from.customer !== undefined,
     customersAfter: at('customer').after,
@@ -111,24 +155,4 @@ async function changesIn(
     invoicesAfter: at('order').after,
     invoicesPage: pageOf('order'),
   };
-  const answer = await client(changes, variables, 'read', call);
-  const business = answer.data?.business;
-  // One error anywhere: some row was not read, and the cursor must not pass it.
-  if (answer.errors.length > 0 || business?.id !== businessId)
-    throw new RemoteUnavailableError('wave', 'a list was not read completely');
-  return {
-    date: answer.date,
-    lists: Object.fromEntries(
-      pairs.filter((pair) => from[pair]).map((pair) => [pair, rowsOf(business, pair, pageSize)]),
-    ),
-  };
-}
-
-function rowsOf(business: NonNullable<Changes['business']>, pair: Pair, pageSize: number): ListPage {
-  const edges = business[listOf[pair]]?.edges ?? [];
-  const snapshots = edges.map(({ node }) => snapshotOf(pair, node));
-  const whole = snapshots.filter((snapshot) => snapshot !== undefined);
-  if (whole.length < snapshots.length)
-    throw new RemoteUnavailableError('wave', `a row of ${listOf[pair]} was not read`);
-  return { snapshots: whole, full: edges.length >= pageSize };
 }

@@ -107,12 +107,17 @@ const shipping = (body: Body) => ({
 
 const currency = (cell: Cell) => oneOf(currencyCodes, 'currency', text(inner(cell).code), 'currency.code');
 
+/** What is quoted: anything else that was typed in the place of a code may be about a person. */
+const codeLike = /^[A-Z]{2,3}$/;
+
 /** Wave's enums are partly outdated: a code that it lacks is refused here, with a reason, before anything is sent. */
 function oneOf(known: ReadonlySet<string>, name: string, cell: string | null, path: string): never | null {
   const code = cell?.trim().toUpperCase() ?? null;
   if (code === null || code === '') return null;
-  if (!known.has(code))
-    throw new RemoteRejectedError('wave', `Wave does not know the ${name} code ${code}`, { paths: [path] });
+  if (!known.has(code)) {
+    const named = codeLike.test(code) ? `the ${name} code ${code}` : `this ${name} code`;
+    throw new RemoteRejectedError('wave', `Wave does not know ${named}`, { paths: [path] });
+  }
   return code as never;
 }
 

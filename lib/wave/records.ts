@@ -8,7 +8,7 @@ import {
 import { reasonFrom } from '../scrub.ts';
 import { afterFullPage, boundOf } from '../sync/list-position.ts';
 import type { Call, ListPosition, Records } from '../sync/ports.ts';
-import { notExecuted, unreadable } from './answer.ts';
+import { notExecuted, unreadable, type WaveError } from './answer.ts';
 import type { WaveClient } from './client.ts';
 import * as documents from './documents.ts';
 import { waveFeed } from './feed.ts';
@@ -45,10 +45,10 @@ export function waveRecords(client: WaveClient, options: WaveOptions): Records {
       const start = { after: new Date(since).toISOString() };
       const from = cursor === undefined ? start : (JSON.parse(cursor) as ListPosition);
       const answer = await feed.changes({ [pair]: boundOf(from) }, call);
-      const { snapshots = [], full } = answer.lists[pair] ?? {};
+      const { snapshots = [], unread = [], full } = answer.lists[pair] ?? {};
       return {
-        changes: snapshots.map((snapshot) => ({ state: 'living' as const, snapshot })),
-        next: full ? JSON.stringify(afterFullPage(from, snapshots)) : undefined,
+        changes: [...snapshots.map((snapshot) => ({ state: 'living' as const, snapshot })), ...unread],
+        next: full ? JSON.stringify(afterFullPage(from, [...snapshots, ...unread])) : undefined,
         date: answer.date,
       };
     },
@@ -85,14 +85,18 @@ function succeeded<T extends Outcome>({ outcome, errors }: Written<T>, field: st
     throw new RemoteRejectedError('wave', reason, { paths });
   }
   if (outcome?.didSucceed === true && errors.length === 0) return outcome;
-  const [first] = errors;
-  if (first && nodeNotFound.test(first.message))
-    throw new RemoteUnavailableError('wave', 'Node could not be found');
-  if (first?.extensions?.code === 'NOT_FOUND' && outcome == null)
-    throw new RemoteMissingError('wave: NOT_FOUND');
-  const refusal = outcome == null ? notExecuted(first, sent) : undefined;
+  const refusal = outcome == null ? refusalOf(errors, sent) : undefined;
   if (refusal) throw refusal;
   throw unreadable('write', reasonOf(errors, 'the answer does not say whether it succeeded'));
+}
+
+/** Only an error of the mutation itself says that it was not executed: what failed below it was being shown, and so was done. */
+function refusalOf(errors: readonly WaveError[], sent: unknown): Error | undefined {
+  const [first] = errors;
+  if (!first || errors.some(({ path }) => path?.length !== 1)) return undefined;
+  if (nodeNotFound.test(first.message)) return new RemoteUnavailableError('wave', 'Node could not be found');
+  if (first.extensions?.code === 'NOT_FOUND') return new RemoteMissingError('wave: NOT_FOUND');
+  return notExecuted(first, sent);
 }
 
 function made(pair: Pair, record: unknown): Snapshot {

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { CreateTableCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { dynamoTable } from '../../lib/aws/table.ts';
-import type { Table } from '../../lib/sync/ports.ts';
+import type { Table, Write } from '../../lib/sync/ports.ts';
 import { type Database, startDatabase } from '../support/sync-world.ts';
 
 interface Reads {
@@ -118,5 +118,77 @@ describe('reads of the table', () => {
     Object.assign(between.door, { requests: 0, lets: 0 });
     await assert.rejects(table.get(keyOf(0)), /left 1 of 1 reads undone/);
     assert.equal(between.door.requests, 4);
+  });
+});
+
+/** A DynamoDB that answers so many writes with this failure, as while another transaction is at the item, and takes the next one. */
+async function busyDatabase(times: number, failure: object) {
+  const door = { requests: 0 };
+  const server = createServer((incoming, outgoing) => {
+    incoming.resume().on('end', () => {
+      door.requests += 1;
+      const isBusy = door.requests <= times;
+      outgoing.writeHead(isBusy ? 400 : 200, { 'content-type': 'application/x-amz-json-1.0' });
+      outgoing.end(JSON.stringify(isBusy ? failure : {}));
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    door,
+    table: dynamoTable('busy', {
+      endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+      region: 'us-east-1',
+      credentials: { accessKeyId: 'local', secretAccessKey: 'local' },
+    }),
+    async close() {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+describe('a write that meets another transaction', () => {
+  const one: readonly Write[] = [{ put: { pk: 'record', sk: 'lease' }, when: 'absent' }];
+  const two: readonly Write[] = [...one, { check: { pk: 'record', sk: 'link' }, when: 'present' }];
+  const named = (type: string) => `com.amazonaws.dynamodb.v20120810#${type}`;
+  const ongoing = { __type: named('TransactionConflictException'), message: 'Transaction is ongoing' };
+  const cancelled = (...codes: readonly string[]) => ({
+    __type: named('TransactionCanceledException'),
+    message: 'Transaction cancelled',
+    CancellationReasons: codes.map((Code) => ({ Code })),
+  });
+
+  for (const [kind, writes, failure] of [
+    ['a single one', one, ongoing],
+    ['a transaction', two, cancelled('None', 'TransactionConflict')],
+  ] as const)
+    test(`is tried again: ${kind}`, async (t) => {
+      const database = await busyDatabase(2, failure);
+      t.after(database.close);
+      assert.deepEqual(await database.table.write(writes), { done: true });
+      assert.equal(database.door.requests, 3);
+    });
+
+  test('is given up after some tries', async (t) => {
+    const database = await busyDatabase(Number.POSITIVE_INFINITY, ongoing);
+    t.after(database.close);
+    await assert.rejects(database.table.write(one), { name: 'TransactionConflictException' });
+    assert.equal(database.door.requests, 5);
+  });
+
+  test('is not tried again when one of its conditions did not hold', async (t) => {
+    const failure = cancelled('ConditionalCheckFailed', 'TransactionConflict');
+    const database = await busyDatabase(1, failure);
+    t.after(database.close);
+    const { done } = await database.table.write(two);
+    assert.equal(done, false);
+    assert.equal(database.door.requests, 1);
+  });
+
+  test('is not tried again when something else is wrong with it', async (t) => {
+    const database = await busyDatabase(1, cancelled('ValidationError', 'None'));
+    t.after(database.close);
+    await assert.rejects(database.table.write(two), { name: 'TransactionCanceledException' });
+    assert.equal(database.door.requests, 1);
   });
 });

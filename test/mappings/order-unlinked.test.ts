@@ -99,6 +99,7 @@ describe('an order without a link', () => {
     ['one of whose products is not linked',               { Lines: [{ ...l1, ProductId: 'p9' }] },              {},                                   { waitFor: { system: 'customcrm', pair: 'product', id: 'p9' } }],
     ['a line has no product, and there is no fallback',   {},                                                   { waveFallbackProductId: undefined }, { blocked: 'a line without product needs the setting WAVE_FALLBACK_PRODUCT_ID' }],
     ['with a tax that Wave lacks',                        { Lines: [{ ...l1, TaxCodes: ['XX'] }] },             {},                                   { blocked: 'Wave has no sales tax with the abbreviation XX' }],
+    ['with a text in the place of a tax code',            { Lines: [{ ...l1, TaxCodes: ['for Ann'] }] },        {},                                   { blocked: 'Wave has no sales tax with this abbreviation' }],
     ['without a date',                                    { OrderDate: '' },                                    {},                                   { blocked: 'OrderDate is empty, and wave needs one' }],
   ];
   for (const [situation, edit, settings, expected] of creations) {

@@ -3,6 +3,7 @@ import type { System } from '../../lib/domain/record.ts';
 import {
   active,
   code,
+  date,
   discount,
   email,
   lifeCycle,
@@ -84,6 +85,7 @@ const anyMoney = fc
 
 const byConversion = new Map<unknown, Cells>([
   [text, { customcrm: anyText, wave: anyText }],
+  [date, { customcrm: anyText, wave: anyText }],
   [email, { customcrm: anyText, wave: anyText }],
   [
     code,

@@ -1,9 +1,17 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import type { Pair } from '../../lib/domain/record.ts';
 import type { Engine } from '../../lib/sync/engine.ts';
 import { findLink } from '../../lib/sync/links.ts';
 import { pollWave } from '../../lib/sync/poll-wave.ts';
-import { type Database, startDatabase, startSyncWorld } from '../support/sync-world.ts';
+import { recordStateOf } from '../../lib/sync/record-state.ts';
+import { startSweep, sweep } from '../../lib/sync/sweep.ts';
+import type { WaveError } from '../../lib/wave/answer.ts';
+import type { WaveClient } from '../../lib/wave/client.ts';
+import { names } from '../../lib/wave/documents.ts';
+import { waveFeed } from '../../lib/wave/feed.ts';
+import { waveRecords } from '../../lib/wave/records.ts';
+import { type Database, type SyncWorld, startDatabase, startSyncWorld } from '../support/sync-world.ts';
 
 let database: Database;
 before(async () => {
@@ -76,5 +84,154 @@ describe('a poll of a Wave that takes only so much at once', () => {
     }
     assert.equal(await findLink(world.engine.table, gone), undefined);
     assert.equal(world.outcomes.at(-1)?.because, 'deleted on the other side');
+  });
+});
+
+const listNames = { customer: 'customers', product: 'products', order: 'invoices' } as const;
+type Lists = Readonly<
+  Record<string, { readonly edges: readonly { readonly node: { readonly id: string } }[] } | null>
+>;
+
+/**
+ * A Wave that never shows a part of these records: a part that may be null is null under an error, and any other makes the whole list
+ * null. `names`: what it shows of them alone.
+ */
+function hiding(
+  world: SyncWorld,
+  pair: Pair,
+  ids: readonly string[],
+  part: 'null' | 'list' = 'list',
+  shows = true,
+) {
+  const name = listNames[pair];
+  const counted = { requests: 0 };
+  const { wave, waveOptions } = world.connections;
+  const client: WaveClient = async (document, variables, ...rest) => {
+    counted.requests += 1;
+    const answer = await wave(document, variables, ...rest);
+    const { business } = (answer.data ?? {}) as { readonly business?: Lists };
+    const { edges = [] } = business?.[name] ?? {};
+    const broken = edges.flatMap(({ node }, index) => (ids.includes(node.id) ? [index] : []));
+    if (broken.length === 0 || (shows && (document as unknown) === names)) return answer;
+    const errors = broken.map(
+      (index): WaveError => ({
+        message: 'Something happened',
+        path: ['business', name, 'edges', index, 'node', 'unitPrice'],
+        extensions: { code: 'INTERNAL_SERVER_ERROR' },
+      }),
+    );
+    const list = part === 'list' ? null : business?.[name];
+    return { ...answer, errors, data: { business: { ...business, [name]: list } } as never };
+  };
+  const engine: Engine = {
+    ...world.engine,
+    feed: waveFeed(client, waveOptions),
+    systems: { ...world.engine.systems, wave: waveRecords(client, waveOptions) },
+  };
+  return { engine, counted };
+}
+
+describe('a row of Wave that cannot be read', () => {
+  const products = async (world: SyncWorld, count: number) => {
+    const made: string[] = [];
+    for (let index = 0; index < count; index++)
+      made.push((await world.make('wave', 'product', { name: `Product ${index}`, unitPrice: '1' })).id);
+    return made;
+  };
+
+  for (const part of ['list', 'null'] as const)
+    test(`is named, shown as failed, and passed, also when its error makes ${part === 'list' ? 'the list' : 'a part'} null`, async (t) => {
+      const world = await startSyncWorld(database, allStarted);
+      t.after(world.close);
+      const made = await products(world, 60);
+      const [, bad = ''] = made.slice(36);
+      const { engine, counted } = hiding(world, 'product', [bad], part);
+      const { complete } = await pollWave(engine, world.call());
+      assert.equal(complete, true);
+      const rung = new Set(world.takeRung().map(({ id }) => id));
+      assert.deepEqual(
+        made.filter((id) => !rung.has(id)),
+        [],
+      );
+      const ref = { system: 'wave', pair: 'product', id: bad } as const;
+      assert.deepEqual(await recordStateOf(engine, ref), {
+        state: 'failed',
+        reason: 'Wave does not show unitPrice',
+      });
+      assert.ok(counted.requests < 50, `${counted.requests} requests`);
+      const before = counted.requests;
+      await pollWave(engine, world.call());
+      assert.ok(counted.requests - before < 10, `${counted.requests - before} requests`);
+    });
+
+  test('is told of by its place where Wave shows no id, and passed', async (t) => {
+    const world = await startSyncWorld(database, allStarted);
+    t.after(world.close);
+    const made = await products(world, 4);
+    const [bad = '', ...others] = made;
+    const { engine } = hiding(world, 'product', [bad], 'list', false);
+    const { complete } = await pollWave(engine, world.call());
+    assert.equal(complete, true);
+    const rung = new Set(world.takeRung().map(({ id }) => id));
+    assert.deepEqual(
+      others.filter((id) => !rung.has(id)),
+      [],
+    );
+    const [line] = world.outcomes.filter(({ message }) => message === 'record failed');
+    assert.match(String(line?.id), /^row \d of products since /);
+  });
+
+  test('is passed by a sweep', async (t) => {
+    const world = await startSyncWorld(database, allStarted);
+    t.after(world.close);
+    const made = await products(world, 12);
+    const [, , , bad = ''] = made;
+    const { engine } = hiding(world, 'product', [bad]);
+    await startSweep(engine, { pairs: ['product'] });
+    const progress = await sweep(engine, world.call(300_000));
+    assert.equal(progress?.stopped, undefined);
+    const rung = new Set(world.takeRung().map(({ id }) => id));
+    assert.deepEqual(
+      made.filter((id) => !rung.has(id)),
+      [bad],
+    );
+    assert.ok(
+      world.outcomes.some(({ message, id }) => message === 'record failed' && id === 'row 5 of products'),
+    );
+  });
+
+  test('does not stand in the way of a create', async (t) => {
+    const world = await startSyncWorld(database, allStarted);
+    t.after(world.close);
+    const [bad = ''] = await products(world, 1);
+    const { engine } = hiding(world, 'product', [bad]);
+    const other = await world.make('customcrm', 'customer', { Name: 'Somebody else' });
+    await pollWave(engine, world.call());
+    await engine.queues.customcrm.ring([
+      { system: 'customcrm', pair: 'customer', id: other.id, eventId: 'webhook', at: Date.now() },
+    ]);
+    await world.drain(engine);
+    assert.ok(await world.counterpart(other));
+  });
+
+  test('is not taken for one when a whole list fails', async (t) => {
+    const world = await startSyncWorld(database, allStarted);
+    t.after(world.close);
+    await products(world, 3);
+    const { wave, waveOptions } = world.connections;
+    let requests = 0;
+    const client: WaveClient = async (...args) => {
+      requests += 1;
+      const answer = await wave(...args);
+      const errors = [{ message: 'Something happened', path: ['business', 'products'] }];
+      return {
+        ...answer,
+        errors,
+        data: { business: { id: waveOptions.businessId, products: null } } as never,
+      };
+    };
+    const engine = { ...world.engine, feed: waveFeed(client, waveOptions) };
+    await assert.rejects(pollWave(engine, world.call()), /a list was not read completely/);
+    assert.equal(requests, 1);
   });
 });

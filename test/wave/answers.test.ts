@@ -90,6 +90,13 @@ describe('an answer to three writes', () => {
     ['one input was malformed',                 (r) => ({ body: { data: allDone(r, { m1: null }), errors: [error('BAD_USER_INPUT', ['m1'])] } }), ['done', rejected, 'done']],
     ['one hit a rate limit of its field',       (r) => ({ body: { data: allDone(r, { m1: null }), errors: [error('RATE_LIMITED', ['m1'])] } }), ['done', unavailable, 'done']],
     ['one met a passing fault',                 (r) => ({ body: { data: allDone(r, { m1: null }), errors: [error(undefined, ['m1'], 'Node could not be found')] } }), ['done', unavailable, 'done']],
+    ['one succeeded, a part was not found',     (r) => ({ body: { data: allDone(r, { m1: { ...done('C2'), customer: null } }), errors: [error(undefined, ['m1', 'customer', 'id'], 'Node could not be found')] } }), ['done', unknown, 'done']],
+    ['a part of one was not found',             (r) => ({ body: { data: allDone(r, { m1: null }), errors: [error('NOT_FOUND', ['m1', 'customer', 'id'])] } }), ['done', unknown, 'done']],
+    ['a part of one met a passing fault',       (r) => ({ body: { data: allDone(r, { m1: null }), errors: [error(undefined, ['m1', 'customer', 'id'], 'Node could not be found')] } }), ['done', unknown, 'done']],
+    ['a part of one hit a rate limit',          (r) => ({ body: { data: allDone(r, { m1: null }), errors: [error('RATE_LIMITED', ['m1', 'customer'])] } }), ['done', unknown, 'done']],
+    ['one was refused, and a part of it failed', (r) => ({ body: { data: allDone(r, { m1: null }), errors: [error('BAD_USER_INPUT', ['m1']), error('INTERNAL_SERVER_ERROR', ['m1', 'customer'])] } }), ['done', unknown, 'done']],
+    ['a limit that belongs to no field',        (r) => ({ body: { data: allDone(r, { m1: null }), errors: [error('RATE_LIMITED')] } }), [unknown, unknown, unknown]],
+    ['the token ended in all of their parts',   (r) => ({ body: { data: Object.fromEntries(r.aliases.map((alias) => [alias, null])), errors: r.aliases.map((alias) => error('UNAUTHENTICATED', [alias, 'customer', 'id'])) } }), [unknown, unknown, unknown]],
     ['the token ended between two of them',     (r) => ({ body: { data: allDone(r, { m1: null }), errors: [error('UNAUTHENTICATED', ['m1'])] } }), ['done', 'TokenRefusedError', 'done']],
     ['new fields and codes',                    (r) => ({ body: { data: allDone(r, { m1: { ...done('C2'), stars: 5 } }), extensions: { cost: 3 } } }), ['done', 'done', 'done']],
   ];

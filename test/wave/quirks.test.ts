@@ -86,6 +86,14 @@ describe('what is peculiar about Wave', () => {
     assert.equal((await wave.requests()) - requests, 1);
   });
 
+  test('what was typed in the place of a country or currency is never quoted', async () => {
+    const address = { city: 'Anywhere', province: null, country: { code: 'Ann, 12 Elm St' } };
+    const made = records.create('customer', { ...customerBody('Nowhere'), address }, '', callIn());
+    await assert.rejects(made, rejected(/does not know this country code$/));
+    const billed = invoice({ currency: { code: 'ann@example.com' } });
+    await assert.rejects(billed, rejected(/does not know this currency code$/));
+  });
+
   test('a province that is not in its country is refused with the path of the cell', async () => {
     const address = { city: 'Toronto', province: { code: 'CA-TX' }, country: { code: 'CA' } };
     const made = records.create('customer', { ...customerBody('Nowhere'), address }, '', callIn());

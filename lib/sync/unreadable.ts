@@ -1,0 +1,40 @@
+import { reportFailed } from './broken-links.ts';
+import type { Engine } from './engine.ts';
+import { counterpartOf } from './links.ts';
+import { waitsSince } from './parking.ts';
+import type { Doorbell, Unreadable } from './ports.ts';
+import type { Sighting } from './sighting.ts';
+import { isStarted } from './started-pairs.ts';
+
+/**
+ * Shows a row that could not be read, and passes it, so that it holds up no other. It is news until it waits: then its own worker has
+ * looked at the record, and does so again and again until it can be read.
+ */
+export async function showUnreadable(
+  engine: Engine,
+  { ref, isNamed, because }: Unreadable,
+  eventId: string,
+): Promise<Pick<Sighting, 'news' | 'print'>> {
+  const print = 'unreadable';
+  const concerns =
+    (await isStarted(engine, ref.pair)) || (await counterpartOf(engine.table, ref)) !== undefined;
+  if (!concerns) return { news: false, print };
+  await reportFailed(engine, ref, because, eventId, isNamed);
+  return { news: isNamed && (await waitsSince(engine, ref)) === undefined, print };
+}
+
+/** Shows these rows of one system, and rings for those that are news. Answers how many. */
+export async function ringForUnread(
+  engine: Engine,
+  unread: readonly Unreadable[],
+  eventId: string,
+  at: number,
+): Promise<number> {
+  const shown = await Promise.all(unread.map((row) => showUnreadable(engine, row, eventId)));
+  const doorbells = unread.flatMap(({ ref }, index): Doorbell[] =>
+    shown[index]?.news ? [{ ...ref, eventId, at }] : [],
+  );
+  const [first] = doorbells;
+  if (first) await engine.queues[first.system].ring(doorbells);
+  return doorbells.length;
+}

@@ -144,14 +144,9 @@ async function unavailable(
 ): Promise<Handled> {
   const times = await timesParked(engine, doorbell, pause.name);
   const grown = Math.min(shortestPauseMs * 2 ** Math.min(times, 10), longestPauseMs);
-  return {
-    did: 'parked',
-    cause: {
-      name: pause.name,
-      key: pause.name,
-      due: engine.clock.now() + Math.max(pause.afterMs ?? 0, grown),
-    },
-  };
+  // Who says how long to wait is believed: for a slot of the budget a growing pause would leave slots unused.
+  const due = engine.clock.now() + (pause.afterMs ?? grown);
+  return { did: 'parked', cause: { name: pause.name, key: pause.name, due } };
 }
 
 async function handleOnce(engine: Engine, doorbell: Doorbell, call: Call, waited: Waited): Promise<Handled> {

@@ -1,7 +1,7 @@
 import { reportFailed } from './broken-links.ts';
 import type { Engine } from './engine.ts';
 import { counterpartOf } from './links.ts';
-import { waitsSince } from './parking.ts';
+import { parkedNow } from './parking.ts';
 import type { Doorbell, Unreadable } from './ports.ts';
 import type { Sighting } from './sighting.ts';
 import { isStarted } from './started-pairs.ts';
@@ -20,7 +20,7 @@ export async function showUnreadable(
     (await isStarted(engine, ref.pair)) || (await counterpartOf(engine.table, ref)) !== undefined;
   if (!concerns) return { news: false, print };
   await reportFailed(engine, ref, because, eventId, isNamed);
-  return { news: isNamed && (await waitsSince(engine, ref)) === undefined, print };
+  return { news: isNamed && (await parkedNow(engine, ref)) === undefined, print };
 }
 
 /** Shows these rows of one system, and rings for those that are news. Answers how many. */

@@ -78,7 +78,7 @@ export const changes = graphql(
 `,
   [page, customerFields, productFields, invoiceFields],
 );
-export type Changes = ResultOf<typeof changes>;
+type Changes = ResultOf<typeof changes>;
 
 /** As {@link changes}, with nothing but what names a row: for one that Wave does not show otherwise. */
 export const names = graphql(`

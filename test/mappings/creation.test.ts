@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { agreedAfterCreate, composeCreate } from '../../lib/mappings/creation.ts';
+import { agreedAfterCreate, agreedOfResult, composeCreate } from '../../lib/mappings/creation.ts';
 import { customer } from '../../lib/mappings/customer.ts';
 import type { PairMapping, RowRules } from '../../lib/mappings/mapping.ts';
 import { order } from '../../lib/mappings/order.ts';
@@ -195,5 +195,40 @@ describe('what is agreed after a create', () => {
       [now.customcrm.Active, now.wave.Active],
       [prints.of('Active', 'true'), prints.of('Active', 'false')],
     );
+  });
+});
+
+describe('what is agreed for a result whose origin is gone', () => {
+  const sent = { Name: 'a print', City: 'a print' };
+  const agreedFor = (more: object, { held = ['Name', 'City'], modifiedAt = 0 } = {}) =>
+    agreedOfResult(
+      { mapping: customer, facts: mappingFacts(), prints },
+      {
+        system: 'wave',
+        pair: 'customer',
+        id: 'W1',
+        body: { name: 'North', ...more },
+        createdAt: 0,
+        modifiedAt,
+      },
+      { sent, held },
+    );
+  const name = { Name: prints.of('Name', 'North') };
+
+  test('is what it holds as it was sent, and nothing of what is empty', () => {
+    assert.deepEqual(agreedFor({ fax: '' }), name);
+    const address = { city: 'Laval' };
+    assert.deepEqual(agreedFor({ address }), { ...name, City: prints.of('City', 'Laval') });
+  });
+
+  test('is something else for what its user changed, or typed besides', () => {
+    const changed = agreedFor({ address: { city: 'Laval' } }, { held: ['Name'], modifiedAt: 5 });
+    assert.notEqual(changed.City, prints.of('City', 'Laval'));
+    assert.notEqual(agreedFor({ fax: '1' }).Fax, prints.of('Fax', '1'));
+    assert.notEqual(agreedFor({ currency: { code: 'CAD' } }, { modifiedAt: 5 }).Currency, undefined);
+  });
+
+  test('is nothing for what a system fills in by itself, while nobody has touched it', () => {
+    assert.deepEqual(agreedFor({ currency: { code: 'CAD' } }), name);
   });
 });

@@ -78,7 +78,6 @@ export const changes = graphql(
 `,
   [page, customerFields, productFields, invoiceFields],
 );
-type Changes = ResultOf<typeof changes>;
 
 /** As {@link changes}, with nothing but what names a row: for one that Wave does not show otherwise. */
 export const names = graphql(`

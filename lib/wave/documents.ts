@@ -1,4 +1,4 @@
-import type { FragmentOf, ResultOf } from 'gql.tada';
+import type { FragmentOf } from 'gql.tada';
 import { graphql } from './graphql.ts';
 
 // Reference: https://developer.waveapps.com/hc/en-us/articles/360019968212 (API reference), schema.graphql beside this file.

@@ -235,7 +235,8 @@ async function bury(
   const { engine, doorbell, lease } = work;
   const at = engine.clock.now();
   const did = { at, eventId: doorbell.eventId, did: reason, rows: [] };
-  const { ahead: _ahead, missing: _missing, ...rest } = link;
+  const { missing: _missing, ...rest } = link;
+  // With what was on its way when it ended: should the record live again, that is ours, and no edit.
   const remains: Link = { ...rest, history: withOutcome(link, did) };
   const survivors = (['customcrm', 'wave'] as const).filter((system) => !gone.includes(system));
   const tombstone = (system: System, kind: 'deleted' | 'survivor') =>

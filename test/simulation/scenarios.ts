@@ -19,5 +19,7 @@ export const scenarios: readonly Scenario[] = [
   { name: 'a create is answered, and the question after it is not: the create was made again', seed: 972 },
   { name: 'a conflict is settled by taking an edit back, and no webhook tells of it', seed: 1_824 },
   { name: 'a child waits for a parent whose create is ambiguous, and which is gone', seed: 1_084 },
+  { name: 'a record is deleted while a write to it is not answered, and lives again', seed: 44 },
+  { name: 'of a write in two parts only the first is taken, and its user edits on', seed: 796 },
   { name: 'the records that were to show beside those that are gone are gone themselves', seed: 1_090 },
 ];

@@ -181,11 +181,9 @@ async function lateCreate(
     const known = (await alikesOf(engine, intent)).get(record.id);
     const likeness = known ?? (await likenessOf(engine, intent, record, call));
     // One that its user has changed by now is only doubted when it is not much younger than the create, and that may still have another result.
-    const isAlike =
-      likeness === 'some'
-        ? !intent.foundAll && record.createdAt < sentThere(intent) + hourMs
-        : likeness !== 'little';
-    if (!isAlike || likeness === 'little') continue;
+    if (likeness === 'common' || likeness === 'little') continue;
+    const isTooYoung = record.createdAt >= sentThere(intent) + hourMs;
+    if (likeness === 'some' && (intent.foundAll || isTooYoung)) continue;
     const because = ambiguous.includes(intent)
       ? 'waits for a person'
       : await needsNoCounterpart(engine, intent.origin);

@@ -8,13 +8,15 @@ import {
   type Snapshot,
   type System,
 } from '../domain/record.ts';
+import { RemoteUnavailableError } from '../errors.ts';
 import type { Engine } from './engine.ts';
 import { linkKey } from './keys.ts';
 import { type Lease, stillHeld } from './leases.ts';
-import type { Item, Key, Write } from './ports.ts';
+import type { Item, Key, Table, Write } from './ports.ts';
 
-/** Open intents that one look at a system and pair considers; creates are bounded by the request budget, so there are never more. */
-const intentLimit = 1000;
+/** Intents of one system and pair that one look considers, and how many it reads at a time. */
+const intentLimit = 10_000;
+const intentPage = 1000;
 /** Closed intents are kept this long to recognise a create that the target executed much later, ms. */
 const closedKeptMs = 30 * 24 * 3600 * 1000;
 
@@ -64,10 +66,19 @@ export async function openIntentsInto(
   target: System,
   pair: Pair,
 ): Promise<readonly Intent[]> {
-  const items = await table.query(partition(target, pair), { limit: intentLimit });
-  if (items.length === intentLimit)
-    throw new Error(`More than ${intentLimit} open intents into ${target} ${pair}`);
+  const items = await everyIntent(table, target, partition(target, pair));
   return items.map((item) => item.intent as Intent);
+}
+
+/** @throws RemoteUnavailableError when there are too many: who asks waits until creates have told their outcome. */
+async function everyIntent(table: Table, target: System, pk: string): Promise<readonly Item[]> {
+  const items: Item[] = [];
+  for (let after: string | undefined; items.length < intentLimit; after = items.at(-1)?.sk) {
+    const page = await table.query(pk, { ...(after !== undefined && { after }), limit: intentPage });
+    items.push(...page);
+    if (page.length < intentPage) return items;
+  }
+  throw new RemoteUnavailableError(target, `the outcome of ${intentLimit} creates or more is in doubt`);
 }
 
 /** The earliest stamp that the result can carry, ms: what was measured of its system's clock is only about right. */
@@ -175,7 +186,7 @@ export async function closedIntentsInto(
   target: System,
   pair: Pair,
 ): Promise<readonly Intent[]> {
-  const items = await table.query(closedPartition(target, pair), { limit: intentLimit });
+  const items = await everyIntent(table, target, closedPartition(target, pair));
   const now = clock.now() / 1000;
   return items.filter(({ expiresAt }) => Number(expiresAt) > now).map((item) => item.intent as Intent);
 }

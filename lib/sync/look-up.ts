@@ -112,9 +112,9 @@ export async function lookUp(engine: Engine, intent: Intent, call: Call, origin?
 
 /**
  * How much a record is like what a create sent: it holds all of it, shares a match key with it, holds more than half of it (or anything
- * that tells records apart, when it was edited since it was made), or less.
+ * that tells records apart, when it was edited since it was made), nothing but what many records hold when it was edited, or less.
  */
-export type Likeness = 'all' | 'key' | 'some' | 'little';
+export type Likeness = 'all' | 'key' | 'some' | 'common' | 'little';
 
 export async function likenessOf(
   engine: Engine,
@@ -131,7 +131,8 @@ export async function likenessOf(
   const tells = mappings[snapshot.pair].everyRow.some(
     ({ id, conversion }) => held.includes(id) && !conversion.isCommon,
   );
-  return held.length * 2 > rows || (wasEdited && tells) ? 'some' : 'little';
+  if (held.length * 2 > rows || (wasEdited && tells)) return 'some';
+  return wasEdited && held.length > 0 ? 'common' : 'little';
 }
 
 /** Does another key deny the one by which a record is taken for the result? Then it is perhaps somebody's own. */

@@ -3,7 +3,7 @@ import { sightOrReport } from './broken-links.ts';
 import type { Engine } from './engine.ts';
 import { isJudged, noteJudged } from './judged.ts';
 import { indexKeys } from './key-index.ts';
-import { afterFullPage, boundOf } from './list-position.ts';
+import { boundOf, nextPosition, placesIn } from './list-position.ts';
 import { wake } from './parking.ts';
 import { advance, type Progress, pollKey, progressOf } from './poll-progress.ts';
 import type { Call, Doorbell, ListPosition, WavePage } from './ports.ts';
@@ -40,11 +40,15 @@ export async function pollWave(engine: Engine, call: Call): Promise<PollResult> 
     rung += await ringForUnread(engine, unread, `poll:${runId}`, startedAt);
     for (const snapshot of fresh) noteJudged(engine, snapshot, page.date);
     rows += snapshots.length + unread.length;
+    const before = progress.positions;
+    const next = new Map(wanted.map((pair) => [pair, nextPosition(before[pair] ?? start, page.lists[pair])]));
     const positions = {
-      ...progress.positions,
-      ...Object.fromEntries(wanted.map((pair) => [pair, nextPosition(page, pair, progress.positions[pair])])),
+      ...before,
+      ...Object.fromEntries(
+        wanted.map((pair) => [pair, next.get(pair) ?? endPosition(page, pair, before[pair])]),
+      ),
     };
-    wanted = wanted.filter((pair) => page.lists[pair]?.full);
+    wanted = wanted.filter((pair) => next.get(pair));
     const complete = wanted.length === 0;
     const saved = await advance(engine, 'wave', progress, {
       positions,
@@ -67,11 +71,10 @@ function boundsOf(progress: Progress, wanted: readonly Pair[]): Partial<Record<P
   return Object.fromEntries(wanted.map((pair) => [pair, boundOf(progress.positions[pair] ?? start)]));
 }
 
-function nextPosition(page: WavePage, pair: Pair, before: ListPosition = start): ListPosition {
-  const { snapshots = [], unread = [], full } = page.lists[pair] ?? {};
-  const rows = [...snapshots, ...unread];
+/** Where the next run begins, when a list was read to its end. */
+function endPosition(page: WavePage, pair: Pair, before: ListPosition = start): ListPosition {
+  const rows = placesIn(page.lists[pair] ?? { snapshots: [] });
   const last = rows.at(-1);
-  if (full && last) return afterFullPage(before, rows);
   const stamp = last ? new Date(last.modifiedAt).toISOString() : before.after;
   return { after: earlier(stamp, page.date - overlapMs, before.after) };
 }

@@ -85,6 +85,10 @@ export interface Unreadable {
 export interface ListPosition {
   readonly after: string;
   readonly skip?: number;
+  /** While one stamp is walked by count: which rows this walk has shown and the one before it did, as sums, and how many there were. */
+  readonly seen?: number;
+  readonly seenBefore?: number;
+  readonly walks?: number;
 }
 
 /** One page of one of Wave's lists. A row that cannot be read has a page of its own. */

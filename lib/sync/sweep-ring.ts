@@ -13,7 +13,7 @@ const ringBatch = 10;
 /** Causes that an outage piles records up under. Waiting for a parent, a fuse or a person says nothing about the workers. */
 const backlogs = ['unavailable', 'reconnect', 'busy', ...systems.map(pollKey)];
 
-/** How many doorbells of sweeps, and records, wait for the workers; undefined where the queue does not tell. */
+/** How many doorbells of sweeps, records and creates wait for the workers, or for an answer; undefined where the queue does not tell. */
 export async function outstanding({ queues, table }: Engine): Promise<number | undefined> {
   const depths = await Promise.all(
     systems.map(async (system) => (await queues[system].depth?.())?.background),
@@ -22,7 +22,8 @@ export async function outstanding({ queues, table }: Engine): Promise<number | u
   const parked = await Promise.all(
     backlogs.map(async (cause) => (await table.query(`parked#${cause}`, { limit: outstandingLimit })).length),
   );
-  return [...depths, ...parked].reduce((sum: number, count) => sum + (count ?? 0), 0);
+  const creates = (await table.byState('intent', Number.MAX_SAFE_INTEGER, outstandingLimit)).length;
+  return [...depths, ...parked, creates].reduce((sum: number, count) => sum + (count ?? 0), 0);
 }
 
 /** What one batch came to. `last`: the pair has no more. */

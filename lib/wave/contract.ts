@@ -100,7 +100,7 @@ const changesAfter = {
 /** Of each document, by its name in lib/wave. */
 const variablesOf: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   changes: changesAfter,
-  names: changesAfter,
+  namedChanges: changesAfter,
   list: { ...page, ...everyList },
   salesTaxes: page,
   health: page,

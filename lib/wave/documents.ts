@@ -79,9 +79,10 @@ export const changes = graphql(
   [page, customerFields, productFields, invoiceFields],
 );
 
-/** As {@link changes}, with nothing but what names a row: for one that Wave does not show otherwise. */
-export const names = graphql(`
-  query Names(
+/** As {@link changes}, and beside it what names the rows, in the same answer: for a row of which Wave does not show a part. */
+export const namedChanges = graphql(
+  `
+  query NamedChanges(
     $business: ID!, $pageSize: Int!,
     $customers: Boolean!, $customersAfter: DateTime, $customersPage: Int!,
     $products: Boolean!, $productsAfter: DateTime, $productsPage: Int!,
@@ -90,17 +91,28 @@ export const names = graphql(`
     business(id: $business) {
       id
       customers(page: $customersPage, pageSize: $pageSize, sort: [MODIFIED_AT_ASC], modifiedAtAfter: $customersAfter) @include(if: $customers) {
-        edges { node { id modifiedAt } }
+        edges { node { ...CustomerFields } }
       }
       products(page: $productsPage, pageSize: $pageSize, sort: [MODIFIED_AT_ASC], modifiedAtAfter: $productsAfter, isArchived: null) @include(if: $products) {
-        edges { node { id modifiedAt } }
+        edges { node { ...ProductFields } }
       }
       invoices(page: $invoicesPage, pageSize: $pageSize, sort: [MODIFIED_AT_ASC], modifiedAtAfter: $invoicesAfter) @include(if: $invoices) {
+        edges { node { ...InvoiceFields } }
+      }
+      namedCustomers: customers(page: $customersPage, pageSize: $pageSize, sort: [MODIFIED_AT_ASC], modifiedAtAfter: $customersAfter) @include(if: $customers) {
+        edges { node { id modifiedAt } }
+      }
+      namedProducts: products(page: $productsPage, pageSize: $pageSize, sort: [MODIFIED_AT_ASC], modifiedAtAfter: $productsAfter, isArchived: null) @include(if: $products) {
+        edges { node { id modifiedAt } }
+      }
+      namedInvoices: invoices(page: $invoicesPage, pageSize: $pageSize, sort: [MODIFIED_AT_ASC], modifiedAtAfter: $invoicesAfter) @include(if: $invoices) {
         edges { node { id modifiedAt } }
       }
     }
   }
-`);
+`,
+  [customerFields, productFields, invoiceFields],
+);
 
 /** One page of one list in the order of creation. Without `isArchived: null` archived products would be missing. */
 export const list = graphql(

@@ -2,7 +2,7 @@ import { type Pair, pairs } from '../domain/record.ts';
 import { RemoteUnavailableError } from '../errors.ts';
 import type { Call, ListPosition, WaveFeed, WavePage, WholeListPage } from '../sync/ports.ts';
 import type { WaveClient } from './client.ts';
-import { changes, list, names } from './documents.ts';
+import { changes, list, namedChanges } from './documents.ts';
 import type { WaveOptions } from './options.ts';
 import { isTooMuch, pageSizes, pagesOf } from './pages.ts';
 import { readBatch, readMany } from './read.ts';
@@ -35,25 +35,12 @@ export function waveFeed(client: WaveClient, options: WaveOptions): WaveFeed {
   /** Rows up to one that was not read, or that one alone: the rest of its list and the other lists do not wait for it. */
   async function inPages(from: Positions, asked: readonly Pair[], call: Call): Promise<WavePage> {
     const skips = asked.map((pair) => from[pair]?.skip ?? 0);
-    const [pair, ...others] = asked;
+    const [pair = 'customer', ...others] = asked;
     const ask = (pageSize: number) => changesIn(client, options, from, pageSize, call);
     return pages.ask(asked.length, skips, ask).catch((error: unknown) => {
       if (error instanceof RowNotReadError && others.length > 0) return oneByOne(from, asked, call);
-      return fewer(error, skips[0] ?? 0, ask, async (hole) => {
-        const named = hole.id ? hole : await nameOf(from, call);
-        const place = `row ${(skips[0] ?? 0) + 1} of ${listOf[hole.pair]} since ${from[hole.pair]?.after}`;
-        const page = { snapshots: [], unread: [unreadable(hole, named, place)], full: true };
-        return { date: hole.date, lists: { [pair ?? hole.pair]: page } };
-      });
+      return fewer(error, skips[0] ?? 0, ask, () => oneRow(client, options, from, pair, call));
     });
-  }
-
-  /** What Wave shows of the row of this place, when it is asked for nothing else. */
-  async function nameOf(from: Positions, call: Call) {
-    const { data } = await client(names, placeOf(businessId, from, 1), 'read', call);
-    const [edge] = pairs.flatMap((pair) => data?.business?.[listOf[pair]]?.edges ?? []);
-    const { id, modifiedAt } = edge?.node ?? {};
-    return { id, modifiedAt: Date.parse(modifiedAt ?? '') || 0 };
   }
 
   return {
@@ -89,7 +76,7 @@ export function waveFeed(client: WaveClient, options: WaveOptions): WaveFeed {
       return pages.ask(1, [skip], ask).catch((error: unknown) =>
         fewer(error, skip, ask, async (hole) => ({
           snapshots: [],
-          unread: [unreadable(hole, hole, `row ${skip + 1} of ${listOf[pair]}`)],
+          unread: [unreadable(hole, hole.row, `row ${skip + 1} of ${listOf[pair]}`)],
           next: String(skip + 1),
         })),
       );
@@ -137,6 +124,29 @@ async function changesIn(
   const answer = await client(changes, placeOf(businessId, from, pageSize), 'read', call);
   const asked = pairs.filter((pair) => from[pair]);
   return { date: answer.date, lists: rowsOf(answer, businessId, asked, pageSize) };
+}
+
+/** The one row of this place, or what Wave shows of it in the same answer: its id, or else nothing but its place. */
+async function oneRow(
+  client: WaveClient,
+  { businessId }: WaveOptions,
+  from: Positions,
+  pair: Pair,
+  call: Call,
+): Promise<WavePage> {
+  const answer = await client(namedChanges, placeOf(businessId, from, 1), 'read', call);
+  const { namedCustomers, namedProducts, namedInvoices } = answer.data?.business ?? {};
+  const names = [namedCustomers, namedProducts, namedInvoices].flatMap((each) => each?.edges ?? []);
+  const errors = answer.errors.filter(({ path }) => !String(path?.[1]).startsWith('named'));
+  try {
+    return { date: answer.date, lists: rowsOf({ ...answer, errors }, businessId, [pair], 1) };
+  } catch (error) {
+    if (!(error instanceof RowNotReadError)) throw error;
+    const { after, skip = 0 } = from[pair] ?? unasked;
+    const place = `row ${skip + 1} of ${listOf[pair]} since ${after}`;
+    const page = { snapshots: [], unread: [unreadable(error, names[0]?.node, place)], full: true };
+    return { date: answer.date, lists: { [pair]: page } };
+  }
 }
 
 function placeOf(business: string, from: Positions, pageSize: number) {

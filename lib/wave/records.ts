@@ -6,7 +6,7 @@ import {
   RemoteUnavailableError,
 } from '../errors.ts';
 import { reasonFrom } from '../scrub.ts';
-import { afterFullPage, boundOf } from '../sync/list-position.ts';
+import { boundOf, nextPosition } from '../sync/list-position.ts';
 import type { Call, ListPosition, Records } from '../sync/ports.ts';
 import { notExecuted, unreadable, type WaveError } from './answer.ts';
 import type { WaveClient } from './client.ts';
@@ -45,10 +45,11 @@ export function waveRecords(client: WaveClient, options: WaveOptions): Records {
       const start = { after: new Date(since).toISOString() };
       const from = cursor === undefined ? start : (JSON.parse(cursor) as ListPosition);
       const answer = await feed.changes({ [pair]: boundOf(from) }, call);
-      const { snapshots = [], unread = [], full } = answer.lists[pair] ?? {};
+      const { snapshots = [], unread = [] } = answer.lists[pair] ?? {};
+      const next = nextPosition(from, answer.lists[pair]);
       return {
         changes: [...snapshots.map((snapshot) => ({ state: 'living' as const, snapshot })), ...unread],
-        next: full ? JSON.stringify(afterFullPage(from, [...snapshots, ...unread])) : undefined,
+        next: next && JSON.stringify(next),
         date: answer.date,
       };
     },

@@ -8,9 +8,10 @@ import { snapshotOf } from './snapshot.ts';
 
 export const listOf = { customer: 'customers', product: 'products', order: 'invoices' } as const;
 
+/** What Wave shows of a row that it does not show whole. */
 interface Row {
-  readonly id?: string;
-  readonly modifiedAt?: string;
+  readonly id?: string | undefined;
+  readonly modifiedAt?: string | undefined;
 }
 type Lists = Readonly<Partial<Record<string, unknown>>>;
 
@@ -20,25 +21,21 @@ export class RowNotReadError extends RemoteUnavailableError {
   readonly pageSize: number;
   readonly before: number;
   /** What Wave shows of it beside the error. */
-  readonly id: string | undefined;
-  readonly modifiedAt: number;
+  readonly row: Row;
   /** Its properties that Wave does not show. */
   readonly parts: readonly string[];
-  readonly date: number;
   constructor(
     pair: Pair,
-    { pageSize, before, date }: { readonly pageSize: number; readonly before: number; readonly date: number },
-    { id, modifiedAt }: Row,
+    { pageSize, before }: { readonly pageSize: number; readonly before: number },
+    row: Row,
     parts: readonly string[],
   ) {
     super('wave', `a row of ${listOf[pair]} was not read`);
     this.pair = pair;
     this.pageSize = pageSize;
     this.before = before;
-    this.id = id;
-    this.modifiedAt = Date.parse(modifiedAt ?? '') || 0;
+    this.row = row;
     this.parts = parts;
-    this.date = date;
   }
 }
 
@@ -47,7 +44,10 @@ export class RowNotReadError extends RemoteUnavailableError {
  * than rows: then nothing of the answer is believed.
  */
 export function rowsOf(
-  { data, errors, date }: WaveAnswer<{ readonly business: (Lists & { readonly id: string }) | null }>,
+  {
+    data,
+    errors,
+  }: Pick<WaveAnswer<{ readonly business: (Lists & { readonly id: string }) | null }>, 'data' | 'errors'>,
   businessId: string,
   asked: readonly Pair[],
   pageSize: number,
@@ -70,7 +70,7 @@ export function rowsOf(
       if (holes.length > 0) {
         const before = Math.min(...holes);
         const parts = failed.flatMap(({ index, part }) => (index === before && part ? [part] : []));
-        throw new RowNotReadError(pair, { pageSize, before, date }, edges[before]?.node ?? {}, parts);
+        throw new RowNotReadError(pair, { pageSize, before }, edges[before]?.node ?? {}, parts);
       }
       return [pair, { snapshots: snapshots.flatMap((each) => each ?? []), full: edges.length >= pageSize }];
     }),
@@ -89,14 +89,14 @@ function rowOf({ path }: WaveError, asked: readonly Pair[]) {
 /** @param named what Wave shows of it @param place what stands for its id where Wave shows none */
 export function unreadable(
   { pair, parts }: RowNotReadError,
-  { id, modifiedAt }: { readonly id: string | undefined; readonly modifiedAt: number },
+  named: Row | null | undefined,
   place: string,
 ): Unreadable {
   return {
     state: 'unreadable',
-    ref: { system: 'wave', pair, id: id ?? place },
-    isNamed: id !== undefined,
+    ref: { system: 'wave', pair, id: named?.id ?? place },
+    isNamed: named?.id !== undefined,
     because: `Wave does not show ${[...new Set(parts)].join(', ') || 'a part of it'}`,
-    modifiedAt,
+    modifiedAt: Date.parse(named?.modifiedAt ?? '') || 0,
   };
 }

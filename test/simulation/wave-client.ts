@@ -181,6 +181,7 @@ function query(
     throw new DocumentRefusedError('the query is too expensive', true);
   }
   if (document === asDocument(documents.changes)) return lists(wires, door, variables);
+  if (document === asDocument(documents.namedChanges)) return lists(wires, door, variables);
   if (document === asDocument(documents.list)) return everything(wires, door, variables);
   if (document === asDocument(documents.salesTaxes)) return salesTaxes(door);
   return readings(wires, container, door, document, variables);
@@ -264,29 +265,33 @@ function lists(wires: Wires, door: WaveDoor, variables: Variables): Answer {
     const rows = shownNow(wires, door, pair)
       .filter((body) => Date.parse(String(body.modifiedAt)) >= after)
       .sort((a, b) => (`${a.modifiedAt}|${a.id}` < `${b.modifiedAt}|${b.id}` ? -1 : 1));
-    const shown = pageOf(wires.faults, name, rows, page, pageSize);
+    const shown = pageOf(wires.faults, door, name, rows, page, pageSize);
     business[name] = shown.list;
+    business[`named${name[0]?.toUpperCase()}${name.slice(1)}`] = shown.names;
     errors.push(...shown.errors);
   }
   return { data: { business }, errors };
 }
 
-/** One page of a list, of which a row may be missing under an error. */
+/** One page of a list, of which a row may be missing under an error; nobody reads a poisoned one. */
 function pageOf(
   faults: Wires['faults'],
+  { poisoned }: Pick<WaveDoor, 'poisoned'>,
   name: string,
   rows: readonly Body[],
   page: number,
   pageSize: number,
-): { readonly list: unknown; readonly errors: readonly WaveError[] } {
+): { readonly list: unknown; readonly names: unknown; readonly errors: readonly WaveError[] } {
   const own = rows.slice((page - 1) * pageSize, page * pageSize);
-  const hole =
-    own.length > 0 && faults.strikes('partialAnswer') ? faults.dice.between(0, own.length - 1) : -1;
+  const bad = own.findIndex(({ id }) => id === poisoned);
+  const isStruck = own.length > 0 && faults.strikes('partialAnswer');
+  const hole = bad < 0 && isStruck ? faults.dice.between(0, own.length - 1) : bad;
   return {
     list: {
       pageInfo: { currentPage: page, totalPages: Math.ceil(rows.length / pageSize) },
       edges: own.map((node, index) => ({ node: index === hole ? null : node })),
     },
+    names: { edges: own.map((node) => ({ node })) },
     errors:
       hole < 0 ? [] : [errorAt(['business', name, 'edges', String(hole), 'node'], 'INTERNAL_SERVER_ERROR')],
   };
@@ -304,7 +309,7 @@ function everything(wires: Wires, door: WaveDoor, variables: Variables): Answer 
     const rows = shownNow(wires, door, pair).sort((a, b) =>
       `${a.createdAt}|${a.id}` < `${b.createdAt}|${b.id}` ? -1 : 1,
     );
-    const shown = pageOf(wires.faults, name, rows, page, pageSize);
+    const shown = pageOf(wires.faults, door, name, rows, page, pageSize);
     business[name] = shown.list;
     errors.push(...shown.errors);
   }

@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import type { Body, RecordRef, Snapshot } from '../../lib/domain/record.ts';
+import { type Body, type RecordRef, refKey, type Snapshot } from '../../lib/domain/record.ts';
 import { RemoteOutcomeUnknownError } from '../../lib/errors.ts';
 import { recreate } from '../../lib/sync/decisions.ts';
 import type { Engine } from '../../lib/sync/engine.ts';
+import type { Intent } from '../../lib/sync/intents.ts';
 import { tidy } from '../../lib/sync/janitor.ts';
+import type { Item, Write } from '../../lib/sync/ports.ts';
 import { recordStateOf } from '../../lib/sync/record-state.ts';
+import { outstanding, outstandingLimit } from '../../lib/sync/sweep-ring.ts';
 import { linkedOrder, linkedPair, ring, withWave } from '../support/sync-steps.ts';
 import { type Database, type SyncWorld, startDatabase, startSyncWorld } from '../support/sync-world.ts';
 
@@ -372,5 +375,93 @@ describe('a create whose outcome is not known', () => {
       await world.drain();
     }
     assert.equal((await world.read(own)).isArchived, false);
+  });
+});
+
+describe('very many creates', () => {
+  const others = (memory: Item, from: number): readonly Write[] =>
+    Array.from({ length: 100 }, (_, index) => {
+      const id = `a${String(from + index).padStart(5, '0')}`;
+      const origin: RecordRef = { system: 'customcrm', pair: 'product', id };
+      const intent = { ...(memory.intent as Intent), origin, keys: [], sent: { Name: 'k1.1.x' } };
+      return { put: { ...memory, sk: refKey(origin), intent } };
+    });
+
+  test('hide none of which the result came late', async (t) => {
+    const world = await startSyncWorld(database, { startedPairs: () => true });
+    t.after(world.close);
+    await linkedPair(world, 'product', { Name: 'Witness', UnitPrice: '1' });
+    const product = await world.make('customcrm', 'product', { Name: 'Ladder', UnitPrice: '5' });
+    const late = await executedLate(world, product, () => ring(world, product));
+    const [memory] = await world.engine.table.query('closed#wave#product', { limit: 1 });
+    assert.ok(memory);
+    for (let from = 0; from < 1000; from += 100) await world.engine.table.write(others(memory, from));
+    await ring(world, late);
+    assert.equal(await world.counterpart(late), undefined);
+    assert.equal((await shown(world, late))?.state, 'ambiguous');
+  });
+
+  const intent: Intent = {
+    origin: { system: 'customcrm', pair: 'customer', id: 'x' },
+    opId: 'op',
+    bodyHash: 'hash',
+    startedAt: 0,
+    sentAt: 0,
+    attempts: 1,
+    keys: [],
+    sent: {},
+  };
+  /** A table that holds so many open creates of customers into Wave. */
+  const crowded = ({ engine }: SyncWorld, count: number): Engine => ({
+    ...engine,
+    table: {
+      ...engine.table,
+      async query(pk, query) {
+        if (pk !== 'intent#wave#customer') return engine.table.query(pk, query);
+        const first = query.after === undefined ? 0 : Number(query.after) + 1;
+        const length = Math.max(0, Math.min(query.limit, count - first));
+        return Array.from({ length }, (_, index) => ({
+          pk,
+          sk: String(first + index).padStart(6, '0'),
+          intent,
+        }));
+      },
+    },
+  });
+
+  test('under way are all considered', async (t) => {
+    const world = await startSyncWorld(database, { startedPairs: () => true });
+    t.after(world.close);
+    const own = await world.make('wave', 'customer', { name: 'Somebody' });
+    await ring(world, own, crowded(world, 2_500));
+    assert.ok(await world.counterpart(own));
+  });
+
+  test('under way, more than one look considers, let who comes next wait', async (t) => {
+    const world = await startSyncWorld(database, { startedPairs: () => true });
+    t.after(world.close);
+    const own = await world.make('wave', 'customer', { name: 'Somebody' });
+    const handled = await ring(world, own, crowded(world, 20_000));
+    assert.equal(handled.did === 'parked' && handled.cause.name, 'unavailable');
+  });
+
+  test('without an answer keep a sweep from ringing for more', async (t) => {
+    const world = await startSyncWorld(database, { startedPairs: () => true });
+    t.after(world.close);
+    assert.equal(await outstanding(world.engine), 0);
+    const open = Array.from(
+      { length: 40 },
+      (_, index): Write => ({
+        put: {
+          pk: 'intent#wave#customer',
+          sk: `customcrm#customer#${index}`,
+          state: 'intent',
+          due: 1,
+          intent,
+        },
+      }),
+    );
+    await world.engine.table.write(open);
+    assert.equal(await outstanding(world.engine), outstandingLimit);
   });
 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import type { Pair } from '../../lib/domain/record.ts';
+import type { Pair, Snapshot } from '../../lib/domain/record.ts';
 import type { Engine } from '../../lib/sync/engine.ts';
 import { findLink } from '../../lib/sync/links.ts';
 import { pollWave } from '../../lib/sync/poll-wave.ts';
@@ -8,7 +8,7 @@ import { recordStateOf } from '../../lib/sync/record-state.ts';
 import { startSweep, sweep } from '../../lib/sync/sweep.ts';
 import type { WaveError } from '../../lib/wave/answer.ts';
 import type { WaveClient } from '../../lib/wave/client.ts';
-import { names } from '../../lib/wave/documents.ts';
+import { namedChanges } from '../../lib/wave/documents.ts';
 import { waveFeed } from '../../lib/wave/feed.ts';
 import { waveRecords } from '../../lib/wave/records.ts';
 import { type Database, type SyncWorld, startDatabase, startSyncWorld } from '../support/sync-world.ts';
@@ -94,7 +94,7 @@ type Lists = Readonly<
 
 /**
  * A Wave that never shows a part of these records: a part that may be null is null under an error, and any other makes the whole list
- * null. `names`: what it shows of them alone.
+ * null. `shows`: their ids, where nothing else is asked for.
  */
 function hiding(
   world: SyncWorld,
@@ -112,7 +112,7 @@ function hiding(
     const { business } = (answer.data ?? {}) as { readonly business?: Lists };
     const { edges = [] } = business?.[name] ?? {};
     const broken = edges.flatMap(({ node }, index) => (ids.includes(node.id) ? [index] : []));
-    if (broken.length === 0 || (shows && (document as unknown) === names)) return answer;
+    if (broken.length === 0) return answer;
     const errors = broken.map(
       (index): WaveError => ({
         message: 'Something happened',
@@ -121,7 +121,8 @@ function hiding(
       }),
     );
     const list = part === 'list' ? null : business?.[name];
-    return { ...answer, errors, data: { business: { ...business, [name]: list } } as never };
+    const named = (document as unknown) === namedChanges && !shows ? { namedProducts: null } : {};
+    return { ...answer, errors, data: { business: { ...business, [name]: list, ...named } } as never };
   };
   const engine: Engine = {
     ...world.engine,
@@ -233,5 +234,71 @@ describe('a row of Wave that cannot be read', () => {
     const engine = { ...world.engine, feed: waveFeed(client, waveOptions) };
     await assert.rejects(pollWave(engine, world.call()), /a list was not read completely/);
     assert.equal(requests, 1);
+  });
+});
+
+describe('rows of one stamp that fill more than a page', () => {
+  /** A Wave with so many customers of one stamp, of which its user edits this one when so many pages were read. */
+  function bulk(world: SyncWorld, count: number, edits: Readonly<Record<number, number>>) {
+    const stamp = Date.now() - 3600_000;
+    const rows: Snapshot[] = Array.from({ length: count }, (_, index) => {
+      const id = `w${String(index).padStart(3, '0')}`;
+      return {
+        system: 'wave',
+        pair: 'customer',
+        id,
+        createdAt: stamp,
+        modifiedAt: stamp,
+        body: { id, name: `Imported ${index}` },
+      };
+    });
+    let pages = 0;
+    const engine: Engine = {
+      ...world.engine,
+      feed: {
+        ...world.engine.feed,
+        async changes({ customer }) {
+          if (!customer) return { date: Date.now(), lists: {} };
+          pages += 1;
+          const edited = rows[edits[pages] ?? -1];
+          if (edited) rows[rows.indexOf(edited)] = { ...edited, modifiedAt: Date.now() };
+          const all = rows
+            .filter(({ modifiedAt }) => modifiedAt > Date.parse(customer.after))
+            .sort((a, b) => a.modifiedAt - b.modifiedAt || (a.id < b.id ? -1 : 1));
+          const snapshots = all.slice(customer.skip ?? 0, (customer.skip ?? 0) + 100);
+          return { date: Date.now(), lists: { customer: { snapshots, full: snapshots.length >= 100 } } };
+        },
+      },
+    };
+    return { engine, rows, pages: () => pages };
+  }
+
+  for (const [when, edits] of [
+    ['before the second page', { 3: 0 }],
+    ['in each of three walks', { 3: 0, 5: 1, 7: 2 }],
+  ] as const)
+    test(`are all seen when one of them is edited ${when}`, async (t) => {
+      const world = await startSyncWorld(database, allStarted);
+      t.after(world.close);
+      const { engine, rows } = bulk(world, 150, edits);
+      const { complete } = await pollWave(engine, world.call());
+      assert.equal(complete, true);
+      const rung = new Set(world.takeRung().map(({ id }) => id));
+      assert.deepEqual(
+        rows.flatMap(({ id }) => (rung.has(id) ? [] : [id])),
+        [],
+      );
+    });
+
+  test('are not walked for ever when somebody edits one each time', async (t) => {
+    const world = await startSyncWorld(database, allStarted);
+    t.after(world.close);
+    const { engine, pages } = bulk(
+      world,
+      150,
+      Object.fromEntries(Array.from({ length: 100 }, (_, page) => [page, page])),
+    );
+    await pollWave(engine, world.call());
+    assert.ok(pages() < 20, `${pages()} pages`);
   });
 });

@@ -3,7 +3,7 @@ import type { ObservedAt } from '../domain/policy.ts';
 import { otherSystem, type RecordRef, refKey, systems } from '../domain/record.ts';
 import { applyChange, pauseFor, type Work } from './apply-change.ts';
 import { createCounterpart, deletedUnlinked, survivorAlone } from './create-counterpart.ts';
-import { type Engine, type Handled, lineOf } from './engine.ts';
+import { type Cause, type Engine, type Handled, lineOf } from './engine.ts';
 import { linkKey } from './keys.ts';
 import { type Lease, leaseCause, notGivenBack, releaseLease, takeLease } from './leases.ts';
 import { counterpartOf, findLink } from './links.ts';
@@ -90,6 +90,7 @@ async function putAway(
     if (handled.because !== ownEcho) await unparkBoth(engine, doorbell, handled.counterpart, waited);
     return handled;
   }
+  if (wasRead.has(handled.cause.name)) await noLongerFailed(engine, doorbell);
   const parked = await park(engine, doorbell, handled.cause);
   // The cause went away while we were at it: ring again instead of waiting for nobody.
   if (!parked)
@@ -102,6 +103,9 @@ async function putAway(
     ]);
   return handled;
 }
+
+/** Who waits for these was read before: it does not fail any more. */
+const wasRead: ReadonlySet<Cause['name']> = new Set(['parent', 'fence', 'fuse']);
 
 /** Either half of a link may have been put aside, or have failed; both were looked at now. */
 async function unparkBoth(

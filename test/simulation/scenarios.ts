@@ -21,5 +21,7 @@ export const scenarios: readonly Scenario[] = [
   { name: 'a child waits for a parent whose create is ambiguous, and which is gone', seed: 1_084 },
   { name: 'a record is deleted while a write to it is not answered, and lives again', seed: 44 },
   { name: 'of a write in two parts only the first is taken, and its user edits on', seed: 796 },
+  { name: 'a row that could not be read is read again, and waits for its deleted parent', seed: 92 },
+  { name: 'the result of an unanswered create is edited in all that tells it apart', seed: 686 },
   { name: 'the records that were to show beside those that are gone are gone themselves', seed: 1_090 },
 ];

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import { pairs, refKey } from '../../lib/domain/record.ts';
 import { mappings } from '../../lib/mappings/pairs.ts';
 import { keepLosers, losersOf, recentLosers } from '../../lib/sync/conflict-log.ts';
 import { forget } from '../../lib/sync/operate.ts';
-import { linkedPair, ring } from '../support/sync-steps.ts';
+import { linkedPair, ring, withWave } from '../support/sync-steps.ts';
 import { type Database, type SyncWorld, startDatabase, startSyncWorld } from '../support/sync-world.ts';
 
 let database: Database;
@@ -80,5 +81,47 @@ describe('a value that lost a conflict', () => {
       const keys = writes.map((write) => ('put' in write ? `${write.put.pk} ${write.put.sk}` : ''));
       assert.equal(new Set(keys).size, writes.length, refKey({ system: 'customcrm', pair, id: '1' }));
     }
+  });
+});
+
+describe('a huge value that loses a conflict', () => {
+  for (const [what, typed] of [
+    ['that compresses', 'x'.repeat(420_000)],
+    ['that needs several items', randomBytes(600_000).toString('base64')],
+  ] as const)
+    test(`is kept, listed and forgotten like any other: one ${what}`, async () => {
+      const { crm, wave } = await linkedPair(world, 'customer', { Name: what, Description: 'short' });
+      await world.edit(crm, { Description: 'typed here' });
+      await world.edit(wave, { internalNotes: typed });
+      await ring(world, crm);
+      assert.equal((await world.read(wave)).internalNotes, 'typed here');
+      const { table, settings, clock } = world.engine;
+      const [kept] = await losersOf(table, settings.keys, crm, clock.now());
+      assert.equal(kept?.value, typed);
+      assert.equal(await forget(world.engine, crm), 1);
+      const left = await table.query(refKey(crm), { limit: 100 });
+      assert.deepEqual(
+        left.filter(({ sk }) => sk.includes('loser')),
+        [],
+      );
+    });
+
+  test('beyond all measure lets its record wait, and its message does not fail', async () => {
+    const { crm, wave } = await linkedPair(world, 'customer', { Name: 'Book', Description: 'short' });
+    await world.edit(crm, { Description: 'typed here' });
+    await world.edit(wave, { internalNotes: 'short too' });
+    const read = world.engine.systems.wave.read;
+    const typed = randomBytes(3_000_000).toString('base64');
+    const engine = withWave(world.engine, {
+      async read(...args) {
+        const reading = await read(...args);
+        if (reading.state !== 'living') return reading;
+        const { snapshot } = reading;
+        return { ...reading, snapshot: { ...snapshot, body: { ...snapshot.body, internalNotes: typed } } };
+      },
+    });
+    const handled = await ring(world, crm, engine);
+    assert.equal(handled.did === 'parked' && handled.cause.name, 'unavailable');
+    assert.equal((await world.read(wave)).internalNotes, 'short too');
   });
 });

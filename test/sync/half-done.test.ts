@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { RemoteOutcomeUnknownError, RemoteUnavailableError } from '../../lib/errors.ts';
+import { unlinkRecords } from '../../lib/sync/decisions.ts';
 import { handleBatch } from '../../lib/sync/handle-batch.ts';
+import { findLink } from '../../lib/sync/links.ts';
 import { pause, resume } from '../../lib/sync/pause.ts';
 import { alteredWave } from '../support/altered-wave.ts';
 import { linkedOrder, linkedPair, ring, withWave } from '../support/sync-steps.ts';
@@ -169,4 +171,23 @@ test('what is parked while a worker ends is not forgotten by it: it had read bef
   assert.equal(await resume(world.engine, 'all'), 1);
   await world.drain();
   assert.equal((await world.read(crm)).Phone, '2');
+});
+
+test('a link that ends while its halves are read is not broken', async (t) => {
+  const world = await start();
+  t.after(world.close);
+  const { wave } = await linkedPair(world, 'customer', { Name: 'One' });
+  const { table } = world.engine;
+  let isOver = false;
+  const slow: typeof table = {
+    ...table,
+    async get(key) {
+      const item = await table.get(key);
+      if (isOver || key.sk !== 'link') return item;
+      isOver = true;
+      assert.equal((await unlinkRecords(world.engine, wave, world.call())).done, true);
+      return item;
+    },
+  };
+  assert.equal(await findLink(slow, wave), undefined);
 });

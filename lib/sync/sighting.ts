@@ -1,4 +1,4 @@
-import { fingerprints } from '../domain/fingerprint.ts';
+import { type Fingerprints, fingerprints } from '../domain/fingerprint.ts';
 import { type Link, refOf } from '../domain/link.ts';
 import { type RecordRef, refKey, type Snapshot, type System } from '../domain/record.ts';
 import { type Cell, type Facts, type Row, readCell } from '../mappings/mapping.ts';
@@ -44,7 +44,8 @@ export async function sight(engine: Engine, snapshot: Snapshot, taxes: readonly 
   const print = `${link?.revision ?? 0}.${fingerprints(engine.settings.keys, refKey(snapshot)).of('sighting', shown)}`;
   // A list that was read before we wrote, or lags, shows what we know to be over.
   const isOver = link !== undefined && isOlderThanAgreed(engine.clock.now(), snapshot, link);
-  const rowsChanged = link && !isOver ? changedRows(engine, link, snapshot.system, cells) : [];
+  const prints = fingerprints(engine.settings.keys, link?.id ?? '');
+  const rowsChanged = link && !isOver ? changedRows(prints, link, snapshot.system, cells) : [];
   const judged = rowsChanged.filter(
     ({ row }) => !row.rules.applies || row.direction === sendsFrom[snapshot.system],
   );
@@ -58,7 +59,7 @@ export async function sight(engine: Engine, snapshot: Snapshot, taxes: readonly 
     differs: isOpen || judged.length > 0,
     changed: idsOf(judged.filter(({ row, change }) => change !== 'none' && !row.rules.applies)),
     open: idsOf(judged.filter(({ row, change }) => change === 'none' || row.rules.applies)),
-    isUnderOlderKey: link !== undefined && isUnderOlderKey(engine, link, snapshot.system, cells),
+    isUnderOlderKey: link !== undefined && isUnderOlderKey(prints, link, snapshot.system, cells),
     link,
     print,
   };
@@ -74,8 +75,7 @@ interface RowChange {
   readonly change: 'same' | 'changed' | 'none';
 }
 
-function changedRows({ settings }: Engine, link: Link, system: System, cells: Cells): readonly RowChange[] {
-  const prints = fingerprints(settings.keys, link.id);
+function changedRows(prints: Fingerprints, link: Link, system: System, cells: Cells): readonly RowChange[] {
   const compare = (row: string, cell: Cell) => prints.compare(link.agreed[system][row], row, cell.form);
   const isChanged = (row: Row, cell: Cell, change: RowChange['change']) => {
     const owner = row.rules.waveCellOf;
@@ -96,8 +96,7 @@ function changedRows({ settings }: Engine, link: Link, system: System, cells: Ce
 }
 
 /** Agreed, and still so, but noted under a key that shall go one day: the worker notes it anew. */
-function isUnderOlderKey({ settings }: Engine, link: Link, system: System, cells: Cells): boolean {
-  const prints = fingerprints(settings.keys, link.id);
+function isUnderOlderKey(prints: Fingerprints, link: Link, system: System, cells: Cells): boolean {
   return cells.some(([row, cell]) => {
     const noted = link.agreed[system][row.id];
     return (

@@ -1,6 +1,6 @@
 import { fingerprints } from '../domain/fingerprint.ts';
 import { type Ahead, type Link, type Refusal, refOf, wholeRecord } from '../domain/link.ts';
-import { otherSystem, type Snapshot, type System } from '../domain/record.ts';
+import { otherSystem, type Snapshot, type System, systems } from '../domain/record.ts';
 import {
   RemoteMissingError,
   RemoteOutcomeUnknownError,
@@ -258,9 +258,8 @@ async function bury(
     ]),
   ]);
   if (!ended.done) return again(work);
-  for (const system of gone) {
-    await forgetKeys(engine, refOf(link, system));
-    await unpark(engine, refOf(link, system));
-  }
+  for (const system of gone) await forgetKeys(engine, refOf(link, system));
+  // Nor does the survivor wait for what it was linked for: what becomes of it is for a person to say.
+  for (const system of systems) await unpark(engine, refOf(link, system));
   return { did: 'finished', message: 'record unlinked', because: reason, rows: [] };
 }

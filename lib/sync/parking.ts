@@ -35,6 +35,7 @@ const pointerPosition = 0;
 async function parkOnce({ table, clock }: Engine, ref: Waiting, cause: Cause): Promise<WriteResult> {
   const before = await table.get(pointerKey(ref));
   const same = before?.cause === cause.key;
+  const lookedAt = clock.now();
   const since = same ? Number(before?.since) : clock.now();
   const times = same ? Number(before?.times) + 1 : 1;
   const heardAt = Math.min(ref.at ?? clock.now(), Number(before?.heardAt ?? Number.POSITIVE_INFINITY));
@@ -49,6 +50,7 @@ async function parkOnce({ table, clock }: Engine, ref: Waiting, cause: Cause): P
         name: cause.name,
         since,
         heardAt,
+        lookedAt,
         causedBy,
         times,
         ...lane,

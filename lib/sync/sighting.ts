@@ -47,7 +47,7 @@ export async function sight(engine: Engine, snapshot: Snapshot, taxes: readonly 
   const prints = fingerprints(engine.settings.keys, link?.id ?? '');
   const rowsChanged = link && !isOver ? changedRows(prints, link, snapshot.system, cells) : [];
   const judged = rowsChanged.filter(
-    ({ row }) => !row.rules.applies || row.direction === sendsFrom[snapshot.system],
+    ({ row, isEmptied }) => !row.rules.applies || row.direction === sendsFrom[snapshot.system] || isEmptied,
   );
   const isOpen = link
     ? link.state === 'deletion-suspected' || link.ahead !== undefined
@@ -65,7 +65,7 @@ export async function sight(engine: Engine, snapshot: Snapshot, taxes: readonly 
   };
 }
 
-/** Whether such a row concerns the record now, both sides say together; but what its sender changed, it changed. */
+/** Whether such a row concerns the record now, both sides say together; but what its sender changed, it changed, and what is empty may be filled. */
 const sendsFrom = { customcrm: 'toWave', wave: 'toCustomcrm' } as const;
 
 type Cells = readonly (readonly [Row, Cell | undefined])[];
@@ -73,6 +73,7 @@ type Cells = readonly (readonly [Row, Cell | undefined])[];
 interface RowChange {
   readonly row: Row;
   readonly change: 'same' | 'changed' | 'none';
+  readonly isEmptied: boolean;
 }
 
 function changedRows(prints: Fingerprints, link: Link, system: System, cells: Cells): readonly RowChange[] {
@@ -91,7 +92,8 @@ function changedRows(prints: Fingerprints, link: Link, system: System, cells: Ce
   return cells.flatMap(([row, cell]) => {
     if (!cell) return [];
     const change = compare(row.id, cell);
-    return isChanged(row, cell, change) ? [{ row, change }] : [];
+    const isEmptied = change === 'changed' && isBlank(cell);
+    return isChanged(row, cell, change) ? [{ row, change, isEmptied }] : [];
   });
 }
 

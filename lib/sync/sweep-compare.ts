@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { type Link, refOf } from '../domain/link.ts';
-import { type Pair, type RecordRef, refKey, type System } from '../domain/record.ts';
+import type { Pair, RecordRef, Snapshot, System } from '../domain/record.ts';
 import { RemoteRejectedError } from '../errors.ts';
 import { mappings } from '../mappings/pairs.ts';
 import { asksAbout } from './agree.ts';
@@ -9,6 +9,7 @@ import type { Engine } from './engine.ts';
 import { forgetKeys, indexKeys } from './key-index.ts';
 import { pictureStamp } from './lagging.ts';
 import { BrokenLinkError, findLink } from './links.ts';
+import { type Parked, parkedNow } from './parking.ts';
 import type { Call, Change, Tax, Unreadable } from './ports.ts';
 import { type RecordState, recordStateOf } from './record-state.ts';
 import { type Sighting, sight } from './sighting.ts';
@@ -169,24 +170,34 @@ async function judgeLiving(
 /** What such a record shows may have ended without a word: its rival was renamed, a tax was added. It is looked at again by each run. */
 const mayEnd: ReadonlySet<RecordState> = new Set(['ambiguous', 'blocked']);
 
+/** The clocks of the systems and ours differ by less, ms. */
+const clocksDifferMs = 5 * 60_000;
+
 /** It was rung for this very picture already: something must show why it is not settled. */
 async function isExplained(
   engine: Engine,
-  ref: RecordRef,
+  snapshot: Snapshot,
   { link, changed, open }: Sighting,
   shown: object | undefined,
 ): Promise<boolean> {
   if (shown !== undefined) return true;
   const rows = [...changed, ...open];
   if (link && rows.length > 0 && rows.every((row) => asksAbout(link, row))) return true;
-  return waits(engine, ref, link);
+  // Who waits for long was read before that; what was changed since may flow all the same.
+  return (await parkedOf(engine, snapshot, link)).some(
+    (parked) => Number(parked.lookedAt ?? parked.since) > snapshot.modifiedAt + clocksDifferMs,
+  );
 }
 
-/** Parked under this record or the other half of its link. */
-async function waits({ table }: Engine, ref: RecordRef, link: Link | undefined): Promise<boolean> {
+/** How this record, or the other half of its link, waits. */
+async function parkedOf(
+  engine: Engine,
+  ref: RecordRef,
+  link: Link | undefined,
+): Promise<readonly NonNullable<Parked>[]> {
   const refs = link ? [refOf(link, 'customcrm'), refOf(link, 'wave')] : [ref];
-  const pointers = await Promise.all(refs.map((each) => table.get({ pk: refKey(each), sk: 'parked' })));
-  return pointers.some((pointer) => pointer !== undefined);
+  const parked = await Promise.all(refs.map((each) => parkedNow(engine, each)));
+  return parked.filter((each) => each !== undefined);
 }
 
 /**
@@ -200,7 +211,7 @@ async function isMissed(
 ): Promise<boolean> {
   const isOld = engine.clock.now() - record.modifiedAt > missedAfterMs;
   if (!isOld || (link && !changed.some((row) => movesStamp(engine, record, row)))) return false;
-  if (news && (await waits(engine, record, link))) return false;
+  if (news && (await parkedOf(engine, record, link)).length > 0) return false;
   if (((await engine.queues[record.system].depth?.())?.live ?? 0) > 0) return false;
   if (link) return true;
   const started = await startedAt(engine, record.pair);

@@ -23,5 +23,11 @@ export const scenarios: readonly Scenario[] = [
   { name: 'of a write in two parts only the first is taken, and its user edits on', seed: 796 },
   { name: 'a row that could not be read is read again, and waits for its deleted parent', seed: 92 },
   { name: 'the result of an unanswered create is edited in all that tells it apart', seed: 686 },
+  { name: 'a survivor waits for the parent of a link that ends', seed: 511 },
+  { name: 'what Wave may hold empty or filled is emptied, and the message of that is lost', seed: 548 },
+  {
+    name: 'an order that waits for its deleted product is edited, and the message of that is lost',
+    seed: 1_125,
+  },
   { name: 'the records that were to show beside those that are gone are gone themselves', seed: 1_090 },
 ];

@@ -22,7 +22,9 @@ const lossy: readonly FaultName[] = [
 
 /** What a record waits for by its own rules, or for a person. */
 const holdsBack = ({ message, because = '' }: OutcomeLine): boolean =>
-  message === 'record waits' ? ['parent', 'fence', 'fuse'].includes(because) : shown.has(message);
+  message === 'record waits'
+    ? ['parent', 'fence', 'fuse'].includes(because)
+    : shown.has(message) || ['conflict', 'held', 'blocked'].includes(because);
 const shown = new Set(['record blocked', 'record ambiguous', 'record unlinked', 'record excluded']);
 const arrived = new Set(['change applied', 'counterpart created', 'records linked']);
 

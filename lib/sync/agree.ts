@@ -56,13 +56,12 @@ export async function agree(
     ...bare
   } = link;
   const isRefused = Object.keys(sent.refused).length > 0;
-  const isPartial = isRefused || sent.error !== undefined;
   const after: Omit<Link, 'revision'> = {
     ...bare,
     ...(complete ? stampOf(state, sent.answers.customcrm ?? both.customcrm) : {}),
     ...(unanswered && ahead && { ahead }),
-    // A write of two parts may have been refused, or turned away, in its second one.
-    ...(isPartial && !unanswered && ahead && { ahead: { ...ahead, settlesAt: engine.clock.now() } }),
+    // A write of two parts may have been refused in its second one.
+    ...(isRefused && !unanswered && ahead && { ahead: { ...ahead, settlesAt: engine.clock.now() } }),
     ...(Object.keys(refusals).length > 0 && { refusals }),
     answered: answeredAfter(engine, link, [both.customcrm, both.wave, ...Object.values(sent.answers)]),
     marked,

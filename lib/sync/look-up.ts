@@ -56,6 +56,7 @@ export async function lookUp(engine: Engine, intent: Intent, call: Call, origin?
         throw new RemoteUnavailableError(change.ref.system, 'a record that may be the result cannot be read');
       if (change.state !== 'living' || change.snapshot.createdAt < since) continue;
       const { snapshot } = change;
+      if (isMarkedForAnother(snapshot, intent)) continue;
       const isNamed = origin?.body.ExternalId === externalIdOf(snapshot.id);
       const isMarked = snapshot.body.ExternalId === marker || isNamed || alikes.get(snapshot.id) === 'all';
       const now = isMarked ? 'all' : await likenessOf(engine, intent, snapshot, call);
@@ -150,6 +151,10 @@ async function denies(
   const facts = await gatherFacts(engine, made.pair, { customcrm: customcrm.body, wave: wave.body }, call);
   return mappings[made.pair].contradicts(customcrm.body, wave.body, by?.name ?? '', facts);
 }
+
+/** A create into Customcrm carries the marker of its origin: what carries another one is not its result. */
+const isMarkedForAnother = ({ body }: Snapshot, { origin }: Intent): boolean =>
+  String(body.ExternalId ?? '').startsWith(externalIdOf('')) && body.ExternalId !== externalIdOf(origin.id);
 
 async function heldIn(
   engine: Engine,

@@ -174,12 +174,21 @@ async function updateProduct(
     patched = made('product', succeeded(answer, 'productPatch', input).product);
   }
   if (!archives && patched) return patched;
-  const answer = await mutate(documents.productArchive, { id }, id, call);
-  const archived = made('product', succeeded(answer, 'productArchive', { id }).product);
+  const archive = async () => {
+    const answer = await mutate(documents.productArchive, { id }, id, call);
+    return made('product', succeeded(answer, 'productArchive', { id }).product);
+  };
+  const archived = await (patched ? archive().catch(afterFirstPart) : archive());
   const written = Object.entries(patched?.body ?? {}).filter(
     ([name]) => name !== 'isArchived' && changed.has(name),
   );
   return { ...archived, body: { ...archived.body, ...Object.fromEntries(written) } };
+}
+
+/** The first part is done, so whatever kept the second one away leaves the whole in doubt: it is read again before anything is concluded. */
+function afterFirstPart(error: unknown): never {
+  if (error instanceof RemoteRejectedError) throw error;
+  throw new RemoteOutcomeUnknownError('wave', 'only a part of it was written');
 }
 
 /** Leaving DRAFT is an approval. It only happens alone, when every other row rests. */

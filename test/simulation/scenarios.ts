@@ -29,5 +29,10 @@ export const scenarios: readonly Scenario[] = [
     name: 'an order that waits for its deleted product is edited, and the message of that is lost',
     seed: 1_125,
   },
+  {
+    name: 'a restored table looks for the result of a create among records that carry the markers of others',
+    seed: 2_006,
+  },
+  { name: 'a write is turned away, and its user types what it was to bring', seed: 2_234 },
   { name: 'the records that were to show beside those that are gone are gone themselves', seed: 1_090 },
 ];

@@ -50,7 +50,8 @@ export async function sight(engine: Engine, snapshot: Snapshot, taxes: readonly 
     ({ row, isEmptied }) => !row.rules.applies || row.direction === sendsFrom[snapshot.system] || isEmptied,
   );
   const isOpen = link
-    ? link.state === 'deletion-suspected' || link.ahead !== undefined
+    ? // Without a marker, the first look at a new link never came to its end.
+      link.state === 'deletion-suspected' || link.ahead !== undefined || !link.marked
     : await isStarted(engine, snapshot.pair);
   const news = (isOpen || rowsChanged.length > 0) && (await lastPrint(engine, snapshot)) !== print;
   const idsOf = (rows: readonly RowChange[]) => rows.map(({ row }) => row.id);

@@ -6,8 +6,8 @@ import type { Doorbell } from './ports.ts';
 import { noteSighting } from './sighting.ts';
 import { type FoundRecord, pageAfter, type SweepRun } from './sweep-run.ts';
 
-/** Doorbells of a sweep that may be unhandled at a time. */
-export const outstandingLimit = 40;
+/** Doorbells of a sweep that may be unhandled at a time: more than a minute of the budget, since what found no slot is rung for once a minute. */
+export const outstandingLimit = 100;
 /** Doorbells rung at once. */
 const ringBatch = 10;
 /** Causes that an outage piles records up under. Waiting for a parent, a fuse or a person says nothing about the workers. */

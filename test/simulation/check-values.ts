@@ -1,5 +1,5 @@
 import { fingerprints } from '../../lib/domain/fingerprint.ts';
-import { otherSystem, refKey, type System } from '../../lib/domain/record.ts';
+import { otherSystem, type RecordRef, refKey, type System } from '../../lib/domain/record.ts';
 import { type Cell, canonical, formOf, type Row, type Value } from '../../lib/mappings/mapping.ts';
 import type { Notebook } from './checks.ts';
 import {
@@ -97,9 +97,18 @@ function checkLosers(ending: Ending, linked: Linked, { look, except }: Notebook)
   for (const { row: id, system, value } of ending.losers(linked)) {
     const row = ending.world.truth.rowsOf(linked.link.pair).find((each) => each.id === id);
     if (row?.direction !== 'both') continue;
-    // The log and the values outlive a link: they may be of a record that one of these was linked with before.
-    const here = [...linked.customcrm.happenings, ...everOpposite(ending, linked.wave.ref)];
-    const there = [...linked.wave.happenings, ...everOpposite(ending, linked.customcrm.ref)];
+    // The log and the values outlive a link: they may be of a record that one of these was linked with before, or that had been linked with that.
+    const before = (ref: RecordRef): readonly Happening[] => everOpposite(ending, ref);
+    const here = [
+      ...linked.customcrm.happenings,
+      ...before(linked.wave.ref),
+      ...before(linked.customcrm.ref).flatMap(before),
+    ];
+    const there = [
+      ...linked.wave.happenings,
+      ...before(linked.customcrm.ref),
+      ...before(linked.wave.ref).flatMap(before),
+    ];
     const lost: Cell = { value: value as Value, form: formOf(row, value as Value, ending.world.truth.facts) };
     const wasTyped = typedIn(
       ending,

@@ -450,7 +450,7 @@ describe('very many creates', () => {
     t.after(world.close);
     assert.equal(await outstanding(world.engine), 0);
     const open = Array.from(
-      { length: 40 },
+      { length: outstandingLimit },
       (_, index): Write => ({
         put: {
           pk: 'intent#wave#customer',

@@ -6,6 +6,7 @@ import { mappings } from '../mappings/pairs.ts';
 import { asksAbout } from './agree.ts';
 import { reportBroken } from './broken-links.ts';
 import type { Engine } from './engine.ts';
+import { exclusionOf } from './exclusions.ts';
 import { forgetKeys, indexKeys } from './key-index.ts';
 import { pictureStamp } from './lagging.ts';
 import { BrokenLinkError, findLink } from './links.ts';
@@ -153,7 +154,9 @@ async function judgeLiving(
   // What a person was asked about has not changed "at once with all the others".
   const changed = link !== undefined && sighting.changed.some((row) => !asksAbout(link, row));
   const shown = link ? undefined : await recordStateOf(engine, snapshot);
-  const mayHaveEnded = shown !== undefined && mayEnd.has(shown.state);
+  const mayHaveEnded =
+    shown !== undefined &&
+    (mayEnd.has(shown.state) || (shown.state === 'excluded' && !(await isExcluded(engine, snapshot))));
   const isSettled = !differs || (!mayHaveEnded && (await isExplained(engine, snapshot, sighting, shown)));
   if (!news && isSettled && !older) return { link, changed };
   // A worker is in the middle of a write: nobody has missed anything.
@@ -166,6 +169,10 @@ async function judgeLiving(
   const found = { system, id, revision: link?.revision ?? 0, print, ...seen, repair };
   return { link, changed, older, found };
 }
+
+const isExcluded = async ({ table, settings }: Engine, record: Snapshot): Promise<boolean> =>
+  mappings[record.pair].excluded(record, settings.mapping) !== undefined ||
+  (await exclusionOf(table, record)) !== undefined;
 
 /** What such a record shows may have ended without a word: its rival was renamed, a tax was added. It is looked at again by each run. */
 const mayEnd: ReadonlySet<RecordState> = new Set(['ambiguous', 'blocked']);

@@ -34,5 +34,10 @@ export const scenarios: readonly Scenario[] = [
     seed: 2_006,
   },
   { name: 'a write is turned away, and its user types what it was to bring', seed: 2_234 },
+  {
+    name: 'an order is confirmed that was excluded until then, and the messages of that are lost',
+    seed: 3_754,
+  },
+  { name: 'a link is made, and the worker ends before it gives the record its marker', seed: 2_792 },
   { name: 'the records that were to show beside those that are gone are gone themselves', seed: 1_090 },
 ];

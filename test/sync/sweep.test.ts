@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { localBankAccountId } from '../../infra/local/wave/server.ts';
 import { type Pair, pairs, type RecordRef } from '../../lib/domain/record.ts';
+import { excludeRecord } from '../../lib/sync/decisions.ts';
 import type { Cause, Engine } from '../../lib/sync/engine.ts';
 import { blownSince } from '../../lib/sync/fuses.ts';
 import { handleBatch } from '../../lib/sync/handle-batch.ts';
@@ -285,12 +286,13 @@ describe('a sweep', () => {
       world.engine.table.write([
         { put: { pk: `customcrm#customer#${lost.id}`, sk: 'state', state, due: 1, reason: 'because' } },
       ]);
-    for (const mayHaveEnded of ['blocked', 'ambiguous']) {
+    for (const mayHaveEnded of ['blocked', 'ambiguous', 'excluded']) {
       forgetAll(world);
       await show(mayHaveEnded);
       await fullSweep(world);
       assert.deepEqual(named(world.takeRung()), named([lost]), mayHaveEnded);
     }
+    assert.equal((await excludeRecord(world.engine, lost, world.call())).done, true);
     for (const decided of ['excluded', 'unlinked', 'failed']) {
       forgetAll(world);
       await show(decided);

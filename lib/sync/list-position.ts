@@ -11,6 +11,16 @@ export const boundOf = ({ after, ...rest }: ListPosition): ListPosition => ({
   after: new Date(Math.max(0, Date.parse(after) - 1)).toISOString(),
 });
 
+/** A place that was counted this long ago may be another by now, ms. */
+const countHoldsMs = 90_000;
+
+/** A place by its count holds only while the list stands still: after a pause the rows of its stamp are walked anew. */
+export const stillCounted = (position: ListPosition, now: number): ListPosition =>
+  now - (position.countedAt ?? now) > countHoldsMs ? { after: position.after } : position;
+
+export const countedNow = (position: ListPosition, now: number): ListPosition =>
+  position.skip === undefined && position.walks === undefined ? position : { ...position, countedAt: now };
+
 /** The rows of a page as far as their place in the list goes. */
 export const placesIn = ({ snapshots, unread = [] }: Omit<ListPage, 'full'>): readonly Place[] => [
   ...snapshots,

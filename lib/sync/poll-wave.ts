@@ -3,7 +3,7 @@ import { sightOrReport } from './broken-links.ts';
 import type { Engine } from './engine.ts';
 import { isJudged, noteJudged } from './judged.ts';
 import { indexKeys } from './key-index.ts';
-import { boundOf, nextPosition, placesIn } from './list-position.ts';
+import { boundOf, countedNow, nextPosition, placesIn, stillCounted } from './list-position.ts';
 import { wake } from './parking.ts';
 import { advance, type Progress, pollKey, progressOf } from './poll-progress.ts';
 import type { Call, Doorbell, ListPosition, WavePage } from './ports.ts';
@@ -27,7 +27,8 @@ export interface PollResult {
 export async function pollWave(engine: Engine, call: Call): Promise<PollResult> {
   const startedAt = engine.clock.now();
   const runId = engine.newId();
-  let progress = await progressOf(engine, 'wave');
+  const stored = await progressOf(engine, 'wave');
+  let progress = { ...stored, positions: counted(stored.positions, (each) => stillCounted(each, startedAt)) };
   let wanted: readonly Pair[] = pairs;
   let rows = 0;
   let rung = 0;
@@ -51,7 +52,7 @@ export async function pollWave(engine: Engine, call: Call): Promise<PollResult> 
     wanted = wanted.filter((pair) => next.get(pair));
     const complete = wanted.length === 0;
     const saved = await advance(engine, 'wave', progress, {
-      positions,
+      positions: counted(positions, (each) => countedNow(each, engine.clock.now())),
       completeAt: complete ? startedAt : progress.completeAt,
       clockAheadMs: page.date - engine.clock.now(),
     });
@@ -64,6 +65,12 @@ export async function pollWave(engine: Engine, call: Call): Promise<PollResult> 
   }
   return { pages: pageLimit, rows, rung, complete: false };
 }
+
+const counted = (
+  positions: Progress['positions'],
+  change: (position: ListPosition) => ListPosition,
+): Progress['positions'] =>
+  Object.fromEntries(Object.entries(positions).map(([pair, position]) => [pair, change(position)]));
 
 const start: ListPosition = { after: new Date(0).toISOString() };
 

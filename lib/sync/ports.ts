@@ -89,6 +89,8 @@ export interface ListPosition {
   readonly seen?: number;
   readonly seenBefore?: number;
   readonly walks?: number;
+  /** When the place was counted, ms. */
+  readonly countedAt?: number;
 }
 
 /** One page of one of Wave's lists. A row that cannot be read has a page of its own. */

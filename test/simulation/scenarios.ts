@@ -39,5 +39,9 @@ export const scenarios: readonly Scenario[] = [
     seed: 3_754,
   },
   { name: 'a link is made, and the worker ends before it gives the record its marker', seed: 2_792 },
+  {
+    name: 'a list is left in the middle of one stamp, whose rows move on before it is read further',
+    seed: 3_798,
+  },
   { name: 'the records that were to show beside those that are gone are gone themselves', seed: 1_090 },
 ];

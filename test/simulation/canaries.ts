@@ -95,6 +95,7 @@ export const canaries: readonly Canary[] = [
     },
     faults: ['killed'],
     busy: true,
+    from: 41,
   },
   { name: 'fuse that never blows', plant: noFuse, faults: ['massDeletion'] },
   { name: 'parked without a check of the cause', plant: parkedBlindly },

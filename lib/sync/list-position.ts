@@ -31,7 +31,8 @@ type Place = Pick<Snapshot, 'id' | 'modifiedAt'>;
 /**
  * Where to go on after a page; undefined when it was the last. From its last stamp, for the list shifts while it is read, so rows of that
  * stamp are shown again. Rows of one stamp that fill a page are walked by their count, and a row that is edited meanwhile leaves the stamp
- * and moves those behind it: so they are walked until two walks have shown the same ones. Then none was missed.
+ * and moves those behind it: so they are walked until two walks have shown the same ones. Then none of them was
+ * missed; what docs/CORRECTNESS.md says of the first row behind them remains.
  */
 export function nextPosition(before: ListPosition, page: ListPage | undefined): ListPosition | undefined {
   const rows = page ? placesIn(page) : [];

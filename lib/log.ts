@@ -9,6 +9,7 @@ export const logFields: ReadonlySet<string> = new Set([
   'eventId',
   'causedBy',
   'because',
+  'reason',
   'rows',
   'again',
   'lagMs',

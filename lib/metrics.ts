@@ -1,6 +1,6 @@
 import { Metrics, MetricUnit } from '@aws-lambda-powertools/metrics';
 import type { LinkState } from './domain/link.ts';
-import type { OutcomeLine, OutcomeMessage } from './sync/engine.ts';
+import type { Cause, OutcomeLine, OutcomeMessage } from './sync/engine.ts';
 
 /** Every metric that is ever sent, with its unit. The dashboard and the alarms name these and no other; a test says so. */
 export const metricUnits = {
@@ -61,6 +61,11 @@ const metricOfShown: Readonly<Partial<Record<OutcomeMessage, MetricName>>> = {
   'record ambiguous': 'Ambiguous',
   'record failed': 'Failed',
 };
+/** By what a record waits for that shows something all the same, once. */
+const metricOfWait: Readonly<Record<string, MetricName>> = {
+  parent: 'Blocked',
+  fence: 'Ambiguous',
+} satisfies Partial<Record<Cause['name'], MetricName>>;
 /** By what a link shows after it was worked on, once. */
 const metricOfState: Readonly<Record<string, MetricName>> = {
   conflict: 'Conflicts',
@@ -69,16 +74,22 @@ const metricOfState: Readonly<Record<string, MetricName>> = {
 } satisfies Partial<Record<LinkState, MetricName>>;
 
 /** Counts one outcome: what is shown only when it is news, and a lag only when something arrived. */
-export function countOutcome({ message, because = '', again, lagMs, readToWriteMs }: OutcomeLine): void {
+export function countOutcome(line: OutcomeLine): void {
+  const { message, because = '', again, lagMs, readToWriteMs } = line;
   if (message === 'record waits') countWaiting(because);
   if (because === 'reconnect') count('ReconnectNeeded');
   if (because === 'echo') count('Echoes');
   const name = metricOf[message];
   if (name) count(name);
-  const shown = metricOfShown[message] ?? metricOfState[because];
+  const shown = shownBy(line);
   if (shown && !again) count(shown);
   if (lagMs !== undefined && (name === 'ChangesApplied' || name === 'Created')) count('LagMs', lagMs);
   if (readToWriteMs !== undefined) count('ReadToWriteMs', readToWriteMs);
+}
+
+function shownBy({ message, because = '', reason }: OutcomeLine): MetricName | undefined {
+  if (message === 'record waits') return reason === undefined ? undefined : metricOfWait[because];
+  return metricOfShown[message] ?? metricOfState[because];
 }
 
 /** Records that wait, by cause: a dimension of its own, so that each cause has its own curve. */

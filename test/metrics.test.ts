@@ -18,7 +18,7 @@ function countedOf(...lines: readonly Partial<OutcomeLine>[]): Readonly<Record<s
       });
     sendMetrics();
     const sent = output.mock.calls.map(({ arguments: [text] }) => JSON.parse(String(text)));
-    return Object.assign({}, ...sent.map(({ _aws, service, ...values }) => values));
+    return Object.assign({}, ...sent.map(({ _aws, service, cause, ...values }) => values));
   } finally {
     output.mock.restore();
   }
@@ -30,12 +30,23 @@ const shown = [
   ['a difference that is held', { message: 'change held', because: 'held' }, { Held: 1 }],
   ['a record that is blocked', { message: 'record blocked', because: 'no name' }, { Blocked: 1 }],
   ['a record that is ambiguous', { message: 'record ambiguous', because: 'two' }, { Ambiguous: 1 }],
+  [
+    'a record that is blocked while it waits',
+    { message: 'record waits', because: 'parent', reason: 'parent deleted' },
+    { Waiting: 1, Blocked: 1 },
+  ],
+  [
+    'a record that is ambiguous while it waits',
+    { message: 'record waits', because: 'fence', reason: 'may be the result of a create' },
+    { Waiting: 1, Ambiguous: 1 },
+  ],
 ] as const satisfies readonly (readonly [string, Partial<OutcomeLine>, object])[];
 
 for (const [what, line, counted] of shown)
   test(`${what} counts once, not each time that it is looked at`, () => {
     assert.deepEqual(countedOf(line), counted);
-    assert.deepEqual(countedOf({ ...line, again: true }), {});
+    const { Waiting, ...news } = countedOf({ ...line, again: true });
+    assert.deepEqual(news, {});
   });
 
 test('a write counts although it leaves the link in the state that it had', () => {

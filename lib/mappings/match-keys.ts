@@ -1,4 +1,4 @@
-import type { Snapshot } from '../domain/record.ts';
+import type { RecordRef, Snapshot } from '../domain/record.ts';
 import type { MatchKey } from './mapping.ts';
 
 export type MatchKeyOrNone = MatchKey | undefined;
@@ -16,7 +16,18 @@ export function key(name: string, cell: unknown): MatchKeyOrNone {
 /** What `ExternalId` says in a Customcrm record, and what would be written there for this Wave record. */
 export function externalIdKey(record: Snapshot): MatchKeyOrNone {
   const form = record.system === 'wave' ? externalIdOf(record.id) : record.body.ExternalId;
-  return typeof form === 'string' && form.startsWith(markerPrefix) ? { name: 'externalId', form } : undefined;
+  return typeof form === 'string' && form.startsWith(markerPrefix) ? { name: markerKey, form } : undefined;
+}
+
+/** The key that a marker is. */
+export const markerKey = 'externalId';
+
+/** The Wave record that the marker of a Customcrm record names. */
+export function markedRef({ system, pair, body }: Snapshot): RecordRef | undefined {
+  const marker = system === 'customcrm' ? String(body.ExternalId ?? '') : '';
+  return marker.startsWith(markerPrefix)
+    ? { system: 'wave', pair, id: marker.slice(markerPrefix.length) }
+    : undefined;
 }
 
 export const markerPrefix = 'wave:';

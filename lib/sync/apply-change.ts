@@ -232,6 +232,7 @@ async function rest(
     did: 'finished',
     ...restingNews(work, { state, reasons }, planned),
     because: state === 'in-sync' ? 'equal' : state,
+    ...whyOf({ state, reasons }),
     counterpart: otherId(link, work.doorbell),
   } as const;
   const stamp = stampOf(state, both.customcrm);
@@ -290,6 +291,9 @@ function restingNews(
 const asksForSomebody = ({ state }: Pick<Link, 'state'>): boolean =>
   state !== 'in-sync' && state !== 'recorded-difference';
 
+const whyOf = (shown: Pick<Link, 'state' | 'reasons'>): { readonly reason?: string } =>
+  asksForSomebody(shown) ? { reason: shown.reasons.join('; ') } : {};
+
 /** Does a link ask for somebody, and did it so for the same reasons before this work began? */
 const asksAgain = ({ showed }: Work, shown: Pick<Link, 'state' | 'reasons'>): boolean =>
   asksForSomebody(shown) &&
@@ -342,6 +346,7 @@ async function write(
     did: 'finished',
     message: isRefused ? 'change blocked' : 'change applied',
     because: saved.link.state === 'in-sync' ? 'changed' : saved.link.state,
+    ...whyOf(saved.link),
     rows: rowsOf(planned),
     ...(asksAgain(work, saved.link) && { again: true }),
     counterpart: otherId(link, work.doorbell),

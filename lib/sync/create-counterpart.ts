@@ -10,7 +10,7 @@ import {
   printsSent,
 } from '../mappings/creation.ts';
 import type { Facts } from '../mappings/mapping.ts';
-import { markerPrefix } from '../mappings/match-keys.ts';
+import { markedRef } from '../mappings/match-keys.ts';
 import { mappings } from '../mappings/pairs.ts';
 import { absenceInWave, secondLookMs, waveShowsOthers } from './absence.ts';
 import { answeredAfter } from './agree.ts';
@@ -44,7 +44,7 @@ import { counterpartOf, findLink, newLinkWrites } from './links.ts';
 import { agreedWithoutOrigin, type Found, knownRows, likenessOf, lookUp, printsOfIntent } from './look-up.ts';
 import { parkedSince, wake } from './parking.ts';
 import { clockAhead, pollKey } from './poll-progress.ts';
-import { isOnItsOwn, type RecordState, setRecordState } from './record-state.ts';
+import { isOnItsOwn, type RecordState, recordStateOf, setRecordState } from './record-state.ts';
 import { isNotedGone, noteGone } from './sighting.ts';
 import { startedAt } from './started-pairs.ts';
 import { removeTombstone, type Tombstone, tombstoneOf } from './tombstones.ts';
@@ -117,6 +117,12 @@ const finished = (message: OutcomeMessage, because: string, isNews = true): Hand
 async function show({ engine, doorbell }: Work, state: RecordState, reason: string): Promise<Handled> {
   const isNews = await setRecordState(engine, doorbell, state, reason);
   return finished(`record ${state}`, reason, isNews);
+}
+
+/** Why its link ended was said when it did, and is no news again. */
+async function showSurvivor(work: Work): Promise<Handled> {
+  const shown = await recordStateOf(work.engine, work.doorbell);
+  return show(work, 'unlinked', shown?.state === 'unlinked' ? shown.reason : 'deleted on the other side');
 }
 
 /** "Not found" proves nothing at first: a lagging replica, or no rights. In the end there is nothing to make a counterpart for. */
@@ -207,9 +213,8 @@ async function needsNoCounterpart(engine: Engine, origin: RecordRef): Promise<st
 
 /** Customcrm's `ExternalId` names a Wave record that has another counterpart: perhaps a copy, never a new record to import. */
 async function markedForAnother(engine: Engine, origin: Snapshot): Promise<string | undefined> {
-  const marker = origin.system === 'customcrm' ? String(origin.body.ExternalId ?? '') : '';
-  if (!marker.startsWith(markerPrefix)) return undefined;
-  const named = { system: 'wave', pair: origin.pair, id: marker.slice(markerPrefix.length) } as const;
+  const named = markedRef(origin);
+  if (!named) return undefined;
   const isLinked = (await counterpartOf(engine.table, named)) !== undefined;
   return isLinked ? `carries the marker of ${refKey(named)}, which is linked already` : undefined;
 }
@@ -360,8 +365,7 @@ async function matchOrCreate(work: Work, origin: Snapshot): Promise<Handled> {
   if (match.found === 'unseen') return awaitSight(work, match.ref);
   if (match.found === 'one') return linkUniqueMatch(work, origin);
   const tombstone = await tombstoneOf(engine.table, origin);
-  if (tombstone?.kind === 'survivor' && !beginsNewLife(tombstone, origin))
-    return show(work, 'unlinked', 'deleted on the other side; recreate or accept');
+  if (tombstone?.kind === 'survivor' && !beginsNewLife(tombstone, origin)) return showSurvivor(work);
   const facts = await gatherFacts(engine, origin.pair, { [origin.system]: origin.body }, call);
   const creation = composeCreate(mappings[origin.pair], origin.system, origin.body, facts);
   if ('blocked' in creation) return show(work, 'blocked', creation.blocked);

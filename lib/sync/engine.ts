@@ -73,6 +73,8 @@ export interface OutcomeLine {
   /** The delivery that began it, where the record had waited since. */
   readonly causedBy?: string;
   readonly because?: string;
+  /** What stands in the way, where `because` names only the state of a link or the cause of a wait; scrubbed of what anybody typed. */
+  readonly reason?: string;
   readonly rows?: readonly string[];
   /** What it shows, and why, it showed before: no news, so it is not counted again. */
   readonly again?: true;
@@ -96,6 +98,7 @@ export type Handled =
       readonly did: 'finished';
       readonly message: OutcomeMessage;
       readonly because?: string;
+      readonly reason?: string;
       readonly rows?: readonly string[];
       readonly again?: true;
       readonly counterpart?: string;
@@ -126,7 +129,7 @@ export interface Cause {
   /** ms since 1970. */
   readonly due: number;
   readonly key: string;
-  /** What the record shows as `blocked` while it waits; undefined when waiting is all there is to say. */
+  /** Why the record shows `blocked`, or behind a fence `ambiguous`, while it waits; undefined when waiting is all there is to say. */
   readonly shows?: string;
   /** Parking happens only while this holds; else the cause went away in the meantime. */
   readonly while?: Write;

@@ -1,5 +1,6 @@
 import { otherSystem, type RecordRef, type Snapshot } from '../domain/record.ts';
 import type { MatchKey } from '../mappings/mapping.ts';
+import { markedRef, markerKey } from '../mappings/match-keys.ts';
 import { mappings } from '../mappings/pairs.ts';
 import type { Engine } from './engine.ts';
 import { exclusionOf } from './exclusions.ts';
@@ -8,6 +9,7 @@ import { findIntent, type Intent, mayBeResultOf, openIntentsInto } from './inten
 import { holdersOf, keysOf } from './key-index.ts';
 import { counterpartOf } from './links.ts';
 import type { Call } from './ports.ts';
+import { tombstoneOf } from './tombstones.ts';
 
 export type Match =
   | { readonly found: 'none' }
@@ -28,8 +30,8 @@ const candidateLimit = 10;
 export async function findMatch(engine: Engine, origin: Snapshot, call: Call): Promise<Match> {
   const target = { system: otherSystem(origin.system), pair: origin.pair };
   for (const key of keysOf(engine, origin)) {
-    const there = await unlinkedHolders(engine, { ...target, id: '' }, key);
-    const here = await unlinkedHolders(engine, origin, key);
+    const there = await unlinked(engine, target, await holdersThere(engine, origin, key, call));
+    const here = await unlinked(engine, origin, await holdersOf(engine, origin.system, origin.pair, key));
     if (!there || !here || there.length > candidateLimit || here.length > candidateLimit)
       return { found: 'ambiguous', reason: `too many records have the same ${key.name}` };
     const candidates = await confirmed(
@@ -65,18 +67,31 @@ function bestOf(
   return best.length > 0 ? best : candidates;
 }
 
-async function unlinkedHolders(
+type Holders = readonly string[] | undefined;
+
+/**
+ * Who has this key in the other system, by the index; and whom a marker names, although the index does not know it, as after a restore of
+ * the table. While that one cannot be read, nothing is concluded.
+ */
+async function holdersThere(engine: Engine, origin: Snapshot, key: MatchKey, call: Call): Promise<Holders> {
+  const ids = await holdersOf(engine, otherSystem(origin.system), origin.pair, key);
+  const named = key.name === markerKey ? markedRef(origin) : undefined;
+  if (!ids || !named || ids.includes(named.id) || (await tombstoneOf(engine.table, named))) return ids;
+  const reading = await engine.systems.wave.read(named.pair, named.id, call);
+  return reading.state === 'living' ? [...ids, named.id] : ids;
+}
+
+async function unlinked(
   engine: Engine,
-  of: RecordRef,
-  key: MatchKey,
-): Promise<readonly string[] | undefined> {
-  const ids = await holdersOf(engine, of.system, of.pair, key);
+  { system, pair }: Pick<RecordRef, 'system' | 'pair'>,
+  ids: Holders,
+): Promise<Holders> {
   if (!ids) return undefined;
   const taken = await Promise.all(
-    ids.map(
-      async (id) =>
-        (await counterpartOf(engine.table, { ...of, id })) ?? exclusionOf(engine.table, { ...of, id }),
-    ),
+    ids.map(async (id) => {
+      const ref = { system, pair, id };
+      return (await counterpartOf(engine.table, ref)) ?? exclusionOf(engine.table, ref);
+    }),
   );
   return ids.filter((_, index) => taken[index] === undefined);
 }

@@ -3,7 +3,7 @@ import type { ObservedAt } from '../domain/policy.ts';
 import { otherSystem, type RecordRef, refKey, systems } from '../domain/record.ts';
 import { applyChange, pauseFor, type Work } from './apply-change.ts';
 import { createCounterpart, deletedUnlinked, survivorAlone } from './create-counterpart.ts';
-import { type Cause, type Engine, type Handled, lineOf } from './engine.ts';
+import { type Cause, type Engine, type Handled, lineOf, type OutcomeLine } from './engine.ts';
 import { linkKey } from './keys.ts';
 import { type Lease, leaseCause, notGivenBack, releaseLease, takeLease } from './leases.ts';
 import { counterpartOf, findLink } from './links.ts';
@@ -58,12 +58,19 @@ async function settle(
       lagMs: lagOf(engine, doorbell),
       message: 'record waits',
       because: settled.cause.name,
+      ...shownWhileWaiting(settled.cause, waited.get(refKey(doorbell))),
     });
   else {
     const { did: _did, editedAt, ...outcome } = settled;
     engine.report({ ...lineOf(doorbell), lagMs: lagOf(engine, doorbell, editedAt), ...outcome });
   }
   return settled;
+}
+
+/** What a waiting record shows all the same: no news, when it waited and showed just that before. */
+function shownWhileWaiting({ key, shows }: Cause, before: Parked): Pick<OutcomeLine, 'reason' | 'again'> {
+  if (shows === undefined) return {};
+  return { reason: shows, ...(before?.cause === key && before.shows === shows && { again: true }) };
 }
 
 /**

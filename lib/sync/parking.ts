@@ -53,6 +53,7 @@ async function parkOnce({ table, clock }: Engine, ref: Waiting, cause: Cause): P
         lookedAt,
         causedBy,
         times,
+        ...(cause.shows !== undefined && { shows: cause.shows }),
         ...lane,
       },
       when: asRead(before),

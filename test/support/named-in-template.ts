@@ -21,7 +21,8 @@ export const alarmMetrics = (template: Template): ReadonlyMap<string, string> =>
 export function queried(
   template: Template,
 ): ReadonlyMap<string, { readonly fields: readonly string[]; readonly messages: readonly string[] }> {
-  const language = /\b(?:fields|filter|stats|sort|limit|by|as|in|or|and|desc|asc|count|latest|times|last)\b/g;
+  const language =
+    /\b(?:fields|filter|stats|sort|limit|by|as|in|or|and|desc|asc|count|latest|times|last|ispresent)\b/g;
   return new Map(
     resourcesOf(template, 'AWS::Logs::QueryDefinition').map(([id, { Properties }]) => {
       const text = String(Properties.QueryString);

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { refKey } from '../../lib/domain/record.ts';
+import { RemoteUnavailableError } from '../../lib/errors.ts';
+import type { Engine } from '../../lib/sync/engine.ts';
 import { pollWave } from '../../lib/sync/poll-wave.ts';
-import { blindTo, ring } from '../support/sync-steps.ts';
+import { blindTo, ring, withWave } from '../support/sync-steps.ts';
 import { type Database, type SyncWorld, startDatabase, startSyncWorld } from '../support/sync-world.ts';
 
 let database: Database;
@@ -59,6 +61,47 @@ describe('a match that its system does not show', () => {
     }
     await ring(world, here, blind);
     const made = await world.counterpart(here);
+    assert.ok(made && made.id !== there.id);
+  });
+});
+
+describe('a record that carries the marker of a counterpart', () => {
+  /** Customcrm's half of what was linked once, and of which the table knows nothing, as after a restore. */
+  async function forgotten(world: SyncWorld) {
+    const there = await world.make('wave', 'product', { name: 'Ladder', unitPrice: '1' });
+    const marker = { ExternalId: `wave:${there.id}`, Name: 'Step ladder', UnitPrice: '1' };
+    return { there, here: await world.make('customcrm', 'product', marker) };
+  }
+  const unread = (engine: Engine) =>
+    withWave(engine, {
+      read: () => Promise.reject(new RemoteUnavailableError('wave', 'it does not show a part of it')),
+    });
+  const productsInWave = async ({ engine, call }: SyncWorld) =>
+    (await engine.feed.listAll('product', undefined, call())).snapshots.length;
+
+  test('waits while that one cannot be read, and gets no second one', async (t) => {
+    const world = await startSyncWorld(database, { startedPairs: () => true });
+    t.after(world.close);
+    const { here, there } = await forgotten(world);
+    const before = await productsInWave(world);
+    const handled = await ring(world, here, unread(world.engine));
+    assert.equal(handled.did === 'parked' && handled.cause.name, 'unavailable');
+    assert.equal(await productsInWave(world), before);
+    await ring(world, here);
+    assert.equal((await world.counterpart(here))?.id, there.id);
+  });
+
+  test('gets another one where that one is not there', async (t) => {
+    const world = await startSyncWorld(database, { startedPairs: () => true });
+    t.after(world.close);
+    const { there } = await forgotten(world);
+    const missing = await world.make('customcrm', 'product', {
+      UnitPrice: '1',
+      Name: 'Hook ladder',
+      ExternalId: `wave:${there.id}x`,
+    });
+    await ring(world, missing);
+    const made = await world.counterpart(missing);
     assert.ok(made && made.id !== there.id);
   });
 });

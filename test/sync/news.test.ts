@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { excludeRecord } from '../../lib/sync/decisions.ts';
 import { findLink, linkWrite } from '../../lib/sync/links.ts';
 import { retry } from '../../lib/sync/operate.ts';
-import { linkedPair, ring } from '../support/sync-steps.ts';
+import { linkedOrder, linkedPair, linkOf, ring } from '../support/sync-steps.ts';
 import { type Database, type SyncWorld, startDatabase, startSyncWorld } from '../support/sync-world.ts';
 
 let database: Database;
@@ -63,7 +64,11 @@ describe('what a record shows is news once', () => {
     await ring(world, crm);
     const { because, again } = said();
     assert.deepEqual([because, again], ['blocked', undefined]);
+    const { reason } = world.outcomes.at(-1) ?? {};
+    assert.deepEqual(reason, (await linkOf(world, crm)).reasons.join('; '));
+    assert.match(String(reason), /^Currency: /);
     await ring(world, crm);
+    assert.equal(world.outcomes.at(-1)?.reason, reason);
     assert.equal(said().again, true);
     await retry(world.engine, crm);
     await ring(world, crm);
@@ -84,6 +89,45 @@ describe('what a record shows is news once', () => {
       rows: ['Currency'],
       again: undefined,
     });
+  });
+
+  test('a block of a link that waits for a parent who waits for a person', async () => {
+    const { crm, customer } = await linkedOrder(world);
+    const excluded = await world.make('customcrm', 'customer', { Name: 'Nobody' });
+    await excludeRecord(world.engine, excluded, world.call());
+    await world.edit(crm, { CustomerId: excluded.id });
+    const waits = { message: 'record waits', because: 'parent', reason: 'its customer is excluded' };
+    const heard = async () => {
+      await ring(world, crm);
+      const { message, because, reason, again } = world.outcomes.at(-1) ?? {};
+      return { message, because, reason, ...(again && { again }) };
+    };
+    assert.deepEqual(await heard(), waits);
+    assert.deepEqual(await heard(), { ...waits, again: true });
+    await world.edit(crm, { CustomerId: customer.crm.id });
+    await ring(world, crm);
+    assert.equal(world.outcomes.at(-1)?.reason, undefined);
+    await world.edit(crm, { CustomerId: excluded.id });
+    assert.deepEqual(await heard(), waits);
+  });
+
+  test('a record that its counterpart left', async () => {
+    const { crm, wave } = await linkedPair(world, 'customer', { Name: 'Left' });
+    const reading = await world.engine.systems.customcrm.read('customer', crm.id, world.call());
+    assert.ok(reading.state === 'living');
+    await world.engine.systems.customcrm.remove('customer', reading.snapshot, world.call());
+    const unlinked = () =>
+      world.outcomes.filter(
+        ({ message, id }) => message === 'record unlinked' && (id === crm.id || id === wave.id),
+      );
+    for (let looks = 0; looks < 5; looks++) {
+      await ring(world, looks === 0 ? crm : wave);
+      world.pass(3600_000);
+    }
+    const [first, ...others] = unlinked().map(({ again }) => again === true);
+    assert.equal(first, false);
+    assert.ok(others.length > 0 && others.every(Boolean), String(others));
+    assert.equal(new Set(unlinked().map(({ because }) => because)).size, 1);
   });
 
   test('a record without a link, and it keeps showing since when', async () => {

@@ -323,11 +323,16 @@ const finished = (system: System, drafts: Record<System, DraftWrite>) =>
 export const cellsFor = (cells: Cells, row: Row) =>
   cells.get(row.id) as Readonly<Record<System, Cell | undefined>>;
 
-/** Did this side's user change something since both sides agreed? A survivor's edit beats a deletion. */
+/**
+ * Did this side's user change something since both sides agreed? A survivor's edit beats a deletion.
+ * @param wasTouched the record has moved since: what it holds in a row of which nothing is agreed, such as one that the other side never
+ *   showed, may have been typed now
+ */
 export function editedSinceAgreement(
   system: System,
   body: Body,
   { mapping, agreed, ahead, facts, prints }: Known,
+  wasTouched: boolean,
 ): boolean {
   return mapping.rows(facts.settings).some((row) => {
     const sends =
@@ -339,6 +344,7 @@ export function editedSinceAgreement(
     const compare = (noted: RowPrints | undefined) =>
       names.map((name) => prints.compare(noted?.[name], name, cell.form));
     const changes = compare(agreed[system]);
+    if (changes.every((change) => change === 'none')) return wasTouched && cell.value !== null;
     return (
       changes.includes('changed') && !changes.includes('same') && !compare(ahead?.[system]).includes('same')
     );

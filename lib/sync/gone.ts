@@ -17,6 +17,7 @@ import { gatherFacts } from './facts.ts';
 import { fuseCause, passFuse } from './fuses.ts';
 import { rejectedHere } from './guard-write.ts';
 import { forgetKeys } from './key-index.ts';
+import { pictureStamp } from './lagging.ts';
 import { renewed, stillHeld } from './leases.ts';
 import { endLinkWrites, saveLink, withOutcome } from './links.ts';
 import { unpark } from './parking.ts';
@@ -135,7 +136,20 @@ async function withArrived(work: Work, link: Link, survivor: Snapshot): Promise<
 }
 
 const isEdited = async (work: Work, link: Link, survivor: Snapshot): Promise<boolean> =>
-  editedSinceAgreement(survivor.system, survivor.body, await knownOf(work, link, survivor));
+  editedSinceAgreement(
+    survivor.system,
+    survivor.body,
+    await knownOf(work, link, survivor),
+    wasTouched(link, survivor),
+  );
+
+/** Has it moved since the picture that was agreed on, and not by a write of ours that was never answered? */
+function wasTouched({ answered, ahead }: Link, survivor: Snapshot): boolean {
+  const agreedOn = answered?.[survivor.system];
+  const stamp = pictureStamp(survivor);
+  const isOurs = Object.keys(ahead?.[survivor.system] ?? {}).length > 0;
+  return !isOurs && agreedOn !== undefined && stamp !== undefined && stamp > agreedOn;
+}
 
 type CarriedOut =
   | { readonly did: 'done'; readonly link: Link; readonly answer?: Snapshot | undefined }

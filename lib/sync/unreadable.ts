@@ -1,5 +1,6 @@
+import type { RecordRef } from '../domain/record.ts';
 import { reportFailed } from './broken-links.ts';
-import type { Engine } from './engine.ts';
+import type { Cause, Engine } from './engine.ts';
 import { counterpartOf } from './links.ts';
 import { parkedNow } from './parking.ts';
 import type { Doorbell, Unreadable } from './ports.ts';
@@ -7,8 +8,8 @@ import type { Sighting } from './sighting.ts';
 import { isStarted } from './started-pairs.ts';
 
 /**
- * Shows a row that could not be read, and passes it, so that it holds up no other. It is news until it waits: then its own worker has
- * looked at the record, and does so again and again until it can be read.
+ * Shows a row that could not be read, and passes it, so that it holds up no other. It is news until it waits to be read: then its own
+ * worker has looked at the record, and does so again and again until it can be read.
  */
 export async function showUnreadable(
   engine: Engine,
@@ -20,8 +21,16 @@ export async function showUnreadable(
     (await isStarted(engine, ref.pair)) || (await counterpartOf(engine.table, ref)) !== undefined;
   if (!concerns) return { news: false, print };
   await reportFailed(engine, ref, because, eventId, isNamed);
-  return { news: isNamed && (await parkedNow(engine, ref)) === undefined, print };
+  return { news: isNamed && !(await waitsToBeRead(engine, ref)), print };
 }
+
+/** What waits for something else may not be looked at for a day, and would show long after it could be read that it cannot. */
+async function waitsToBeRead(engine: Engine, ref: RecordRef): Promise<boolean> {
+  const parked = await parkedNow(engine, ref);
+  return parked !== undefined && readSoon.has(String(parked.name));
+}
+/** A resume rings for everything that was paused. */
+const readSoon: ReadonlySet<string> = new Set<Cause['name']>(['unavailable', 'reconnect', 'pause']);
 
 /** Shows these rows of one system, and rings for those that are news. Answers how many. */
 export async function ringForUnread(

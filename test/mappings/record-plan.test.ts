@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { nothingAgreed } from '../../lib/domain/link.ts';
+import type { Body, System } from '../../lib/domain/record.ts';
 import { customer } from '../../lib/mappings/customer.ts';
 import { order } from '../../lib/mappings/order.ts';
 import { product } from '../../lib/mappings/product.ts';
@@ -296,6 +297,10 @@ describe('planning a record', () => {
 
 describe('a user’s edit since agreement', () => {
   const rest = { mapping: customer, agreed, ahead: undefined, facts: mappingFacts(), prints };
+  type Known = Parameters<typeof editedSinceAgreement>[2];
+  const isEdited = (system: System, body: Body, known: Known, wasTouched = false) =>
+    editedSinceAgreement(system, body, known, wasTouched);
+
   // biome-ignore format: reads as a decision table.
   const table: [string, object, boolean][] = [
     ['nothing changed',                  {},                     false],
@@ -306,31 +311,36 @@ describe('a user’s edit since agreement', () => {
   ];
   for (const [situation, edit, expected] of table)
     test(`is ${expected ? '' : 'not '}seen: ${situation}`, () =>
-      assert.equal(editedSinceAgreement('wave', { ...waveCustomer, ...edit }, rest), expected));
+      assert.equal(isEdited('wave', { ...waveCustomer, ...edit }, rest), expected));
 
   test('is seen in Customcrm too', () => {
-    assert.equal(editedSinceAgreement('customcrm', customcrmCustomer, rest), false);
-    assert.equal(editedSinceAgreement('customcrm', { ...customcrmCustomer, Fax: '1' }, rest), true);
+    assert.equal(isEdited('customcrm', customcrmCustomer, rest), false);
+    assert.equal(isEdited('customcrm', { ...customcrmCustomer, Fax: '1' }, rest), true);
   });
 
   test('is not what we wrote ourselves, nor a row about which nothing was agreed', () => {
     const ahead = { customcrm: {}, wave: { Fax: prints.of('Fax', '1') } };
-    assert.equal(editedSinceAgreement('wave', { ...waveCustomer, fax: '1' }, { ...rest, ahead }), false);
-    assert.equal(editedSinceAgreement('wave', { ...waveCustomer, fax: '2' }, { ...rest, ahead }), true);
-    assert.equal(editedSinceAgreement('wave', waveCustomer, { ...rest, agreed: nothingAgreed }), false);
+    assert.equal(isEdited('wave', { ...waveCustomer, fax: '1' }, { ...rest, ahead }), false);
+    assert.equal(isEdited('wave', { ...waveCustomer, fax: '2' }, { ...rest, ahead }), true);
+    assert.equal(isEdited('wave', waveCustomer, { ...rest, agreed: nothingAgreed }), false);
+  });
+
+  test('may be in a row about which nothing was agreed, when the record has moved since: what is empty there is none', () => {
+    const { Fax: _fax, ...others } = agreed.wave;
+    const unknown = { ...rest, agreed: { ...agreed, wave: others } };
+    assert.equal(isEdited('wave', waveCustomer, unknown), false);
+    assert.equal(isEdited('wave', waveCustomer, unknown, true), true);
+    assert.equal(isEdited('wave', { ...waveCustomer, fax: null }, unknown, true), false);
+    assert.equal(isEdited('wave', waveCustomer, rest, true), false);
   });
 
   test('is not seen in a row that the side only receives', () => {
     const start = agreedOn(order, { ...customcrmOrder, InvoiceNumber: '1042' }, waveInvoice);
     const orders = { ...rest, mapping: order, agreed: start };
-    assert.equal(editedSinceAgreement('customcrm', { ...customcrmOrder, InvoiceNumber: '7' }, orders), false);
-    assert.equal(editedSinceAgreement('wave', { ...waveInvoice, invoiceNumber: '7' }, orders), true);
+    assert.equal(isEdited('customcrm', { ...customcrmOrder, InvoiceNumber: '7' }, orders), false);
+    assert.equal(isEdited('wave', { ...waveInvoice, invoiceNumber: '7' }, orders), true);
     assert.equal(
-      editedSinceAgreement(
-        'customcrm',
-        { ...customcrmOrder, InvoiceNumber: '1042', OrderNumber: 'SO-8' },
-        orders,
-      ),
+      isEdited('customcrm', { ...customcrmOrder, InvoiceNumber: '1042', OrderNumber: 'SO-8' }, orders),
       true,
     );
   });
@@ -339,9 +349,9 @@ describe('a user’s edit since agreement', () => {
     const own = { ...waveInvoice, poNumber: customcrmOrder.OrderNumber };
     const orders = { ...rest, mapping: order, agreed: agreedOn(order, customcrmOrder, own) };
     const edited = { ...own, poNumber: 'PO of the buyer' };
-    assert.equal(editedSinceAgreement('wave', own, orders), false);
-    assert.equal(editedSinceAgreement('wave', edited, orders), true);
+    assert.equal(isEdited('wave', own, orders), false);
+    assert.equal(isEdited('wave', edited, orders), true);
     const ahead = { customcrm: {}, wave: { OrderNumber: prints.of('OrderNumber', edited.poNumber) } };
-    assert.equal(editedSinceAgreement('wave', edited, { ...orders, ahead }), false, 'we wrote it');
+    assert.equal(isEdited('wave', edited, { ...orders, ahead }), false, 'we wrote it');
   });
 });

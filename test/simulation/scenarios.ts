@@ -44,4 +44,10 @@ export const scenarios: readonly Scenario[] = [
     seed: 3_798,
   },
   { name: 'the records that were to show beside those that are gone are gone themselves', seed: 1_090 },
+  {
+    name: 'a table is restored while the counterpart that a marker names cannot be read',
+    seed: 4_422,
+  },
+  { name: 'a row that cannot be read waits for its ambiguous parent, and can be read again', seed: 4_455 },
+  { name: 'a survivor is edited in a row that the other side never showed', seed: 5_684 },
 ];

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { Pair, Snapshot } from '../../lib/domain/record.ts';
+import { RemoteUnavailableError } from '../../lib/errors.ts';
 import type { Engine } from '../../lib/sync/engine.ts';
 import { findLink } from '../../lib/sync/links.ts';
+import { park, wakeOverdue } from '../../lib/sync/parking.ts';
 import { pollWave } from '../../lib/sync/poll-wave.ts';
 import { recordStateOf } from '../../lib/sync/record-state.ts';
 import { startSweep, sweep } from '../../lib/sync/sweep.ts';
@@ -11,6 +13,7 @@ import type { WaveClient } from '../../lib/wave/client.ts';
 import { namedChanges } from '../../lib/wave/documents.ts';
 import { waveFeed } from '../../lib/wave/feed.ts';
 import { waveRecords } from '../../lib/wave/records.ts';
+import { withWave } from '../support/sync-steps.ts';
 import { type Database, type SyncWorld, startDatabase, startSyncWorld } from '../support/sync-world.ts';
 
 let database: Database;
@@ -199,6 +202,32 @@ describe('a row of Wave that cannot be read', () => {
     assert.ok(
       world.outcomes.some(({ message, id }) => message === 'record failed' && id === 'row 5 of products'),
     );
+  });
+
+  test('is looked at until it can be read, whatever else it waits for', async (t) => {
+    const world = await startSyncWorld(database, allStarted);
+    t.after(world.close);
+    const [bad = ''] = await products(world, 1);
+    const ref = { system: 'wave', pair: 'product', id: bad } as const;
+    await world.poll();
+    world.takeRung();
+    const due = world.engine.clock.now() + dayMs;
+    await park(world.engine, ref, { name: 'parent', key: 'parent#customcrm#customer#1', due });
+    const { engine } = hiding(world, 'product', [bad]);
+    const unreadable = withWave(engine, {
+      read: () => Promise.reject(new RemoteUnavailableError('wave', 'it does not show a part of it')),
+    });
+    await pollWave(engine, world.call());
+    await world.drain(unreadable);
+    assert.equal((await recordStateOf(engine, ref))?.state, 'failed');
+    world.takeRung();
+    await pollWave(engine, world.call());
+    assert.deepEqual(world.takeRung(), []);
+    world.pass(minuteMs);
+    await wakeOverdue(world.engine);
+    await world.drain();
+    assert.equal(await recordStateOf(engine, ref), undefined);
+    assert.ok(await world.counterpart(ref));
   });
 
   test('does not stand in the way of a create', async (t) => {

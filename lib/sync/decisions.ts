@@ -1,6 +1,5 @@
 import { type Link, refOf } from '../domain/link.ts';
 import { otherSystem, type RecordRef, refKey, type Snapshot, systems } from '../domain/record.ts';
-import { newLink } from './create-counterpart.ts';
 import type { Engine, Handled } from './engine.ts';
 import { exclusionOf, exclusionWrite, removeExclusion } from './exclusions.ts';
 import { handleDoorbell } from './handle-doorbell.ts';
@@ -8,6 +7,7 @@ import { closeWrites, fenceKey, findIntent, type Intent, openIntentsInto } from 
 import { indexKeys } from './key-index.ts';
 import { linkKey } from './keys.ts';
 import { type Lease, leaseCause, releaseLease, stillHeld, takeLease } from './leases.ts';
+import { newLink } from './link-up.ts';
 import {
   BrokenLinkError,
   counterpartOf,

@@ -9,7 +9,7 @@ import {
   type System,
 } from '../domain/record.ts';
 import { RemoteUnavailableError } from '../errors.ts';
-import type { Engine } from './engine.ts';
+import type { Cause, Engine } from './engine.ts';
 import { linkKey } from './keys.ts';
 import { type Lease, stillHeld } from './leases.ts';
 import type { Item, Key, Table, Write } from './ports.ts';
@@ -223,3 +223,10 @@ export async function alikesOf({ table }: Engine, intent: Intent): Promise<Reado
 }
 
 type Alike = 'all' | 'key' | 'some';
+
+/** What its origin waits for until the outcome of an unanswered create may be concluded. */
+export const settling = ({ settings }: Engine, { origin, sentAt }: Intent): Cause => ({
+  name: 'settle',
+  key: `settle#${refKey(origin)}`,
+  due: sentAt + settings.settleMs,
+});

@@ -1,0 +1,153 @@
+import { type Link, nothingAgreed } from '../domain/link.ts';
+import { refKey, type Snapshot } from '../domain/record.ts';
+import { agreedAfterCreate, agreedAtLink, type KnownRows } from '../mappings/creation.ts';
+import { answeredAfter } from './agree.ts';
+import { applyChange, picture, type Work } from './apply-change.ts';
+import { keepLosers, reportLosers } from './conflict-log.ts';
+import type { Engine, Handled } from './engine.ts';
+import { firstStart } from './identity.ts';
+import { closeWrites, fenceKey, type Intent, noOpenIntent, settling } from './intents.ts';
+import { indexKeys } from './key-index.ts';
+import { stillHeld } from './leases.ts';
+import { newLinkWrites } from './links.ts';
+import { wake } from './parking.ts';
+import { startedAt } from './started-pairs.ts';
+import { removeTombstone, type Tombstone, tombstoneOf } from './tombstones.ts';
+import { awaitProof, busy } from './unlinked-record.ts';
+
+/** Links a record that was found, without a create. Only what is equal is agreed: the first plan says what flows. */
+export async function linkMatch(work: Work, origin: Snapshot, counterpart: Snapshot): Promise<Handled> {
+  const bare = newLink(work.engine, origin, counterpart, 'matched');
+  const pictured = await picture(work.engine, bare, bothOf(origin, counterpart), work.call);
+  const link = {
+    ...bare,
+    agreed: agreedAtLink(pictured).agreed,
+    answered: answeredAfter(work.engine, bare, [origin, counterpart]),
+  };
+  const written = await work.engine.table.write([
+    ...newLinkWrites(link),
+    stillHeld(work.lease),
+    noOpenIntent(origin),
+    noOpenIntent(counterpart),
+    removeTombstone(origin),
+    removeTombstone(counterpart),
+  ]);
+  if (!written.done) return busy(work.engine);
+  return afterLink(work, link, origin, counterpart);
+}
+
+interface Result {
+  readonly snapshot: Snapshot;
+  /** Otherwise it is perhaps somebody's own record, of which a create says less. */
+  readonly isOurs: boolean;
+  readonly known: KnownRows;
+}
+
+/** Links what was created, or found again, and drops the intent: one transaction. */
+export async function linkUp(
+  work: Work,
+  origin: Snapshot,
+  { snapshot: made, isOurs, known }: Result,
+  intent: Intent,
+): Promise<Handled> {
+  const { engine, call } = work;
+  const bare = newLink(engine, origin, made, isOurs ? 'created' : 'matched');
+  const both = bothOf(origin, made);
+  const pictured = await picture(engine, bare, both, call);
+  const { agreed, lost } = isOurs
+    ? { agreed: agreedAfterCreate(pictured, origin.system, known), lost: [] }
+    : agreedAtLink(pictured, known.edited);
+  const link = {
+    ...bare,
+    agreed,
+    marked: made.system === 'customcrm',
+    answered: answeredAfter(engine, bare, [origin, made]),
+  };
+  const written = await engine.table.write([
+    ...newLinkWrites(link),
+    stillHeld(work.lease),
+    ...closeWrites(engine, intent),
+    removeTombstone(origin),
+    ...keepLosers(engine, both.customcrm, lost),
+  ]);
+  if (!written.done) return { did: 'parked', cause: settling(engine, intent) };
+  reportLosers(engine, work.doorbell, made.id, lost);
+  return afterLink(work, link, origin, made);
+}
+
+/** A deleted record lives again: its survivor still waits for it, so their link does too. */
+export async function revive(
+  work: Work,
+  origin: Snapshot,
+  { other, link }: Tombstone,
+): Promise<Handled | undefined> {
+  const { engine, call } = work;
+  const waiting = await tombstoneOf(engine.table, other);
+  const reading = await engine.systems[other.system].read(other.pair, other.id, call);
+  const mayRevive = waiting?.kind === 'survivor' && refKey(waiting.other) === refKey(origin);
+  const unproven = mayRevive && reading.state === 'not-found' && (await awaitProof(work, other));
+  if (unproven) return unproven;
+  if (!mayRevive || reading.state !== 'living') {
+    await engine.table.write([removeTombstone(origin)]);
+    return undefined;
+  }
+  const revived: Link = { ...link, revision: link.revision + 1, state: 'in-sync', reasons: [] };
+  const written = await engine.table.write([
+    ...newLinkWrites(revived),
+    stillHeld(work.lease),
+    noOpenIntent(origin),
+    noOpenIntent(other),
+    removeTombstone(origin),
+    removeTombstone(other),
+  ]);
+  if (!written.done) return busy(engine);
+  return afterLink(work, revived, origin, reading.snapshot);
+}
+
+async function afterLink(work: Work, link: Link, origin: Snapshot, counterpart: Snapshot): Promise<Handled> {
+  const { engine } = work;
+  await indexKeys(engine, counterpart);
+  for (const ref of [origin, counterpart]) await wake(engine, `parent#${refKey(ref)}`);
+  await wake(engine, fenceKey(origin));
+  // The link's lease is that of its Customcrm record: a worker who came from Wave takes it now.
+  const both = bothOf(origin, counterpart);
+  const applied = await work.underLease(both.customcrm, (lease) =>
+    applyChange({ ...work, lease }, link, both),
+  );
+  if (applied.did === 'parked') return applied;
+  const { editedAt: _editedAt, ...outcome } = applied;
+  // What was there before its pair was started has not waited for us since it was edited.
+  const began = (await startedAt(engine, link.pair)) ?? (await firstStart(engine)) ?? 0;
+  return {
+    ...outcome,
+    message: link.history[0]?.did === 'created' ? 'counterpart created' : 'records linked',
+    counterpart: counterpart.id,
+    ...(origin.modifiedAt > began && { editedAt: origin.modifiedAt }),
+  };
+}
+
+const bothOf = (origin: Snapshot, other: Snapshot) =>
+  origin.system === 'customcrm' ? { customcrm: origin, wave: other } : { customcrm: other, wave: origin };
+
+/** Two unlinked records as one link. Nothing is agreed yet. */
+export function newLink(
+  engine: Engine,
+  origin: Snapshot,
+  counterpart: Snapshot,
+  did: 'matched' | 'created',
+): Link {
+  const { customcrm, wave } = bothOf(origin, counterpart);
+  return {
+    id: engine.newId(),
+    pair: origin.pair,
+    customcrmId: customcrm.id,
+    waveId: wave.id,
+    revision: 1,
+    agreed: nothingAgreed,
+    observed: {},
+    marked: false,
+    state: 'in-sync',
+    reasons: [],
+    history: [{ at: engine.clock.now(), eventId: 'link', did, rows: [] }],
+  };
+}

@@ -1,0 +1,64 @@
+import { type RecordRef, refKey } from '../domain/record.ts';
+import { absenceInWave, secondLookMs } from './absence.ts';
+import type { Work } from './apply-change.ts';
+import type { Engine, Handled, OutcomeMessage } from './engine.ts';
+import { forgetKeys } from './key-index.ts';
+import { parkedSince } from './parking.ts';
+import { type RecordState, setRecordState } from './record-state.ts';
+
+/** Said of a record that is gone and has no counterpart; who needs it as a parent is blocked by that. */
+export const deletedUnlinked = 'deleted, and not linked';
+
+/** Customcrm says 410 for what was deleted; a 404 that lasts this long is not there either, ms. */
+export const hourMs = 3600_000;
+
+export const finished = (message: OutcomeMessage, because: string, isNews = true): Handled => ({
+  did: 'finished',
+  message,
+  because,
+  ...(!isNews && { again: true }),
+});
+
+export const busy = ({ clock }: Engine): Handled => ({
+  did: 'parked',
+  cause: { name: 'busy', key: 'busy', due: clock.now() },
+});
+
+/** Shown until something about the record changes. */
+export async function show({ engine, doorbell }: Work, state: RecordState, reason: string): Promise<Handled> {
+  const isNews = await setRecordState(engine, doorbell, state, reason);
+  return finished(`record ${state}`, reason, isNews);
+}
+
+/** "Not found" must be said twice, beside a record that shows, or by Customcrm for an hour. Undefined when that is so. */
+export async function awaitProof(
+  { engine, doorbell, call }: Work,
+  gone: RecordRef,
+): Promise<Handled | undefined> {
+  const key = `not-found#${refKey(gone)}`;
+  const now = engine.clock.now();
+  const since = (await parkedSince(engine, doorbell, key)) ?? now;
+  const absence = gone.system === 'wave' ? await absenceInWave(engine, gone, call) : now > since + hourMs;
+  if (absence === 'living') return busy(engine);
+  return absence && now >= since + secondLookMs
+    ? undefined
+    : { did: 'parked', cause: { name: 'not-found', key, due: now + secondLookMs } };
+}
+
+/** Deleted without ever having had a counterpart; who waits for it as a parent is told so. */
+export async function neverLinked({ engine, doorbell }: Work): Promise<Handled> {
+  await forgetKeys(engine, doorbell);
+  await setRecordState(engine, doorbell, undefined, '');
+  return finished('nothing to do', deletedUnlinked);
+}
+
+/** What the record waits for, and shows when a person must do something about its parent; undefined once the parent is linked. */
+export async function linkParent(
+  { engine, doorbell, linkParent }: Work,
+  parent: RecordRef,
+): Promise<Handled | undefined> {
+  const linked = await linkParent(parent);
+  if (linked.did !== 'parked') return undefined;
+  if (linked.cause.shows !== undefined) await setRecordState(engine, doorbell, 'blocked', linked.cause.shows);
+  return linked;
+}

@@ -58,14 +58,14 @@ export interface Slots {
   readonly turnAt: number;
 }
 
-/** Share of the budget that background work leaves to live work: while there are live changes, and when there were none for a while. */
+/** Share of the budget that background work leaves to live work at the most, and when there are no live changes: for polls, and the first that come. */
 const liveShare = 0.2;
-const quietShare = 0.07;
-/** Without a live change for so many windows, the smaller one is left: enough for polls, and for the first changes that come. */
-const quietWindows = 2;
+const quietShare = 0.04;
+/** Requests that one live change takes, unless it shares them. */
+const requestsAChange = 2;
 /** Of a day's requests, background work leaves at least these: a poll each minute, and some live changes; of few, half. */
 const liveADay = 2_000;
-/** Share of the budget that reads leave to writes of their kind. */
+/** Share of the budget that reads leave to writes of their kind; live ones no more than is to be expected of these, but one. */
 const writeShare = 0.05;
 /** While changes are gathered, workers go for about so many at a time: read and written together they take two requests, at times three. */
 const gathered = 8;
@@ -95,16 +95,21 @@ export const nothingYet: Slots = {
 export const costOf = (entries: readonly { readonly cost: number }[]): number =>
   entries.reduce((sum, { cost }) => sum + cost, 0);
 
-/** What a kind of request may fill the window up to. */
+/** What a kind of request may fill the window up to. Background work leaves what live changes will take when they come as they came of late. */
 export function allowedFor(
-  { demand }: Slots,
-  { perMinute, windowMs }: BudgetLimits,
+  slots: Slots,
+  limits: BudgetLimits,
   { intention, call: { priority } }: Want,
   now: number,
 ): number {
-  const left = now < demand.at + quietWindows * windowMs ? liveShare : quietShare;
-  const whole = priority === 'live' ? perMinute : Math.floor(perMinute * (1 - left));
-  return Math.max(1, intention === 'write' ? whole : whole - Math.floor(perMinute * writeShare));
+  const { perMinute } = limits;
+  const changes = demandAt(slots, limits, now) / demandShare;
+  const left = Math.min(liveShare, quietShare + (changes * requestsAChange) / perMinute);
+  const isLive = priority === 'live';
+  const whole = isLive ? perMinute : Math.floor(perMinute * (1 - left));
+  const most = Math.floor(perMinute * writeShare);
+  const forWrites = isLive ? Math.min(most, Math.max(1, Math.ceil(changes))) : most;
+  return Math.max(1, intention === 'write' ? whole : whole - forWrites);
 }
 
 function allowedADay({ perDay }: BudgetLimits, priority: Call['priority']): number {

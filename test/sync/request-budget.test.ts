@@ -182,10 +182,10 @@ describe('the request budget', () => {
   });
 
   /** What each kind of request gets of one window, one kind after the other. */
-  async function sharesAfter(quietMs: number): Promise<readonly number[]> {
+  async function sharesAfter(quietMs: number, records: number): Promise<readonly number[]> {
     const time = virtualTime();
     const budget = budgetOf(time, memoryTable(), { inFlight: 1_000 });
-    const change = await budget.take(wanting(time, { records: 1 }));
+    const change = await budget.take(wanting(time, { intention: 'read', records }));
     await change.end({ did: 'answered' });
     await time.runUntil(time.now() + quietMs);
     const taken = async (given: Partial<Want> & { priority?: Call['priority'] }) => {
@@ -205,12 +205,16 @@ describe('the request budget', () => {
     ];
   }
 
-  test('keeps a fifth for live work while there are changes, and the last of each share for writes', async () => {
-    assert.deepEqual(await sharesAfter(61_000), [45, 3, 9, 3]);
+  test('keeps a fifth at the most for live work, and the last of each share for writes', async () => {
+    assert.deepEqual(await sharesAfter(61_000, 100), [45, 3, 9, 3]);
   });
 
-  test('keeps some for polls and the first changes when there was no change for two minutes', async () => {
-    assert.deepEqual(await sharesAfter(121_000), [52, 3, 2, 3]);
+  test('keeps what live changes take that come as they came of late', async () => {
+    assert.deepEqual(await sharesAfter(61_000, 10), [51, 3, 4, 2]);
+  });
+
+  test('keeps some for polls and the first changes while there are none', async () => {
+    assert.deepEqual(await sharesAfter(61_000, 0), [54, 3, 2, 1]);
   });
 
   test('uses nine tenths for background work while nobody changes anything, polls included', async () => {

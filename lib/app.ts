@@ -137,7 +137,7 @@ function withoutLocalPort(url: string): string {
 
 /** Wires the use cases to the real adapters: the only place that knows them all. */
 function createApp(connections: Connections): App {
-  const { config, engine, customcrm, rest } = connections;
+  const { config, engine, customcrm, rest, ready } = connections;
   const secretsOf = { customcrm: config.CUSTOMCRM_WEBHOOK_SECRET, wave: config.WAVE_WEBHOOK_SECRET };
   const webhook =
     (
@@ -159,9 +159,10 @@ function createApp(connections: Connections): App {
     applyChanges: (messages, remainingMs) =>
       eachReadable(messages, async (readable) => {
         const call = callWithin(remainingMs, 'live');
+        const isLive = readable.some(({ doorbell }) => !doorbell.background);
+        if (!isLive) await ready({ ...call, priority: 'background' });
         const failed = await handleBatch(engine, readable, call);
         // Only live ones are gathered; more probably wait behind a full batch.
-        const isLive = readable.some(({ doorbell }) => !doorbell.background);
         if (isLive) await rest(call.deadline, readable.length === fullBatch);
         return failed;
       }),
@@ -292,6 +293,8 @@ export interface Connections {
   readonly waveOptions: WaveOptions;
   /** Waits for a worker's turn to go for more changes. */
   readonly rest: WaveConnection['rest'];
+  /** Waits until there is a slot for background changes. */
+  readonly ready: WaveConnection['ready'];
 }
 
 /** Connects to everything that the settings name. Opens nothing yet. */
@@ -311,7 +314,7 @@ export function connect(
       count('WaveSlotsLeft', slotsLeft);
     },
   };
-  const { client, options: waveOptions, rest } = connectWave(waveSettings(config), surroundings);
+  const { client, options: waveOptions, rest, ready } = connectWave(waveSettings(config), surroundings);
   const customcrm = customcrmClient({
     url: config.CUSTOMCRM_API_URL,
     token: config.CUSTOMCRM_API_TOKEN,
@@ -340,7 +343,7 @@ export function connect(
     report,
     settings: engineSettings(config),
   };
-  return { config, engine, customcrm, wave: client, waveOptions, rest };
+  return { config, engine, customcrm, wave: client, waveOptions, rest, ready };
 }
 
 /** The application that somebody logs in with; undefined where a full-access token is set instead. */

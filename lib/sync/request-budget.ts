@@ -1,5 +1,5 @@
 import { RemoteUnavailableError } from '../errors.ts';
-import type { Clock, Item, Key, Table } from './ports.ts';
+import type { Call, Clock, Item, Key, Table } from './ports.ts';
 import {
   aged,
   allowedFor,
@@ -43,6 +43,11 @@ export interface RequestBudget {
    * already. Never throws.
    */
   rest(deadline: number, moreWait: boolean): Promise<void>;
+  /**
+   * For a worker before background changes: waits until there is a slot for one, at the most two fifths of the time that is left, so
+   * that they wait in the queue, where whoever comes first finds them. Never throws.
+   */
+  ready(call: Call): Promise<void>;
 }
 
 const key: Key = { pk: 'budget#wave', sk: 'slots' };
@@ -55,6 +60,8 @@ const tryLimit = 200;
 const endTryLimit = 25;
 /** The longest rest of a worker, as a part of the window. */
 const restShare = 1 / 5;
+/** Of the time that is left to a worker, the most that it waits before it begins. */
+const readyShare = 2 / 5;
 
 /** The shared budget of all requests to Wave. */
 export function requestBudget(options: {
@@ -150,12 +157,26 @@ export function requestBudget(options: {
     }
   }
 
+  async function ready(call: Call): Promise<void> {
+    const startedAt = clock.now();
+    const latest = startedAt + (call.deadline - startedAt) * readyShare;
+    const want: Want = { cost: 1, intention: 'read', call };
+    for (let attempt = 1; attempt <= tryLimit; attempt++) {
+      const now = clock.now();
+      const verdict = verdictOn(aged(await read(), limits, now), limits, want, now);
+      if ('cost' in verdict || now >= latest) return;
+      const at = Math.min(latest, verdict.at ?? now);
+      await clock.sleep(at - now + jitter(limits.windowMs / 100));
+    }
+  }
+
   const isPressed = (): boolean => known !== undefined && gapOf(known, limits, clock.now()) > 0;
 
   return {
     isPressed,
     // Who cannot look goes on: the budget itself is kept by those who take.
     rest: (deadline, moreWait) => rest(deadline, moreWait).catch(() => undefined),
+    ready: (call) => ready(call).catch(() => undefined),
     take: (want) =>
       take(want).catch((cause: unknown) => {
         if (cause instanceof RemoteUnavailableError) throw cause;

@@ -60,11 +60,17 @@ export interface Slots {
 
 /** Share of the budget that background work leaves to live work at the most, and when there are no live changes: for polls, and the first that come. */
 const liveShare = 0.2;
-const quietShare = 0.04;
+const quietShare = 0.03;
 /** Requests that one live change takes, unless it shares them. */
 const requestsAChange = 2;
 /** Of a day's requests, background work leaves at least these: a poll each minute, and some live changes; of few, half. */
 const liveADay = 2_000;
+/**
+ * Of what background work may take in a window, the most that it takes in a quarter of one. Slots that are all taken at once come free at
+ * once, a window later: meanwhile whoever waits gives up.
+ */
+const burstShare = 0.4;
+const burstWindows = 1 / 4;
 /** Share of the budget that reads leave to writes of their kind; live ones no more than is to be expected of these, but one. */
 const writeShare = 0.05;
 /** While changes are gathered, workers go for about so many at a time: read and written together they take two requests, at times three. */
@@ -152,7 +158,24 @@ export function verdictOn(
   const atOnce = slots.probing ? 1 : Math.max(1, limits.inFlight - (priority === 'live' ? 0 : 1));
   const excess = costOf([...slots.spent, ...slots.underWay]) + needed - allowed;
   if (excess > 0) return { at: freeAt(slots, limits, excess, now) };
+  const evenAt = priority === 'live' ? undefined : pacedAt(slots, limits, needed, allowed, now);
+  if (evenAt !== undefined) return { at: evenAt };
   return slots.underWay.length >= atOnce ? { at: undefined } : { cost: needed };
+}
+
+/** When background work may go on that has taken its part of a quarter of the window; undefined while it has not. */
+function pacedAt(
+  slots: Slots,
+  limits: BudgetLimits,
+  needed: number,
+  allowed: number,
+  now: number,
+): number | undefined {
+  const sooner = limits.windowMs * (1 - burstWindows);
+  const lately = { ...slots, spent: slots.spent.filter(({ until }) => until - sooner > now) };
+  const most = Math.max(needed, Math.floor(allowed * burstShare));
+  const excess = costOf([...lately.spent, ...lately.underWay]) + needed - most;
+  return excess > 0 ? freeAt(lately, limits, excess, now) - sooner : undefined;
 }
 
 /** When this much of the window has come free, at the earliest. */

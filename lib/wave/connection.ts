@@ -40,6 +40,7 @@ export interface WaveConnection {
   readonly options: WaveOptions;
   /** As {@link RequestBudget.rest}. */
   readonly rest: RequestBudget['rest'];
+  readonly ready: RequestBudget['ready'];
 }
 
 /** Operations wait this long for others to share a document with: about what the table calls before them drift apart, ms... */
@@ -97,5 +98,5 @@ export function connectWave(settings: WaveSettings, surroundings: WaveSurroundin
       },
     },
   };
-  return { client, options, rest: gathers ? budget.rest : async () => undefined };
+  return { client, options, rest: gathers ? budget.rest : async () => undefined, ready: budget.ready };
 }

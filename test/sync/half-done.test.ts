@@ -2,11 +2,13 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { RemoteOutcomeUnknownError, RemoteUnavailableError } from '../../lib/errors.ts';
 import { unlinkRecords } from '../../lib/sync/decisions.ts';
+import type { Engine } from '../../lib/sync/engine.ts';
 import { handleBatch } from '../../lib/sync/handle-batch.ts';
-import { findLink } from '../../lib/sync/links.ts';
+import { type Lease, releaseLease, takeLease } from '../../lib/sync/leases.ts';
+import { findLink, linkWrite } from '../../lib/sync/links.ts';
 import { pause, resume } from '../../lib/sync/pause.ts';
 import { alteredWave } from '../support/altered-wave.ts';
-import { linkedOrder, linkedPair, ring, withWave } from '../support/sync-steps.ts';
+import { linkedOrder, linkedPair, linkOf, ring, withWave } from '../support/sync-steps.ts';
 import { type Database, type SyncWorld, startDatabase, startSyncWorld } from '../support/sync-world.ts';
 
 let database: Database;
@@ -190,4 +192,56 @@ test('a link that ends while its halves are read is not broken', async (t) => {
     },
   };
   assert.equal(await findLink(slow, wave), undefined);
+});
+
+describe('a record that another worker has', () => {
+  /** Somebody has the lease, until the pause with this number, and what is done in each pause. */
+  async function held(world: SyncWorld, until: number) {
+    const { crm } = await linkedPair(world, 'customer', { Name: 'Held', Phone: '1' });
+    const lease: Lease = { ref: crm, owner: 'somebody', until: world.engine.clock.now() + 60_000 };
+    assert.ok((await takeLease(world.engine.table, lease, world.engine.clock.now())).taken);
+    const pauses: number[] = [];
+    const engine: Engine = {
+      ...world.engine,
+      clock: {
+        now: world.engine.clock.now,
+        async sleep(ms) {
+          pauses.push(ms);
+          if (pauses.length === until) await releaseLease(world.engine.table, lease);
+        },
+      },
+    };
+    const { agreedVersion: version, agreedUpdatedAt = 0 } = await linkOf(world, crm);
+    assert.ok(version);
+    const echo = { version, updatedAt: new Date(agreedUpdatedAt).toISOString() };
+    return { crm, engine, pauses, echo };
+  }
+
+  test('is tried for again shortly, and waits when it is still held', async (t) => {
+    const world = await start();
+    t.after(world.close);
+    const { crm, engine, pauses } = await held(world, 2);
+    assert.equal((await ring(world, crm, engine)).did, 'finished');
+    assert.equal(pauses.length, 2);
+    const longer = await held(world, Number.POSITIVE_INFINITY);
+    const handled = await ring(world, longer.crm, longer.engine);
+    assert.equal(handled.did === 'parked' && handled.cause.name, 'lease');
+    assert.equal(longer.pauses.length, 2);
+  });
+
+  test('is not looked at for the echo of what was written under that lease', async (t) => {
+    const world = await start();
+    t.after(world.close);
+    const { crm, engine, echo } = await held(world, 1);
+    const link = await linkOf(world, crm);
+    const { agreedVersion: _version, agreedUpdatedAt: _updatedAt, ...unnoted } = link;
+    await world.engine.table.write([linkWrite(link, unnoted)]);
+    const noted = await linkOf(world, crm);
+    const sleep = async (ms: number) => {
+      await engine.clock.sleep(ms);
+      await world.engine.table.write([linkWrite(noted, link)]);
+    };
+    const handled = await ring(world, crm, { ...engine, clock: { ...engine.clock, sleep } }, echo);
+    assert.equal(handled.did === 'finished' && handled.because, 'echo');
+  });
 });

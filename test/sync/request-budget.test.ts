@@ -5,7 +5,7 @@ import { randomOf } from '../../infra/local/faults.ts';
 import { RemoteUnavailableError } from '../../lib/errors.ts';
 import type { Call, Table } from '../../lib/sync/ports.ts';
 import { type RequestBudget, requestBudget } from '../../lib/sync/request-budget.ts';
-import type { BudgetLimits, Want } from '../../lib/sync/request-slots.ts';
+import { allowedFor, type BudgetLimits, nothingYet, type Want } from '../../lib/sync/request-slots.ts';
 import { memoryTable } from '../wave/memory-table.ts';
 import { type VirtualTime, virtualTime } from '../wave/virtual-time.ts';
 
@@ -181,40 +181,65 @@ describe('the request budget', () => {
     for (let count = 0; count < 5; count++) await (await budget.take(wanting(time))).end({ did: 'unsent' });
   });
 
-  /** What each kind of request gets of one window, one kind after the other. */
-  async function sharesAfter(quietMs: number, records: number): Promise<readonly number[]> {
-    const time = virtualTime();
-    const budget = budgetOf(time, memoryTable(), { inFlight: 1_000 });
-    const change = await budget.take(wanting(time, { intention: 'read', records }));
-    await change.end({ did: 'answered' });
-    await time.runUntil(time.now() + quietMs);
-    const taken = async (given: Partial<Want> & { priority?: Call['priority'] }) => {
-      let count = 0;
-      for (; count < 100; count++) {
-        const call = { deadline: time.now(), priority: given.priority ?? 'live' } as const;
-        const slot = await budget.take(wanting(time, { ...given, call })).catch(() => undefined);
-        if (!slot) break;
-      }
-      return count;
-    };
-    return [
-      await taken({ priority: 'background', intention: 'read' }),
-      await taken({ priority: 'background', intention: 'write' }),
-      await taken({ intention: 'read' }),
-      await taken({ intention: 'write' }),
-    ];
+  /** What each kind of request may fill a window of 60 up to, a minute after so many live changes: background reads and writes, live reads and writes. */
+  function sharesAfter(records: number): readonly number[] {
+    const slots = { ...nothingYet, demand: { records, at: 0 } };
+    return (['background', 'live'] as const).flatMap((priority) =>
+      (['read', 'write'] as const).map((intention) =>
+        allowedFor(slots, limits, { cost: 1, intention, call: { deadline: hour, priority } }, minute),
+      ),
+    );
   }
 
-  test('keeps a fifth at the most for live work, and the last of each share for writes', async () => {
-    assert.deepEqual(await sharesAfter(61_000, 100), [45, 3, 9, 3]);
+  test('keeps a fifth at the most for live work, and the last of each share for writes', () => {
+    assert.deepEqual(sharesAfter(100), [45, 48, 57, 60]);
   });
 
-  test('keeps what live changes take that come as they came of late', async () => {
-    assert.deepEqual(await sharesAfter(61_000, 10), [51, 3, 4, 2]);
+  test('keeps what live changes take that come as they came of late', () => {
+    assert.deepEqual(sharesAfter(10), [52, 55, 58, 60]);
   });
 
-  test('keeps some for polls and the first changes while there are none', async () => {
-    assert.deepEqual(await sharesAfter(61_000, 0), [54, 3, 2, 1]);
+  test('keeps some for polls and the first changes while there are none', () => {
+    assert.deepEqual(sharesAfter(0), [55, 58, 59, 60]);
+  });
+
+  test('lets background work take no more than its part of a quarter of the window, and live work what is left', async () => {
+    const time = virtualTime();
+    const budget = budgetOf(time, memoryTable(), { inFlight: 1_000 });
+    const taken = async (priority: Call['priority']) => {
+      for (let count = 0; count < 100; count++) {
+        const call = { deadline: time.now(), priority };
+        const slot = await budget.take(wanting(time, { intention: 'write', call })).catch(() => undefined);
+        if (!slot) return count;
+        await slot.end({ did: 'answered' });
+      }
+      return 100;
+    };
+    assert.equal(await taken('background'), 23);
+    await time.runUntil(time.now() + 16_000);
+    assert.equal(await taken('background'), 23);
+    assert.equal(await taken('live'), 14);
+  });
+
+  test('is ready for background changes when there is a slot, at once or within two fifths of the time that is left', async () => {
+    const time = virtualTime();
+    const budget = budgetOf(time, memoryTable(), { perMinute: 10, inFlight: 100 });
+    const readyAfter = async (ms: number) => {
+      const startedAt = time.now();
+      let after: number | undefined;
+      const ready = budget.ready({ deadline: startedAt + ms, priority: 'background' }).then(() => {
+        after = time.now() - startedAt;
+      });
+      await time.runUntil(startedAt + ms);
+      await ready;
+      return after ?? Number.NaN;
+    };
+    assert.equal(await readyAfter(50_000), 0);
+    for (let count = 0; count < 9; count++) await (await budget.take(wanting(time))).end({ did: 'answered' });
+    const givenUp = await readyAfter(50_000);
+    assert.ok(givenUp >= 20_000 && givenUp < 25_000, String(givenUp));
+    const waited = await readyAfter(50_000);
+    assert.ok(waited > 5_000 && waited < 15_000, String(waited));
   });
 
   test('uses nine tenths for background work while nobody changes anything, polls included', async () => {

@@ -38,13 +38,22 @@ export async function ensureIdentity(
   if (isRestored)
     await pauseAll(engine, 'the table was restored from a backup: run a sweep preview, then resume');
   const startedAt = known.startedAt ?? engine.clock.now();
-  await engine.table.write([{ put: { ...known, ...identity, startedAt } }]);
+  const restoredAt = isRestored ? engine.clock.now() : known.restoredAt;
+  await engine.table.write([
+    { put: { ...known, ...identity, startedAt, ...(restoredAt !== undefined && { restoredAt }) } },
+  ]);
 }
 
 /** When this stack was first started, ms since 1970; undefined before that. */
 export async function firstStart({ table }: Engine): Promise<number | undefined> {
   const item = await table.get(key);
   return item?.startedAt === undefined ? undefined : Number(item.startedAt);
+}
+
+/** When this stack first ran on a table that was restored from a backup, ms since 1970; undefined when none was. */
+export async function lastRestore({ table }: Engine): Promise<number | undefined> {
+  const item = await table.get(key);
+  return item?.restoredAt === undefined ? undefined : Number(item.restoredAt);
 }
 
 async function begin(

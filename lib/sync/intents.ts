@@ -33,6 +33,8 @@ export interface Intent {
   /** When the last attempt was sent (ms). */
   readonly sentAt: number;
   readonly attempts: number;
+  /** The table was restored since its origin was made: there may have been attempts that it does not know of. */
+  readonly forgets?: true;
   /** When a look-up last found nothing since `sentAt` (ms). */
   readonly lookedUpAt?: number;
   /** Its only attempt was found with all that was sent: another result is not to be expected. */
@@ -163,7 +165,7 @@ const closedPartition = (target: System, pair: Pair): string => `closed#${target
 /** The writes that close an intent. It stays as a memory when the outcome was ever in doubt: see {@link closedIntentsInto}. */
 export function closeWrites({ clock }: Engine, intent: Intent): readonly Write[] {
   const { origin } = intent;
-  const isDoubtful = intent.attempts > 1 || intent.lookedUpAt !== undefined;
+  const isDoubtful = intent.attempts > 1 || intent.lookedUpAt !== undefined || intent.forgets;
   const expiresAt = Math.ceil((clock.now() + closedKeptMs) / 1000);
   const memory: Write = {
     put: {

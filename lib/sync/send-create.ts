@@ -9,6 +9,7 @@ import { secondLookMs, waveShowsOthers } from './absence.ts';
 import type { Work } from './apply-change.ts';
 import type { Engine, Handled } from './engine.ts';
 import { gatherFacts } from './facts.ts';
+import { lastRestore } from './identity.ts';
 import {
   closeWrites,
   fenceKey,
@@ -48,6 +49,7 @@ export async function openCreate(work: Work, origin: Snapshot): Promise<Handled>
     clockAheadMs: await clockAhead(engine, target),
     sentAt: now,
     attempts: 1,
+    ...(origin.createdAt < ((await lastRestore(engine)) ?? 0) && { forgets: true }),
     keys: keysOf(engine, origin).flatMap((key) => hashesOf(engine, key)),
   };
   const opened = await openIntent(engine, intent, work.lease);

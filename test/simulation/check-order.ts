@@ -3,7 +3,7 @@ import { lostInGap, typedBack } from './check-values.ts';
 import type { CheckName, Notebook } from './checks.ts';
 import { bothCells, type Ending, everOpposite, type Linked, namesRow, sameOnce } from './ending.ts';
 import { isOnly } from './faults.ts';
-import { describe } from './truth.ts';
+import { describe, type Happening } from './truth.ts';
 
 /** Polls, delays and a dropped webhook take less than this to arrive, ms. */
 const farApartMs = 15 * 60_000;
@@ -52,6 +52,27 @@ function checkRows(ending: Ending, linked: Linked, check: CheckName, { look, exc
       except('editInGap', `${row.id} of ${describe(last)}`);
       continue;
     }
+    if (!arrived && before && decidedByPolicy(ending, linked, before, last, row.id)) {
+      except('decidedByPolicy', `${row.id} of ${describe(last)}`);
+      continue;
+    }
     look(check, arrived ? undefined : `${row.id} of ${describe(last)} did not arrive`);
   }
+}
+
+/** The edit of the other side before it was not heard of until then: of two that are read at once the policy picks one, and the other is kept. */
+function decidedByPolicy(
+  ending: Ending,
+  linked: Linked,
+  before: Happening,
+  last: Happening,
+  row: string,
+): boolean {
+  return (
+    before.system !== last.system &&
+    ending.world.settings.conflict(linked.link.pair, row) === before.system &&
+    ending
+      .losers(linked)
+      .some((loser) => loser.row === row && loser.system === last.system && loser.at > last.at)
+  );
 }

@@ -78,26 +78,27 @@ function checkEditBeatsDeletion(ending: Ending, happening: Happening, { look }: 
   if (!basis || !isAftermath) return;
   const gone = everOpposite(ending, happening).findLast(({ order }) => order < happening.order);
   if (gone?.did !== 'deleted') return;
+  const atDeletion = ending.world.truth.lastAt(happening, gone.at)?.after ?? {};
   const sends = ending.world.truth
     .rowsOf(pair)
     .filter(
       ({ direction }) => direction === 'both' || direction === (system === 'wave' ? 'toCustomcrm' : 'toWave'),
     );
-  const edit = ending.world.truth
-    .of(happening)
-    .find(
-      (each) =>
-        each.by.who === 'user' &&
-        each.did === 'edited' &&
-        each.order > gone.order &&
-        each.order < happening.order &&
-        !undoesOurs(ending, each, gone) &&
-        sends.some(
-          (row) =>
-            each.rows.includes(row.id) &&
-            ending.cell(row, system, each.after)?.form === ending.cell(row, system, basis)?.form,
-        ),
-    );
+  const edit = ending.world.truth.of(happening).find(
+    (each) =>
+      each.by.who === 'user' &&
+      each.did === 'edited' &&
+      each.order > gone.order &&
+      each.order < happening.order &&
+      !undoesOurs(ending, each, gone) &&
+      sends.some(
+        (row) =>
+          each.rows.includes(row.id) &&
+          ending.cell(row, system, each.after)?.form === ending.cell(row, system, basis)?.form &&
+          // What stood there when its counterpart was deleted, and stands there again, is no edit to whoever looks only then.
+          ending.cell(row, system, atDeletion)?.form !== ending.cell(row, system, basis)?.form,
+      ),
+  );
   look('an edit beats a deletion', edit ? `${describe(edit)}, and yet ${describe(happening)}` : undefined);
 }
 

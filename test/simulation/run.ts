@@ -220,6 +220,7 @@ function accidents(world: World, functions: Lambda): void {
       killAll();
       world.restored = { from, at: scheduler.now(), until: scheduler.now() + lookedAfterMs };
       store.restore(backup);
+      store.put({ pk: 'identity', sk: 'stack', restoredAt: scheduler.now() });
       store.put({ pk: 'paused', sk: 'all', reason: 'the table was restored', since: scheduler.now() });
       scheduler.after(minute, () => functions.sweep(true));
       scheduler.after(lookedAfterMs, () => functions.run('resume', (engine) => resume(engine, 'all')));

@@ -4,6 +4,7 @@ import { localBusinessId } from '../../infra/local/wave/server.ts';
 import { checkIdentity, registrations } from '../../lib/app.ts';
 import { webhooksApi } from '../../lib/customcrm/webhooks-api.ts';
 import { SettingsError } from '../../lib/errors.ts';
+import { lastRestore } from '../../lib/sync/identity.ts';
 import { tidy } from '../../lib/sync/janitor.ts';
 import { pause, pauses, resume } from '../../lib/sync/pause.ts';
 import { pollWave } from '../../lib/sync/poll-wave.ts';
@@ -56,9 +57,12 @@ describe('a table of links', () => {
     const reason =
       'all: by the operator; the table was restored from a backup: run a sweep preview, then resume';
     assert.deepEqual(await everyPause(world), [reason]);
+    const restoredAt = await lastRestore(world.engine);
+    assert.ok(restoredAt !== undefined && restoredAt <= world.engine.clock.now());
     await resume(world.engine, 'all');
     await begin(world);
     assert.deepEqual(await everyPause(world), []);
+    assert.equal(await lastRestore(world.engine), restoredAt);
   });
 });
 

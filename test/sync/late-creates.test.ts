@@ -465,3 +465,43 @@ describe('very many creates', () => {
     assert.equal(await outstanding(world.engine), outstandingLimit);
   });
 });
+
+describe('the late result of a create that a restored table does not know of', () => {
+  /** A product that Wave got twice: by the create that was answered, and by an earlier one that the table has forgotten. */
+  async function twice(world: SyncWorld, restoredAt: number | undefined) {
+    await linkedPair(world, 'product', { Name: 'Witness', UnitPrice: '1' });
+    const product = await world.make('customcrm', 'product', { Name: 'Ladder', UnitPrice: '5' });
+    if (restoredAt !== undefined)
+      await world.engine.table.write([{ put: { pk: 'identity', sk: 'stack', restoredAt } }]);
+    let again: (() => Promise<Snapshot>) | undefined;
+    const { wave } = world.engine.systems;
+    const noting = withWave(world.engine, {
+      create: (...args) => {
+        again = () => wave.create(...args);
+        return wave.create(...args);
+      },
+    });
+    await ring(world, product, noting);
+    assert.ok(again && (await world.counterpart(product)));
+    world.pass(minuteMs);
+    const late = await again();
+    await world.poll();
+    await ring(world, late);
+    return late;
+  }
+
+  test('is held when its origin is older than the restore', async (t) => {
+    const world = await startSyncWorld(database, { startedPairs: () => true });
+    t.after(world.close);
+    const late = await twice(world, world.engine.clock.now() + minuteMs);
+    assert.equal((await shown(world, late))?.state, 'ambiguous');
+    assert.equal(await world.counterpart(late), undefined);
+  });
+
+  test('is what it looks like otherwise: a record of somebody else', async (t) => {
+    const world = await startSyncWorld(database, { startedPairs: () => true });
+    t.after(world.close);
+    const late = await twice(world, undefined);
+    assert.ok(await world.counterpart(late));
+  });
+});

@@ -326,7 +326,7 @@ export const cellsFor = (cells: Cells, row: Row) =>
 /**
  * Did this side's user change something since both sides agreed? A survivor's edit beats a deletion.
  * @param wasTouched the record has moved since: what it holds in a row of which nothing is agreed, such as one that the other side never
- *   showed, may have been typed now
+ *   showed, may have been typed now, and so may what one of two rows with one cell once held there
  */
 export function editedSinceAgreement(
   system: System,
@@ -345,9 +345,9 @@ export function editedSinceAgreement(
       names.map((name) => prints.compare(noted?.[name], name, cell.form));
     const changes = compare(agreed[system]);
     if (changes.every((change) => change === 'none')) return wasTouched && cell.value !== null;
-    return (
-      changes.includes('changed') && !changes.includes('same') && !compare(ahead?.[system]).includes('same')
-    );
+    if (!changes.includes('changed') || compare(ahead?.[system]).includes('same')) return false;
+    // Of two rows one was agreed with what stood there: which of them, only the time tells.
+    return wasTouched || !changes.includes('same');
   });
 }
 

@@ -353,5 +353,12 @@ describe('a user’s edit since agreement', () => {
     assert.equal(isEdited('wave', edited, orders), true);
     const ahead = { customcrm: {}, wave: { OrderNumber: prints.of('OrderNumber', edited.poNumber) } };
     assert.equal(isEdited('wave', edited, { ...orders, ahead }), false, 'we wrote it');
+    const PurchaseOrderNumber = prints.of('PurchaseOrderNumber', edited.poNumber);
+    const other = {
+      ...orders,
+      agreed: { ...orders.agreed, wave: { ...orders.agreed.wave, PurchaseOrderNumber } },
+    };
+    assert.equal(isEdited('wave', edited, other), false, 'that stood there all the time');
+    assert.equal(isEdited('wave', edited, other, true), true, 'it moved since: to what the other row holds');
   });
 });

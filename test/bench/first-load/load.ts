@@ -23,7 +23,7 @@ export interface Loaded {
   /** From there until nothing waited any more, ms. */
   readonly tailMs: number;
   readonly kills: number;
-  /** Requests to Wave in 60 s, at the mean over all such windows of the work. */
+  /** Requests to Wave in 60 s, at the mean over all such windows from the first record that was rung for. */
   readonly perMinute: number;
   /** The same over the windows without kills and live edits; undefined when the load was too short to have some. */
   readonly undisturbedPerMinute: number | undefined;
@@ -73,9 +73,11 @@ export async function load(
   do {
     await lookAgain(plan.deadline, `the load is not over: ${JSON.stringify(progress)}`);
     const { requests } = await outside.door();
-    samples.push({ at: Date.now(), requests, isDisturbed: isEditing || Date.now() < disturbedAt + feltMs });
     progress = await sweepProgress(product.engine());
     if (!progress || progress.stopped) throw new Error(`A guard stopped the load: ${progress?.stopped}`);
+    // Until its schedule starts the sweep, and it has compared the first lists, there is no work.
+    if (progress.phase === 'ring' || samples.length > 0)
+      samples.push({ at: Date.now(), requests, isDisturbed: isEditing || Date.now() < disturbedAt + feltMs });
     plan.say(
       `${progress.phase} ${progress.pair ?? ''} ${progress.done} of ${progress.total}, ${kills} kills`,
     );

@@ -165,7 +165,9 @@ export function addWebhookCommands(program: Command, { connected, say, confirmed
     .option('--minutes <n>', 'wait this long', minutesOf, 15)
     .action(async (url: string, { watch, minutes }: { watch: boolean; minutes: number }) => {
       if (!watch) return say({ url, events: waveEvents }, waveSteps(url));
-      process.stderr.write(`${waveSteps(url)}\n\nWaiting ${minutes} minutes for a signed delivery ...\n`);
+      process.stderr.write(
+        `${waveSteps(url)}\n\nWaiting for a signed delivery, at the most ${minutes} min ...\n`,
+      );
       const heardAt = await firstDelivery((await connected()).engine, minutes * 60_000);
       if (heardAt === undefined) process.exitCode = 1;
       say(

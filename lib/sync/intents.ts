@@ -19,6 +19,8 @@ const intentLimit = 10_000;
 const intentPage = 1000;
 /** Closed intents are kept this long to recognise a create that the target executed much later, ms. */
 const closedKeptMs = 30 * 24 * 3600 * 1000;
+/** Those that are only doubted because of a restore are as many as records are created after it: kept for a shorter time, ms. */
+const forgottenKeptMs = 3600 * 1000;
 
 /** "A counterpart for this record may be under way": stays open only while the outcome is unknown. */
 export interface Intent {
@@ -33,7 +35,7 @@ export interface Intent {
   /** When the last attempt was sent (ms). */
   readonly sentAt: number;
   readonly attempts: number;
-  /** The table was restored since its origin was made: there may have been attempts that it does not know of. */
+  /** The table was restored not long ago, and its origin is older: there may have been attempts that the table does not know of. */
   readonly forgets?: true;
   /** When a look-up last found nothing since `sentAt` (ms). */
   readonly lookedUpAt?: number;
@@ -165,8 +167,8 @@ const closedPartition = (target: System, pair: Pair): string => `closed#${target
 /** The writes that close an intent. It stays as a memory when the outcome was ever in doubt: see {@link closedIntentsInto}. */
 export function closeWrites({ clock }: Engine, intent: Intent): readonly Write[] {
   const { origin } = intent;
-  const isDoubtful = intent.attempts > 1 || intent.lookedUpAt !== undefined || intent.forgets;
-  const expiresAt = Math.ceil((clock.now() + closedKeptMs) / 1000);
+  const isDoubtful = intent.attempts > 1 || intent.lookedUpAt !== undefined;
+  const expiresAt = Math.ceil((clock.now() + (isDoubtful ? closedKeptMs : forgottenKeptMs)) / 1000);
   const memory: Write = {
     put: {
       pk: closedPartition(otherSystem(origin.system), origin.pair),
@@ -178,7 +180,7 @@ export function closeWrites({ clock }: Engine, intent: Intent): readonly Write[]
   return [
     { delete: keyOf(origin), when: { equals: { opId: intent.opId } } },
     ...intent.keys.map((hash): Write => ({ delete: lockKey(origin, hash) })),
-    ...(isDoubtful ? [memory] : []),
+    ...(isDoubtful || intent.forgets ? [memory] : []),
   ];
 }
 

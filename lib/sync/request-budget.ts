@@ -38,7 +38,7 @@ export interface RequestBudget {
   readonly isPressed: () => boolean;
   /**
    * For a worker that has done its changes. While too many come for requests of their own, workers go for more one after the other,
-   * with a pause in between, so that changes gather in the queue and share requests. Waits for one's turn, at the most a fifth of the
+   * with a pause in between, so that changes gather in the queue and share requests. Waits for one's turn, at the most a quarter of the
    * window and within the deadline (ms since 1970); not at all otherwise. The pause is half as long where `moreWait` in the queue
    * already. Never throws.
    */
@@ -59,7 +59,7 @@ const requestReserveMs = 1_000;
 const tryLimit = 200;
 const endTryLimit = 25;
 /** The longest rest of a worker, as a part of the window. */
-const restShare = 1 / 5;
+const restShare = 1 / 4;
 /** Of the time that is left to a worker, the most that it waits before it begins. */
 const readyShare = 2 / 5;
 

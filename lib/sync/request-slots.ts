@@ -76,7 +76,7 @@ const writeShare = 0.05;
 /** While changes are gathered, workers go for about so many at a time: read and written together they take two requests, at times three. */
 const gathered = 8;
 /** Changes are gathered for no longer than this part of the window. */
-const gatheringShare = 1 / 10;
+const gatheringShare = 2 / 15;
 /** Of the window, how far back the pace of changes is looked at. */
 const demandShare = 1 / 3;
 /** A request whose answer was lost may still be under way for this long, ms. */

@@ -31,6 +31,9 @@ import { setRecordState } from './record-state.ts';
 import { noteGone } from './sighting.ts';
 import { busy, finished, hourMs, linkParent, show } from './unlinked-record.ts';
 
+/** After a restore of the table, creates that it does not know of are looked out for this long, ms. */
+const forgottenMs = 24 * hourMs;
+
 /** Opens an intent and creates under it, unless the record cannot be created yet, or somebody else creates the same. */
 export async function openCreate(work: Work, origin: Snapshot): Promise<Handled> {
   const { engine, call } = work;
@@ -49,13 +52,19 @@ export async function openCreate(work: Work, origin: Snapshot): Promise<Handled>
     clockAheadMs: await clockAhead(engine, target),
     sentAt: now,
     attempts: 1,
-    ...(origin.createdAt < ((await lastRestore(engine)) ?? 0) && { forgets: true }),
+    ...((await mayBeForgotten(engine, origin)) && { forgets: true }),
     keys: keysOf(engine, origin).flatMap((key) => hashesOf(engine, key)),
   };
   const opened = await openIntent(engine, intent, work.lease);
   if (opened.opened) return create(work, origin, intent, creation);
   const rival = opened.blockedBy && (await findIntent(engine, opened.blockedBy));
   return rival ? waitBehind(work, rival) : busy(engine);
+}
+
+/** Could a create for it have been sent in the time that a restored table does not know of, and still be executed? */
+async function mayBeForgotten(engine: Engine, { createdAt }: Snapshot): Promise<boolean> {
+  const restoredAt = await lastRestore(engine);
+  return restoredAt !== undefined && createdAt < restoredAt && engine.clock.now() < restoredAt + forgottenMs;
 }
 
 const sentBy = (engine: Engine, origin: Snapshot, creation: Sendable, facts: Facts): RowPrints =>

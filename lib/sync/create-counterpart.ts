@@ -60,7 +60,7 @@ export async function createCounterpart(work: Work): Promise<Handled> {
     ? undefined
     : ((await markedForAnother(engine, origin)) ??
       // What was linked once is no create that nobody knew of.
-      (tombstone ? undefined : await lateCreate(work, origin, intents)));
+      (tombstone ? undefined : await lateCreate(engine, origin, intents, call)));
   if (foreign) return show(work, 'ambiguous', foreign);
   if (tombstone?.kind === 'deleted') {
     const revived = await revive(work, origin, tombstone);

@@ -7,8 +7,10 @@ import { exclusionOf } from './exclusions.ts';
 import { gatherFacts } from './facts.ts';
 import { findIntent, type Intent, mayBeResultOf, openIntentsInto } from './intents.ts';
 import { holdersOf, keysOf } from './key-index.ts';
+import { lateCreate } from './late-create.ts';
 import { counterpartOf } from './links.ts';
 import type { Call } from './ports.ts';
+import { isOnItsOwn } from './record-state.ts';
 import { tombstoneOf } from './tombstones.ts';
 
 export type Match =
@@ -117,6 +119,13 @@ async function confirmed(
   });
 }
 
+/** What waits for a person as the late result of somebody's create is nobody else's counterpart. */
+async function isHeldAsLate(engine: Engine, candidate: Snapshot, call: Call): Promise<string | undefined> {
+  if ((await isOnItsOwn(engine, candidate)) || (await tombstoneOf(engine.table, candidate))) return undefined;
+  const open = await openIntentsInto(engine, candidate.system, candidate.pair);
+  return lateCreate(engine, candidate, open, call);
+}
+
 /** A candidate that may be the result of somebody's open create is never taken; one that another key denies is for a person. */
 async function judge(
   engine: Engine,
@@ -130,6 +139,8 @@ async function judge(
     fences.find((intent) => mayBeResultOf(engine, intent, candidate)) ??
     (await findIntent(engine, candidate));
   if (by) return { found: 'fenced', by };
+  const late = await isHeldAsLate(engine, candidate, call);
+  if (late) return { found: 'ambiguous', reason: late };
   if ((await counterpartOf(engine.table, candidate)) !== undefined) return { found: 'none' };
   const [customcrm, wave] = origin.system === 'customcrm' ? [origin, candidate] : [candidate, origin];
   const facts = await gatherFacts(engine, origin.pair, { customcrm: customcrm.body, wave: wave.body }, call);

@@ -5,6 +5,7 @@ import type { Cause, Engine, Handled } from './engine.ts';
 import { alikesOf, closedIntentsInto, earliestResult, fenceKey, type Intent, noteAlike } from './intents.ts';
 import { counterpartOf } from './links.ts';
 import { likenessOf } from './look-up.ts';
+import type { Call } from './ports.ts';
 import { setRecordState } from './record-state.ts';
 import { isNotedGone } from './sighting.ts';
 import { tombstoneOf } from './tombstones.ts';
@@ -16,9 +17,10 @@ import { hourMs } from './unlinked-record.ts';
  * @param open creates into this system whose outcome is not known
  */
 export async function lateCreate(
-  { engine, call }: Work,
+  engine: Engine,
   record: Snapshot,
   open: readonly Intent[],
+  call: Call,
 ): Promise<string | undefined> {
   const ambiguous = open.filter(({ suspects }) => suspects);
   for (const intent of [...ambiguous, ...(await closedIntentsInto(engine, record.system, record.pair))]) {

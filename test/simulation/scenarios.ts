@@ -51,4 +51,5 @@ export const scenarios: readonly Scenario[] = [
   { name: 'a row that cannot be read waits for its ambiguous parent, and can be read again', seed: 4_455 },
   { name: 'a survivor is edited in a row that the other side never showed', seed: 5_684 },
   { name: 'a create that a restored table does not know of is executed long after another one', seed: 331 },
+  { name: 'somebody makes a namesake of what is held as the late result of a create', seed: 1_318 },
 ];

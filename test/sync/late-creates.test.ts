@@ -7,7 +7,7 @@ import type { Engine } from '../../lib/sync/engine.ts';
 import type { Intent } from '../../lib/sync/intents.ts';
 import { tidy } from '../../lib/sync/janitor.ts';
 import type { Item, Write } from '../../lib/sync/ports.ts';
-import { recordStateOf } from '../../lib/sync/record-state.ts';
+import { ownWrite, recordStateOf } from '../../lib/sync/record-state.ts';
 import { outstanding, outstandingLimit } from '../../lib/sync/sweep-ring.ts';
 import { linkedOrder, linkedPair, ring, withWave } from '../support/sync-steps.ts';
 import { type Database, type SyncWorld, startDatabase, startSyncWorld } from '../support/sync-world.ts';
@@ -496,6 +496,19 @@ describe('the late result of a create that a restored table does not know of', (
     const late = await twice(world, world.engine.clock.now() + minuteMs);
     assert.equal((await shown(world, late))?.state, 'ambiguous');
     assert.equal(await world.counterpart(late), undefined);
+  });
+
+  test('becomes nobody else’s counterpart while it is held, unless a person says that it is on its own', async (t) => {
+    const world = await startSyncWorld(database, { startedPairs: () => true });
+    t.after(world.close);
+    const late = await twice(world, world.engine.clock.now() + minuteMs);
+    const namesake = await world.make('customcrm', 'product', { Name: 'Ladder', UnitPrice: '7' });
+    await ring(world, namesake);
+    assert.equal((await shown(world, namesake))?.state, 'ambiguous');
+    assert.equal(await world.counterpart(late), undefined);
+    await world.engine.table.write([ownWrite(late)]);
+    await ring(world, namesake);
+    assert.equal((await world.counterpart(namesake))?.id, late.id);
   });
 
   test('is what it looks like otherwise: a record of somebody else', async (t) => {

@@ -160,7 +160,7 @@ function createApp(connections: Connections): App {
       eachReadable(messages, async (readable) => {
         const call = callWithin(remainingMs, 'live');
         const isLive = readable.some(({ doorbell }) => !doorbell.background);
-        if (!isLive) await ready({ ...call, priority: 'background' });
+        if (!isLive && readable.length > 0) await ready({ ...call, priority: 'background' });
         const failed = await handleBatch(engine, readable, call);
         // Only live ones are gathered; more probably wait behind a full batch.
         if (isLive) await rest(call.deadline, readable.length === fullBatch);

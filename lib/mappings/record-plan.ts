@@ -326,7 +326,7 @@ export const cellsFor = (cells: Cells, row: Row) =>
 /**
  * Did this side's user change something since both sides agreed? A survivor's edit beats a deletion.
  * @param wasTouched the record has moved since: what it holds in a row of which nothing is agreed, such as one that the other side never
- *   showed, may have been typed now, and so may what one of two rows with one cell once held there
+ *   showed, may have been typed now, and a cell of two rows emptied
  */
 export function editedSinceAgreement(
   system: System,
@@ -346,8 +346,8 @@ export function editedSinceAgreement(
     const changes = compare(agreed[system]);
     if (changes.every((change) => change === 'none')) return wasTouched && cell.value !== null;
     if (!changes.includes('changed') || compare(ahead?.[system]).includes('same')) return false;
-    // Of two rows one was agreed with what stood there: which of them, only the time tells.
-    return wasTouched || !changes.includes('same');
+    // Of two rows one was agreed with what stood there. It was not the empty one: the other fills the cell then.
+    return !changes.includes('same') || (wasTouched && cell.value === null);
   });
 }
 

@@ -69,16 +69,21 @@ function bestOf(
   return best.length > 0 ? best : candidates;
 }
 
+/** Of Wave: base64. Who types something else there names no record. */
+const looksLikeAnId = /^[\w+/=-]+$/;
+
 type Holders = readonly string[] | undefined;
 
 /**
  * Who has this key in the other system, by the index; and whom a marker names, although the index does not know it, as after a restore of
- * the table. While that one cannot be read, nothing is concluded.
+ * the table: while that one cannot be read, nothing is concluded. That it is not found is believed: the polls have read every list up to
+ * now, and it was in none.
  */
 async function holdersThere(engine: Engine, origin: Snapshot, key: MatchKey, call: Call): Promise<Holders> {
   const ids = await holdersOf(engine, otherSystem(origin.system), origin.pair, key);
   const named = key.name === markerKey ? markedRef(origin) : undefined;
-  if (!ids || !named || ids.includes(named.id) || (await tombstoneOf(engine.table, named))) return ids;
+  const isKnown = !named || !looksLikeAnId.test(named.id) || ids?.includes(named.id);
+  if (!ids || isKnown || (await tombstoneOf(engine.table, named))) return ids;
   const reading = await engine.systems.wave.read(named.pair, named.id, call);
   return reading.state === 'living' ? [...ids, named.id] : ids;
 }

@@ -69,9 +69,9 @@ async function settle(
 }
 
 /** What a waiting record shows all the same: no news, when it waited and showed just that before. */
-function shownWhileWaiting({ key, shows }: Cause, before: Parked): Pick<OutcomeLine, 'reason' | 'again'> {
+function shownWhileWaiting({ shows }: Cause, before: Parked): Pick<OutcomeLine, 'reason' | 'again'> {
   if (shows === undefined) return {};
-  return { reason: shows, ...(before?.cause === key && before.shows === shows && { again: true }) };
+  return { reason: shows, ...(before?.shows === shows && { again: true }) };
 }
 
 /**

@@ -17,6 +17,8 @@ import type { Item, Key, Table, Write } from './ports.ts';
 /** Intents of one system and pair that one look considers, and how many it reads at a time. */
 const intentLimit = 10_000;
 const intentPage = 1000;
+/** Pages that one look reads at the most: the table deletes what has expired days later. */
+const pageLimit = 100;
 /** Closed intents are kept this long to recognise a create that the target executed much later, ms. */
 const closedKeptMs = 30 * 24 * 3600 * 1000;
 /** Those that are only doubted because of a restore are as many as records are created after it: kept for a shorter time, ms. */
@@ -70,17 +72,23 @@ export async function openIntentsInto(
   target: System,
   pair: Pair,
 ): Promise<readonly Intent[]> {
-  const items = await everyIntent(table, target, partition(target, pair));
-  return items.map((item) => item.intent as Intent);
+  return everyIntent(table, target, partition(target, pair));
 }
 
 /** @throws RemoteUnavailableError when there are too many: who asks waits until creates have told their outcome. */
-async function everyIntent(table: Table, target: System, pk: string): Promise<readonly Item[]> {
-  const items: Item[] = [];
-  for (let after: string | undefined; items.length < intentLimit; after = items.at(-1)?.sk) {
+async function everyIntent(
+  table: Table,
+  target: System,
+  pk: string,
+  counts: (item: Item) => boolean = () => true,
+): Promise<readonly Intent[]> {
+  const intents: Intent[] = [];
+  let after: string | undefined;
+  for (let pages = 0; pages < pageLimit && intents.length < intentLimit; pages++) {
     const page = await table.query(pk, { ...(after !== undefined && { after }), limit: intentPage });
-    items.push(...page);
-    if (page.length < intentPage) return items;
+    intents.push(...page.filter(counts).map((item) => item.intent as Intent));
+    if (page.length < intentPage) return intents;
+    after = page.at(-1)?.sk;
   }
   throw new RemoteUnavailableError(target, `the outcome of ${intentLimit} creates or more is in doubt`);
 }
@@ -172,7 +180,7 @@ export function closeWrites({ clock }: Engine, intent: Intent): readonly Write[]
   const memory: Write = {
     put: {
       pk: closedPartition(otherSystem(origin.system), origin.pair),
-      sk: refKey(origin),
+      sk: memoryName(intent),
       intent,
       expiresAt,
     },
@@ -184,15 +192,30 @@ export function closeWrites({ clock }: Engine, intent: Intent): readonly Write[]
   ];
 }
 
+/** One that is kept for a shorter time never takes the place of another. */
+const memoryName = ({ origin, forgets }: Intent): string =>
+  forgets ? `${refKey(origin)}#forgotten` : refKey(origin);
+
+/** A closed intent is remembered for as long as a record is held that may be its late result. */
+export async function rememberClosed({ table, clock }: Engine, intent: Intent): Promise<void> {
+  const expiresAt = Math.ceil((clock.now() + closedKeptMs) / 1000);
+  const pk = closedPartition(otherSystem(intent.origin.system), intent.origin.pair);
+  await table.write([{ put: { pk, sk: memoryName(intent), intent, expiresAt }, when: 'present' }]);
+}
+
 /** Doubtful creates into this system and pair of the last 30 days: the target may execute one much later than anybody waited. */
 export async function closedIntentsInto(
   { table, clock }: Engine,
   target: System,
   pair: Pair,
 ): Promise<readonly Intent[]> {
-  const items = await everyIntent(table, target, closedPartition(target, pair));
   const now = clock.now() / 1000;
-  return items.filter(({ expiresAt }) => Number(expiresAt) > now).map((item) => item.intent as Intent);
+  return everyIntent(
+    table,
+    target,
+    closedPartition(target, pair),
+    ({ expiresAt }) => Number(expiresAt) > now,
+  );
 }
 
 const itemOf = (intent: Intent): Item => ({
@@ -211,7 +234,7 @@ const alikeLimit = 20;
 
 /** Remembers how a fenced record looked when it was seen: its user may edit it before the look-up. */
 export async function noteAlike(engine: Engine, intent: Intent, id: string, likeness: Alike): Promise<void> {
-  if ((await alikesOf(engine, intent)).get(id) === 'all') return;
+  if (likeness !== 'all' && (await alikesOf(engine, intent)).get(id) === 'all') return;
   const expiresAt = Math.ceil((engine.clock.now() + closedKeptMs) / 1000);
   await engine.table.write([
     { put: { pk: alikeKey(intent), sk: id, opId: intent.opId, likeness, expiresAt } },

@@ -2,7 +2,15 @@ import { type RecordRef, refKey, type Snapshot } from '../domain/record.ts';
 import { markedRef } from '../mappings/match-keys.ts';
 import type { Work } from './apply-change.ts';
 import type { Cause, Engine, Handled } from './engine.ts';
-import { alikesOf, closedIntentsInto, earliestResult, fenceKey, type Intent, noteAlike } from './intents.ts';
+import {
+  alikesOf,
+  closedIntentsInto,
+  earliestResult,
+  fenceKey,
+  type Intent,
+  noteAlike,
+  rememberClosed,
+} from './intents.ts';
 import { counterpartOf } from './links.ts';
 import { likenessOf } from './look-up.ts';
 import type { Call } from './ports.ts';
@@ -35,8 +43,9 @@ export async function lateCreate(
       ? 'waits for a person'
       : await needsNoCounterpart(engine, intent.origin);
     if (because === undefined) continue;
-    // Its user may edit it: it stays what it was when it was first seen.
-    if (!known) await noteAlike(engine, intent, record.id, likeness);
+    // Its user may edit it: it stays what it was when it was first seen, for as long as nobody decides.
+    await noteAlike(engine, intent, record.id, likeness);
+    if (!ambiguous.includes(intent)) await rememberClosed(engine, intent);
     return `may be the late result of the create for ${refKey(intent.origin)}, which ${because}`;
   }
   return undefined;

@@ -40,6 +40,8 @@ async function parkOnce({ table, clock }: Engine, ref: Waiting, cause: Cause): P
   const times = same ? Number(before?.times) + 1 : 1;
   const heardAt = Math.min(ref.at ?? clock.now(), Number(before?.heardAt ?? Number.POSITIVE_INFINITY));
   const causedBy = before?.causedBy ?? ref.causedBy ?? ref.eventId;
+  // Told once, however often it waits for something else in between.
+  const shows = cause.shows ?? before?.shows;
   // A live change that waits stays one, whoever comes to wait for the same.
   const lane = ref.background && (!before || before.background) ? { background: true } : {};
   const writes: Write[] = [
@@ -53,7 +55,7 @@ async function parkOnce({ table, clock }: Engine, ref: Waiting, cause: Cause): P
         lookedAt,
         causedBy,
         times,
-        ...(cause.shows !== undefined && { shows: cause.shows }),
+        ...(shows !== undefined && { shows }),
         ...lane,
       },
       when: asRead(before),

@@ -353,12 +353,14 @@ describe('a user’s edit since agreement', () => {
     assert.equal(isEdited('wave', edited, orders), true);
     const ahead = { customcrm: {}, wave: { OrderNumber: prints.of('OrderNumber', edited.poNumber) } };
     assert.equal(isEdited('wave', edited, { ...orders, ahead }), false, 'we wrote it');
-    const PurchaseOrderNumber = prints.of('PurchaseOrderNumber', edited.poNumber);
+    const emptied = { ...own, poNumber: null };
+    const PurchaseOrderNumber = agreedOn(order, customcrmOrder, emptied).wave.PurchaseOrderNumber ?? '';
     const other = {
       ...orders,
       agreed: { ...orders.agreed, wave: { ...orders.agreed.wave, PurchaseOrderNumber } },
     };
-    assert.equal(isEdited('wave', edited, other), false, 'that stood there all the time');
-    assert.equal(isEdited('wave', edited, other, true), true, 'it moved since: to what the other row holds');
+    assert.equal(isEdited('wave', own, other, true), false, 'what stands there is the number of the order');
+    assert.equal(isEdited('wave', emptied, other), false, 'not since then');
+    assert.equal(isEdited('wave', emptied, other, true), true, 'somebody emptied it');
   });
 });

@@ -495,7 +495,12 @@ describe('the late result of a create that a restored table does not know of', (
     t.after(world.close);
     const late = await twice(world, world.engine.clock.now() + minuteMs);
     assert.equal((await shown(world, late))?.state, 'ambiguous');
-    assert.equal(await world.counterpart(late), undefined);
+    for (let days = 1; days <= 3; days++) {
+      world.pass(20 * 24 * 60 * minuteMs);
+      await world.poll();
+      await ring(world, late, world.engine, { background: true });
+      assert.equal(await world.counterpart(late), undefined, `after ${20 * days} days`);
+    }
   });
 
   test('becomes nobody else’s counterpart while it is held, unless a person says that it is on its own', async (t) => {
@@ -517,4 +522,17 @@ describe('the late result of a create that a restored table does not know of', (
     const late = await twice(world, undefined);
     assert.ok(await world.counterpart(late));
   });
+});
+
+test('what has expired counts for nothing, until the table has deleted it', async (t) => {
+  const world = await startSyncWorld(database, { startedPairs: () => true });
+  t.after(world.close);
+  const names = Array.from({ length: 10_050 }, (_, index) => `customcrm#product#old-${index}`);
+  const puts = names.map((sk) => ({ put: { pk: 'closed#wave#product', sk, intent: {}, expiresAt: 1 } }));
+  for (let from = 0; from < puts.length; from += 100)
+    await world.engine.table.write(puts.slice(from, from + 100));
+  const made = await world.make('wave', 'product', { name: 'Ladder', unitPrice: '5' });
+  await world.poll();
+  await ring(world, made);
+  assert.ok(await world.counterpart(made));
 });

@@ -359,13 +359,33 @@ export function typedBack(
   const agreedAt = equalMoments(ending, linked, row, happening).findLast(
     ({ cell }) => cell.form === typed.form,
   );
+  if (agreedAt === undefined) return typedWhatWasCreatedFrom(ending, linked, happening, row, typed);
   return (
-    agreedAt !== undefined &&
     sideOf(linked, otherSystem(system)).happenings.some(
       (other) => other.order >= agreedAt.until && other.by.who === 'user' && other.rows.includes(row.id),
-    ) &&
-    agreedAt.order < order
+    ) && agreedAt.order < order
   );
+}
+
+/** Edited before its counterpart was there, both sides never held the same: agreed is what the create was made from. */
+function typedWhatWasCreatedFrom(
+  ending: Ending,
+  linked: Linked,
+  happening: Happening,
+  row: Row,
+  typed: Cell,
+): boolean {
+  const { system, order } = happening;
+  const other = otherSystem(system);
+  const { happenings } = sideOf(linked, other);
+  const made = happenings.find(({ did, by }) => did === 'created' && by.who === 'engine');
+  const cell = made && ending.cell(row, other, made.after);
+  // That a write arrived whose answer did not is known to nobody.
+  const unseen = unseenWrite(ending, happening, row)?.order;
+  const known = equalMoments(ending, linked, row, happening).filter((moment) => moment.order !== unseen);
+  if (!made || !cell || made.order > order || known.length > 0) return false;
+  const isTheSame = ending.same(row, ...bothCells(system, typed, cell));
+  return isTheSame && happenings.some(({ by, rows }) => by.who === 'user' && rows.includes(row.id));
 }
 
 interface EqualMoment {
@@ -440,7 +460,15 @@ function typedWhatWasUnderWay(ending: Ending, happening: Happening, row: Row, ty
     const put = attempt.paths.includes(row[happening.system])
       ? ending.cell(row, happening.system, attempt.next)
       : undefined;
-    return put !== undefined && put.form === typed.form && isOpen(ending, attempt, happening.at);
+    // In a restored table it is under way again, when it was at the time of the backup.
+    const { restored } = ending.world;
+    const isOpenAgain =
+      restored !== undefined &&
+      happening.at > restored.from &&
+      attempt.at <= restored.from &&
+      isOpen(ending, attempt, restored.from);
+    const isUnderWay = isOpenAgain || isOpen(ending, attempt, happening.at);
+    return put !== undefined && put.form === typed.form && isUnderWay;
   });
 }
 

@@ -81,8 +81,11 @@ function checkOwnEcho(ending: Ending, happening: Happening, { look, except }: No
     const wasGone = world.truth
       .of(happening)
       .some((other) => other.did === 'restored' && other.order > earlier.order && other.order < order);
+    // Linked with another record since: that one's values, and a first link.
+    const isLinkedSince = world.store.linkTimes(refKey(happening)).some((at) => at > last.at);
     const between =
       isTheirs ||
+      isLinkedSince ||
       wasGone ||
       there.some(
         (other) => other.order > earlier.order && (other.did === 'deleted' || other.by.who === 'user'),

@@ -70,7 +70,7 @@ function isSecond(
     const wasUnseen = gone.by.who === 'user' && !wasLinked;
     if (wasUnseen) except('deletedUnseen', describe(earlier));
     if (wasUnseen || isForgotten(ending, earlier, gone, except)) return false;
-    return !revivedSince(ending, origin, gone.order);
+    return !revivedSince(ending, origin, cancelledAt(ending, origin, gone) ?? gone.order);
   });
 }
 
@@ -119,6 +119,17 @@ function isForgotten(
   if (forgotten) except('forgottenByRestore', describe(made));
   return forgotten;
 }
+
+/** Its user may take a cancellation back before the invoice is deleted because of it. */
+const cancelledAt = ({ world }: Ending, origin: RecordRef, gone: Happening): number | undefined =>
+  gone.by.who === 'engine'
+    ? world.truth
+        .of(origin)
+        .findLast(
+          ({ order, rows, after }) =>
+            order < gone.order && rows.includes('Status') && after.Status === 'cancelled',
+        )?.order
+    : undefined;
 
 /** Its own user brought the record back to life: took the delete back, or the cancellation of an order. */
 const revivedSince = ({ world }: Ending, origin: RecordRef, order: number): boolean =>

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { externalIdKey, externalIdOf, key, markerPrefix } from '../../lib/mappings/match-keys.ts';
+import { externalIdKey, externalIdOf, key, markedRef, markerPrefix } from '../../lib/mappings/match-keys.ts';
 import { snapshotOf } from '../support/mapping-bodies.ts';
 
 describe('a match key', () => {
@@ -34,12 +34,21 @@ describe('the marker in ExternalId', () => {
     });
   });
 
+  test('names a record of Wave, and only from Customcrm', () => {
+    const named = (system: 'customcrm' | 'wave') =>
+      markedRef(snapshotOf(system, 'product', '7', { ExternalId: 'wave:W-7' }));
+    assert.deepEqual(named('customcrm'), { system: 'wave', pair: 'product', id: 'W-7' });
+    assert.equal(named('wave'), undefined);
+  });
+
   test('is as exact as an id: case counts', () => {
     assert.notDeepEqual(found('wave:w-7'), found('wave:W-7'));
   });
 
   for (const foreign of ['erp:7', 'Wave:7', ' wave:7', '', null, undefined, 7]) {
-    test(`is not what another program wrote: ${JSON.stringify(foreign)}`, () =>
-      assert.equal(found(foreign), undefined));
+    test(`is not what another program wrote: ${JSON.stringify(foreign)}`, () => {
+      assert.equal(found(foreign), undefined);
+      assert.equal(markedRef(snapshotOf('customcrm', 'product', '7', { ExternalId: foreign })), undefined);
+    });
   }
 });

@@ -94,8 +94,7 @@ export const canaries: readonly Canary[] = [
       return engine;
     },
     faults: ['killed'],
-    busy: true,
-    from: 41,
+    from: 20,
   },
   { name: 'fuse that never blows', plant: noFuse, faults: ['massDeletion'] },
   { name: 'parked without a check of the cause', plant: parkedBlindly },

@@ -89,7 +89,7 @@ export async function bench(given: Bench): Promise<boolean> {
     verdict('records of which the preview said something else than is true', previewFaults(seeded, before)),
     verdict(
       'records that became something else than the preview said',
-      applyFaults(seeded, before, aftermath),
+      applyFaults(seeded, before, aftermath, loading.result.kills > 0),
     ),
     verdict('duplicates', duplicateFaults(aftermath, new Set([...twins, localFallbackProductId]))),
     verdict('differences', [...differences(aftermath), ...leftFaults(seeded, after)]),

@@ -93,12 +93,19 @@ describe('what the bench takes for a fault', () => {
   });
 
   test('are rows that were written and not said, and the other way round', () => {
-    const faultsWith = (rows: readonly string[]) =>
-      applyFaults(seeded, entries, {
-        ...right,
-        firstRows: { ...right.firstRows, customer: new Map([['C1', rows]]) },
-      }).length;
-    assert.deepEqual([['Phone->wave'], [], ['Phone->wave', 'Name->wave']].map(faultsWith), [0, 1, 1]);
+    const faultsWith = (rows: readonly string[], wasKilled: boolean) => {
+      const firstRows = { ...right.firstRows, customer: new Map([['C1', rows]]) };
+      return applyFaults(seeded, entries, { ...right, firstRows }, wasKilled).length;
+    };
+    const written = [['Phone->wave'], [], ['Phone->wave', 'Name->wave']];
+    assert.deepEqual(
+      written.map((rows) => faultsWith(rows, false)),
+      [0, 1, 1],
+    );
+    assert.deepEqual(
+      written.map((rows) => faultsWith(rows, true)),
+      [0, 0, 1],
+    );
   });
 
   test('are properties of a new record that nobody said, and such as it lacks', () => {

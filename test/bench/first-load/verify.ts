@@ -108,11 +108,15 @@ export function previewFaults(
   });
 }
 
-/** Where the load did something else than the preview said, or something that it did not speak of. */
+/**
+ * Where the load did something else than the preview said, or something that it did not speak of.
+ * @param wasKilled a write that arrived just before is in no history; that it arrived is seen by comparing both sides
+ */
 export function applyFaults(
   seeded: readonly Seeded[],
   entries: readonly PreviewEntry[],
   aftermath: Aftermath,
+  wasKilled = false,
 ): readonly string[] {
   const { links, ambiguous } = aftermath;
   const known = new Set(seeded.flatMap(({ customcrmId, waveIds }) => [customcrmId ?? '', ...waveIds]));
@@ -123,7 +127,7 @@ export function applyFaults(
     const { action, pair, system, id, counterpart } = entry;
     const partner = (system === 'customcrm' ? links : reversed)[pair].get(id);
     if (action === 'link')
-      return partner !== undefined && partner === counterpart && isWrittenAsSaid(entry, aftermath);
+      return partner !== undefined && partner === counterpart && isWrittenAsSaid(entry, aftermath, wasKilled);
     if (action === 'create')
       return partner !== undefined && !known.has(partner) && isMadeAsSaid(entry, partner, aftermath);
     if (action === 'ambiguous') return partner === undefined && ambiguous.has(id);
@@ -142,12 +146,13 @@ const withoutPhone = (rows: readonly string[]) => rows.filter((row) => row !== '
 function isWrittenAsSaid(
   { pair, id, rows: said }: PreviewEntry,
   { customcrm, firstRows }: Aftermath,
+  wasKilled: boolean,
 ): boolean {
   const written = firstRows[pair].get(id) ?? [];
   const [one, other] = isEdited(customcrm[pair].get(id))
     ? [said, written].map(withoutPhone)
     : [said, written];
-  return String(one) === String(other);
+  return String(one) === String(other) || (wasKilled && written.length === 0);
 }
 
 /** Where the files of the Wave stand-in keep what a create sends. */

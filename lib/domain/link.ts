@@ -73,6 +73,8 @@ export interface Refusal {
 export interface Ahead {
   readonly customcrm: RowPrints;
   readonly wave: RowPrints;
+  /** Its invoice was to be removed, since Customcrm gave the order up: at this version of it. */
+  readonly removedAfter?: string;
   /** While unanswered, no new attempt starts before this time (ms). */
   readonly settlesAt: number;
 }

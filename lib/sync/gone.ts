@@ -34,7 +34,7 @@ export async function handleGone(
   const { customcrm, wave } = readings;
   if (wave.state === 'living')
     return customcrm.state === 'deleted'
-      ? outlive(work, link, wave.snapshot)
+      ? outlive(work, link, wave.snapshot, customcrm.version)
       : suspect(work, link, 'customcrm', undefined);
   const proven = await absenceInWave(work.engine, refOf(link, 'wave'), work.call);
   if (proven === 'living') return again(work);
@@ -44,9 +44,12 @@ export async function handleGone(
   const since = missing?.system === 'wave' ? missing.since : clock.now();
   if (clock.now() < since + secondLookMs || customcrm.state === 'not-found')
     return suspect(work, link, 'wave', { system: 'wave', since });
-  return customcrm.state === 'living'
+  if (customcrm.state === 'deleted')
+    return bury(work, link, ['customcrm', 'wave'], 'deleted in both systems');
+  const removedAfter = link.ahead?.removedAfter;
+  return removedAfter === undefined
     ? outlive(work, link, customcrm.snapshot)
-    : bury(work, link, ['customcrm', 'wave'], 'deleted in both systems');
+    : removedByUs(work, link, customcrm.snapshot, removedAfter);
 }
 
 /** An order that was cancelled behaves like a deleted one, as long as its invoice is an untouched draft. */
@@ -59,7 +62,7 @@ export async function giveUp(
   const aftermath = mappings[link.pair].afterDeletion('customcrm', wave.body);
   if (aftermath.do === 'keep' || refusals[wholeRecord] || (await isEdited(work, link, wave)))
     return undefined;
-  const done = await carryOut(work, link, wave, aftermath);
+  const done = await carryOut(work, link, wave, aftermath, customcrm.version);
   if (done.did === 'rejected') {
     const { reason, spends } = done;
     const refusal: Refusal = { print: picture, reason, shows: reason === rejectedHere ? 'held' : 'blocked' };
@@ -68,7 +71,20 @@ export async function giveUp(
     return saved ? { did: 'again', link: saved } : again(work);
   }
   if (done.did !== 'done') return done;
-  return bury(work, done.link, ['wave'], 'cancelled: its invoice was deleted', customcrm.version);
+  return bury(work, done.link, ['wave'], itsInvoiceWent, customcrm.version);
+}
+
+const itsInvoiceWent = 'cancelled: its invoice was deleted';
+
+/** A removal of ours that nobody answered was it. An order that was given up, and is not any more, begins a new life. */
+async function removedByUs(work: Work, link: Link, order: Snapshot, removedAfter: string): Promise<Handled> {
+  const buried = await bury(work, link, ['wave'], itsInvoiceWent, removedAfter);
+  if (buried.did !== 'finished' || mappings[link.pair].givenUp(order.body)) return buried;
+  const { engine, doorbell } = work;
+  const eventId = `again:${engine.newId()}`;
+  const causedBy = doorbell.causedBy ?? doorbell.eventId;
+  await engine.queues.customcrm.ring([{ ...refOf(link, 'customcrm'), eventId, causedBy, at: doorbell.at }]);
+  return buried;
 }
 
 const again = ({ engine }: Work): Handled => ({
@@ -95,8 +111,11 @@ async function suspect(work: Work, link: Link, system: System, missing: Link['mi
   };
 }
 
-/** The survivor of a deletion: an edit since agreement beats the delete, else the pair's policy is carried out. */
-async function outlive(work: Work, link: Link, survivor: Snapshot): Promise<Handled> {
+/**
+ * The survivor of a deletion: an edit since agreement beats the delete, else the pair's policy is carried out.
+ * @param deletedAt the version at which Customcrm shows the other one deleted
+ */
+async function outlive(work: Work, link: Link, survivor: Snapshot, deletedAt?: string): Promise<Handled> {
   const deletedIn = otherSystem(survivor.system);
   const lifeAfter = ({ system, body, version }: Snapshot) =>
     system === 'customcrm' && mappings[link.pair].givenUp(body) ? version : undefined;
@@ -106,7 +125,7 @@ async function outlive(work: Work, link: Link, survivor: Snapshot): Promise<Hand
     return bury(work, remains, [deletedIn], reason, lifeAfter(survivor));
   }
   const aftermath = mappings[link.pair].afterDeletion(deletedIn, survivor.body);
-  const done = await carryOut(work, link, survivor, aftermath);
+  const done = await carryOut(work, link, survivor, aftermath, deletedAt);
   if (done.did === 'rejected')
     return bury(work, done.link, [deletedIn], 'deleted on the other side', undefined, done.spends);
   if (done.did !== 'done') return done;
@@ -166,6 +185,7 @@ async function carryOut(
   link: Link,
   survivor: Snapshot,
   aftermath: Aftermath,
+  givenUpAt: string | undefined,
 ): Promise<CarriedOut | Handled> {
   if (aftermath.do === 'keep') return { did: 'done', link };
   const { engine, call } = work;
@@ -179,7 +199,8 @@ async function carryOut(
   const { spends } = passage;
   if (passage.did === 'rejected') return { did: 'rejected', link, reason: rejectedHere, spends };
   const settlesAt = engine.clock.now() + engine.settings.settleMs;
-  const ahead = { ...(await aheadOf(work, link, survivor, aftermath)), settlesAt };
+  const removes = aftermath.do === 'remove' && givenUpAt !== undefined ? { removedAfter: givenUpAt } : {};
+  const ahead = { ...(await aheadOf(work, link, survivor, aftermath)), ...removes, settlesAt };
   const lease = { ...work.lease, until: call.deadline + engine.settings.leaseReserveMs };
   const noted = await saveLink(engine.table, link, { ...link, ahead }, renewed(lease), spends);
   if (!noted) return again(work);

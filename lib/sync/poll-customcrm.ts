@@ -81,12 +81,15 @@ async function ringForNews(
     changes.map(async (change) => {
       if (change.state === 'living') return sightOrReport(engine, change.snapshot, taxes);
       if (change.state === 'unreadable') return showUnreadable(engine, change, `poll:${runId}`);
-      return { news: (await counterpartOf(engine.table, change.ref)) !== undefined, print: 'deleted' };
+      const news = (await counterpartOf(engine.table, change.ref)) !== undefined;
+      return { news, print: 'deleted', mayWait: false };
     }),
   );
-  const doorbells = changes.flatMap((change, index): Doorbell[] =>
-    sightings[index]?.news ? [{ ...refOf(change), eventId: `poll:${runId}`, at, ...seenIn(change) }] : [],
-  );
+  const doorbells = changes.flatMap((change, index): Doorbell[] => {
+    const { news = false, mayWait = false } = sightings[index] ?? {};
+    const lane = mayWait ? ({ background: true } as const) : {};
+    return news ? [{ ...refOf(change), eventId: `poll:${runId}`, at, ...seenIn(change), ...lane }] : [];
+  });
   if (doorbells.length > 0) await engine.queues.customcrm.ring(doorbells);
   await Promise.all(
     changes.map(async (change, index) => {

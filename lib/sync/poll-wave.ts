@@ -105,11 +105,13 @@ async function ringForNews(
   if (snapshots.length === 0) return 0;
   const taxes = await engine.taxes.taxes(call);
   const sightings = await Promise.all(snapshots.map((snapshot) => sightOrReport(engine, snapshot, taxes)));
-  const doorbells = snapshots.flatMap((snapshot, index): Doorbell[] =>
-    sightings[index]?.news
-      ? [{ ...refOf(snapshot), eventId: `poll:${runId}`, at, seen: snapshot.modifiedAt }]
-      : [],
-  );
+  const doorbells = snapshots.flatMap((snapshot, index): Doorbell[] => {
+    const { news = false, mayWait = false } = sightings[index] ?? {};
+    const lane = mayWait ? ({ background: true } as const) : {};
+    return news
+      ? [{ ...refOf(snapshot), eventId: `poll:${runId}`, at, seen: snapshot.modifiedAt, ...lane }]
+      : [];
+  });
   if (doorbells.length > 0) await engine.queues.wave.ring(doorbells);
   await Promise.all(
     snapshots.map(async (snapshot, index) => {

@@ -58,9 +58,10 @@ export interface Slots {
   readonly turnAt: number;
 }
 
-/** Share of the budget that background work leaves to live work at the most, and when there are no live changes: for polls, and the first that come. */
+/** Share of the budget that background work leaves to live work at the most; and when there are no live changes, in requests at the most: for polls, and the first that come. */
 const liveShare = 0.2;
 const quietShare = 0.03;
+const quietRequests = 6;
 /** Requests that one live change takes, unless it shares them. */
 const requestsAChange = 2;
 /** Of a day's requests, background work leaves at least these: a poll each minute, and some live changes; of few, half. */
@@ -71,8 +72,8 @@ const liveADay = 2_000;
  */
 const burstShare = 0.4;
 const burstWindows = 1 / 4;
-/** Share of the budget that reads leave to writes of their kind; live ones no more than is to be expected of these, but one. */
-const writeShare = 0.05;
+/** What reads leave to writes of their kind: this share of the budget and one, no more than may go out at once, and live ones than is to be expected. */
+const writeShare = 0.02;
 /** While changes are gathered, workers go for about so many at a time: read and written together they take two requests, at times three. */
 const gathered = 8;
 /** Changes are gathered for no longer than this part of the window. */
@@ -101,19 +102,21 @@ export const nothingYet: Slots = {
 export const costOf = (entries: readonly { readonly cost: number }[]): number =>
   entries.reduce((sum, { cost }) => sum + cost, 0);
 
-/** What a kind of request may fill the window up to. Background work leaves what live changes will take when they come as they came of late. */
+/** What a kind of request may fill the window up to. Background work leaves what live changes will take in a quarter of it when they come as they came of late. */
 export function allowedFor(
   slots: Slots,
   limits: BudgetLimits,
   { intention, call: { priority } }: Want,
   now: number,
 ): number {
-  const { perMinute } = limits;
+  const { perMinute, inFlight } = limits;
   const changes = demandAt(slots, limits, now) / demandShare;
-  const left = Math.min(liveShare, quietShare + (changes * requestsAChange) / perMinute);
+  // Slots come free all the time: what is left is for those that come while none do.
+  const quiet = Math.min(quietRequests, quietShare * perMinute);
+  const left = Math.min(liveShare * perMinute, quiet + changes * requestsAChange * burstWindows);
   const isLive = priority === 'live';
-  const whole = isLive ? perMinute : Math.floor(perMinute * (1 - left));
-  const most = Math.floor(perMinute * writeShare);
+  const whole = isLive ? perMinute : Math.floor(perMinute - left);
+  const most = Math.min(inFlight, 1 + Math.floor(perMinute * writeShare));
   const forWrites = isLive ? Math.min(most, Math.max(1, Math.ceil(changes))) : most;
   return Math.max(1, intention === 'write' ? whole : whole - forWrites);
 }

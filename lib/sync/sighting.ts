@@ -9,11 +9,13 @@ import type { Engine } from './engine.ts';
 import { isOlderThanAgreed, pictureStamp } from './lagging.ts';
 import { findLink } from './links.ts';
 import type { Tax } from './ports.ts';
-import { isStarted } from './started-pairs.ts';
+import { isStarted, startedAt } from './started-pairs.ts';
 
 /** A row of a list as a poll or a sweep saw it: is it news, or what we know already? */
 export interface Sighting {
   readonly news: boolean;
+  /** Nobody waits for it: it has no link, as before its pair was started, or somebody is at it already. */
+  readonly mayWait: boolean;
   /** By what this record alone shows, it is not settled, whether it was rung for already or not. */
   readonly differs: boolean;
   /** The rows of a linked record that are not what was agreed, apart from those that one side alone cannot judge. */
@@ -49,14 +51,21 @@ export async function sight(engine: Engine, snapshot: Snapshot, taxes: readonly 
   const judged = rowsChanged.filter(
     ({ row, isEmptied }) => !row.rules.applies || row.direction === sendsFrom[snapshot.system] || isEmptied,
   );
+  // Without a marker, the first look at a new link never came to its end.
+  const isUnderWay = link !== undefined && (link.ahead !== undefined || !link.marked);
   const isOpen = link
-    ? // Without a marker, the first look at a new link never came to its end.
-      link.state === 'deletion-suspected' || link.ahead !== undefined || !link.marked
+    ? isUnderWay || link.state === 'deletion-suspected'
     : await isStarted(engine, snapshot.pair);
-  const news = (isOpen || rowsChanged.length > 0) && (await lastPrint(engine, snapshot)) !== print;
+  const last = isOpen || rowsChanged.length > 0 ? await lastPrint(engine, snapshot) : print;
+  // About these a person was asked already, whatever else became of the link since it was rung for.
+  const isAsked = link !== undefined && !isOpen && rowsChanged.every(({ row }) => asksAbout(link, row.id));
+  const news = isAsked ? pictureIn(last) !== pictureIn(print) : last !== print;
   const idsOf = (rows: readonly RowChange[]) => rows.map(({ row }) => row.id);
   return {
     news,
+    mayWait: link
+      ? isUnderWay && rowsChanged.length === 0
+      : snapshot.modifiedAt < ((await startedAt(engine, snapshot.pair)) ?? 0),
     differs: isOpen || judged.length > 0,
     changed: idsOf(judged.filter(({ row, change }) => change !== 'none' && !row.rules.applies)),
     open: idsOf(judged.filter(({ row, change }) => change === 'none' || row.rules.applies)),
@@ -109,6 +118,9 @@ function isUnderOlderKey(prints: Fingerprints, link: Link, system: System, cells
     );
   });
 }
+
+/** What of a print does not change with the link. */
+const pictureIn = (print = ''): string => print.slice(print.indexOf('.'));
 
 const sightingKey = (ref: RecordRef) => ({ pk: refKey(ref), sk: 'sighting' });
 

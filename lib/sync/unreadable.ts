@@ -15,13 +15,13 @@ export async function showUnreadable(
   engine: Engine,
   { ref, isNamed, because }: Unreadable,
   eventId: string,
-): Promise<Pick<Sighting, 'news' | 'print'>> {
+): Promise<Pick<Sighting, 'news' | 'print' | 'mayWait'>> {
   const print = 'unreadable';
   const concerns =
     (await isStarted(engine, ref.pair)) || (await counterpartOf(engine.table, ref)) !== undefined;
-  if (!concerns) return { news: false, print };
+  if (!concerns) return { news: false, print, mayWait: false };
   await reportFailed(engine, ref, because, eventId, isNamed);
-  return { news: isNamed && !(await waitsToBeRead(engine, ref)), print };
+  return { news: isNamed && !(await waitsToBeRead(engine, ref)), print, mayWait: false };
 }
 
 /** What waits for something else may not be looked at for a day, and would show long after it could be read that it cannot. */

@@ -1,4 +1,5 @@
 import { fingerprints } from '../../lib/domain/fingerprint.ts';
+import type { Link } from '../../lib/domain/link.ts';
 import { otherSystem, type RecordRef, refKey, type System } from '../../lib/domain/record.ts';
 import { type Cell, canonical, formOf, type Row, type Value } from '../../lib/mappings/mapping.ts';
 import type { Notebook } from './checks.ts';
@@ -61,14 +62,21 @@ const isLeftAlone = ({ link }: Linked, row: Row): boolean =>
 
 const recorded = 'recorded difference';
 
-/** Nobody has ever typed anything into the sending side of a one-way row: what the other one held before their first link is not erased. */
+/** The sending side of a one-way row is empty, and nothing was ever sent of it: what the other one holds, its user typed, and it is not erased. */
 function neverSent(ending: Ending, linked: Linked, row: Row): boolean {
   if (row.direction === 'both' || !linked.link.reasons.includes(`${row.id}: ${recorded}`)) return false;
   const sender = row.direction === 'toWave' ? 'customcrm' : 'wave';
-  return sideOf(linked, sender).happenings.every(({ by, rows, after }) => {
-    const cell = ending.cell(row, sender, after);
-    return by.who === 'engine' || !rows.includes(row.id) || !cell || isEmpty(cell);
-  });
+  const isEmptyIn = (system: System, body: Standing['body']): boolean => {
+    const cell = ending.cell(row, system, body);
+    return !cell || isEmpty(cell);
+  };
+  return (
+    isEmptyIn(sender, sideOf(linked, sender).body) &&
+    sideOf(linked, otherSystem(sender)).happenings.every(
+      ({ by, rows, after, system }) =>
+        by.who !== 'engine' || !rows.includes(row.id) || isEmptyIn(system, after),
+    )
+  );
 }
 
 const shown = ({ form }: Cell): string => JSON.stringify(form).slice(0, 400);
@@ -269,6 +277,7 @@ function accountFor(
     (neverAgreed(ending, linked, happening, row) || isBeforeItsLink(ending, linked, happening))
   )
     return 'filledAtFirstLink';
+  if (isEmpty(typed) && agreementForgotten(ending, linked, happening, row)) return 'forgottenByRestore';
   if (own && filledIn(ending, row, typed, own)) return 'defaultWrittenBack';
   if (typedBack(ending, linked, happening, row, typed)) return 'typedBackToAgreed';
   if (typedBackToBackup(ending, happening, row, typed)) return 'forgottenByRestore';
@@ -386,6 +395,23 @@ function typedWhatWasCreatedFrom(
   if (!made || !cell || made.order > order || known.length > 0) return false;
   const isTheSame = ending.same(row, ...bothCells(system, typed, cell));
   return isTheSame && happenings.some(({ by, rows }) => by.who === 'user' && rows.includes(row.id));
+}
+
+/** To a restored table nothing was agreed in this row yet, and nobody had looked since: a first link fills what is empty. */
+function agreementForgotten(
+  { world: { restored, store } }: Ending,
+  { customcrm }: Linked,
+  { at }: Happening,
+  row: Row,
+): boolean {
+  const link = store.revivedLink(customcrm.key)?.link as Link | undefined;
+  return (
+    restored !== undefined &&
+    link !== undefined &&
+    link.agreed.customcrm[row.id] === undefined &&
+    at >= restored.at &&
+    !store.linkWritten(customcrm.key).some((written) => written.at >= restored.at && written.at < at)
+  );
 }
 
 interface EqualMoment {

@@ -15,8 +15,8 @@ export interface Store {
   readonly linkedAt: (linkId: string) => number | undefined;
   readonly snapshot: () => ReadonlyMap<string, Item>;
   readonly restore: (snapshot: ReadonlyMap<string, Item>) => void;
-  /** The id of the record that this one, by its partition key, is linked with in the backup that was restored. */
-  readonly revivedLink: (pk: string) => string | undefined;
+  /** The half of a link that this record, by its partition key, has in the backup that was restored. */
+  readonly revivedLink: (pk: string) => Item | undefined;
   /** What somebody else than a container writes. */
   readonly put: (item: Item) => void;
   /** Every value that ever lost a conflict, also when a restored table does not hold it any more. */
@@ -42,7 +42,7 @@ export function store(wires: Wires, broken: (what: string) => void): Store {
   const everLinked = new Map<string, string[]>();
   const linkedAt = new Map<string, number>();
   const linkTimes = new Map<string, number[]>();
-  const revived = new Map<string, string>();
+  const revived = new Map<string, Item>();
   const losers: Item[] = [];
   const parkings: (string | undefined)[] = [];
   const commits: (string | undefined)[] = [];
@@ -94,7 +94,7 @@ export function store(wires: Wires, broken: (what: string) => void): Store {
       for (const item of all()) if (!snapshot.has(nameOf(item))) set(item, undefined);
       for (const item of snapshot.values()) {
         set(item, item);
-        if (item.sk === 'link') revived.set(item.pk, otherEnd(item));
+        if (item.sk === 'link') revived.set(item.pk, item);
       }
     },
     revivedLink: (pk) => revived.get(pk),

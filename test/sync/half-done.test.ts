@@ -83,15 +83,8 @@ test('an order that was cancelled, while the answer to the deletion of its draft
   const world = await start();
   t.after(world.close);
   const { crm } = await linkedOrder(world);
-  const real = world.engine.systems.wave;
   await world.edit(crm, { Status: 'cancelled' });
-  const lost = withWave(world.engine, {
-    remove: async (...args) => {
-      await real.remove(...args);
-      throw new RemoteOutcomeUnknownError('wave', 'no answer');
-    },
-  });
-  await ring(world, crm, lost);
+  await ring(world, crm, loseAnswerOfRemoval(world));
   for (let look = 1; look <= 4; look++) {
     world.pass(11 * minuteMs);
     await ring(world, crm);
@@ -103,6 +96,53 @@ test('an order that was cancelled, while the answer to the deletion of its draft
   await world.drain();
   assert.ok(await world.counterpart(crm));
 });
+
+test('an order that was cancelled is opened again before it is known that its draft is gone, and gets another', async (t) => {
+  const world = await start();
+  t.after(world.close);
+  const { crm, wave } = await linkedOrder(world);
+  const { Status } = await world.read(crm);
+  await world.edit(crm, { Status: 'cancelled' });
+  await ring(world, crm, loseAnswerOfRemoval(world));
+  await world.edit(crm, { Status });
+  for (let look = 1; look <= 4; look++) {
+    world.pass(11 * minuteMs);
+    await ring(world, crm);
+  }
+  await world.drain();
+  assert.equal((await world.read(crm)).Status, Status);
+  const another = await world.counterpart(crm);
+  assert.ok(another && another.id !== wave.id);
+});
+
+test('an order is opened again that was cancelled when its draft could not be deleted, and keeps it', async (t) => {
+  const world = await start();
+  t.after(world.close);
+  const { crm, wave } = await linkedOrder(world);
+  const { Status } = await world.read(crm);
+  await world.edit(crm, { Status: 'cancelled' });
+  const unanswered = async () => {
+    throw new RemoteOutcomeUnknownError('wave', 'no answer');
+  };
+  await ring(world, crm, withWave(world.engine, { remove: unanswered }));
+  await world.edit(crm, { Status, Title: 'Autumn order' });
+  world.pass(11 * minuteMs);
+  await ring(world, crm);
+  assert.equal((await world.counterpart(crm))?.id, wave.id);
+  assert.equal((await world.read(wave)).title, 'Autumn order');
+  assert.equal((await linkOf(world, crm)).ahead, undefined);
+});
+
+/** The engine while nobody hears that an invoice was removed. */
+function loseAnswerOfRemoval({ engine }: SyncWorld): Engine {
+  const { remove } = engine.systems.wave;
+  return withWave(engine, {
+    remove: async (...args) => {
+      await remove(...args);
+      throw new RemoteOutcomeUnknownError('wave', 'no answer');
+    },
+  });
+}
 
 describe('an order that is deleted, with its draft', () => {
   for (const system of ['customcrm', 'wave'] as const)

@@ -192,15 +192,15 @@ describe('the request budget', () => {
   }
 
   test('keeps a fifth at the most for live work, and the last of each share for writes', () => {
-    assert.deepEqual(sharesAfter(100), [45, 48, 57, 60]);
+    assert.deepEqual(sharesAfter(100), [48, 50, 58, 60]);
   });
 
-  test('keeps what live changes take that come as they came of late', () => {
-    assert.deepEqual(sharesAfter(10), [52, 55, 58, 60]);
+  test('keeps what live changes take in a quarter of the window that come as they came of late', () => {
+    assert.deepEqual(sharesAfter(10), [55, 57, 58, 60]);
   });
 
   test('keeps some for polls and the first changes while there are none', () => {
-    assert.deepEqual(sharesAfter(0), [55, 58, 59, 60]);
+    assert.deepEqual(sharesAfter(0), [56, 58, 59, 60]);
   });
 
   test('lets background work take no more than its part of a quarter of the window, and live work what is left', async () => {

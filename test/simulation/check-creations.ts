@@ -66,11 +66,14 @@ function isSecond(
       .find(({ did, order }) => did === 'deleted' && order < (latest?.order ?? 0));
     if (!gone) return !isUnrecognisable(ending, earlier, origin, latest?.at ?? 0, except);
     // The answer of its create was lost, and its user deleted it before the look-up could see it.
-    const wasLinked = world.store.linkTimes(refKey(earlier)).some((at) => at < gone.at);
+    const links = world.store.linksOf(refKey(earlier)).filter(({ madeAt }) => madeAt < gone.at);
+    const wasLinked = links.length > 0;
     const wasUnseen = gone.by.who === 'user' && !wasLinked;
     if (wasUnseen) except('deletedUnseen', describe(earlier));
-    if (wasUnseen || isForgotten(ending, earlier, gone, except)) return false;
-    return !revivedSince(ending, origin, cancelledAt(ending, origin, gone) ?? gone.order);
+    if (wasUnseen || isForgotten(ending, earlier, origin, gone, except)) return false;
+    // What was not linked any more may go without a word: who lives again since their link ended gets a new one.
+    const apartSince = links.at(-1)?.endedAt ?? gone.at;
+    return !revivedSince(ending, origin, cancelledAt(ending, origin, gone) ?? Math.min(apartSince, gone.at));
   });
 }
 
@@ -107,15 +110,18 @@ function isUnrecognisable(
   return isForgotten;
 }
 
-/** Made in the time that a restored table has forgotten, and deleted before it was linked again: what is left of the link looks new. */
+/** Made in the time that a restored table has forgotten, and deleted before it was linked with its origin again: what is left of the link looks new. */
 function isForgotten(
   { world: { restored, store } }: Ending,
   made: Happening,
+  origin: RecordRef,
   gone: Happening,
   except: Notebook['except'],
 ): boolean {
   if (!restored || made.at < restored.from || setOut(made) > restored.at) return false;
-  const forgotten = !store.linkTimes(refKey(made)).some((at) => at > restored.at && at < gone.at);
+  const forgotten = !store
+    .linksOf(refKey(made))
+    .some(({ other, madeAt }) => other === origin.id && madeAt > restored.at && madeAt < gone.at);
   if (forgotten) except('forgottenByRestore', describe(made));
   return forgotten;
 }
@@ -128,16 +134,16 @@ const cancelledAt = ({ world }: Ending, origin: RecordRef, gone: Happening): num
         .findLast(
           ({ order, rows, after }) =>
             order < gone.order && rows.includes('Status') && after.Status === 'cancelled',
-        )?.order
+        )?.at
     : undefined;
 
 /** Its own user brought the record back to life: took the delete back, or the cancellation of an order. */
-const revivedSince = ({ world }: Ending, origin: RecordRef, order: number): boolean =>
+const revivedSince = ({ world }: Ending, origin: RecordRef, at: number): boolean =>
   world.truth
     .of(origin)
     .some(
       (happening) =>
-        happening.order > order &&
+        happening.at > at &&
         happening.by.who === 'user' &&
         (happening.did === 'restored' || happening.rows.includes('Status')),
     );
@@ -145,12 +151,12 @@ const revivedSince = ({ world }: Ending, origin: RecordRef, order: number): bool
 /** A record of ours is nobody's new record, unless its user brought it back to life. */
 function isEcho(ending: Ending, origin: RecordRef, made: Happening, except: Notebook['except']): boolean {
   const [first] = ending.world.truth.of(origin);
-  if (first?.by.who !== 'engine' || revivedSince(ending, origin, first.order)) return false;
+  if (first?.by.who !== 'engine' || revivedSince(ending, origin, first.at)) return false;
   const madeFor = first.by.attempt?.origin;
   const gone =
     madeFor &&
     ending.world.truth.of(madeFor).findLast(({ did, order }) => did === 'deleted' && order < made.order);
-  if (gone) return !isForgotten(ending, first, gone, except);
+  if (gone) return !isForgotten(ending, first, madeFor, gone, except);
   return !madeFor || !isUnrecognisable(ending, first, madeFor, made.at, except);
 }
 

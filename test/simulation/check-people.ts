@@ -60,7 +60,7 @@ function isAlike(
     }),
   );
   const wasLinked = [ref, other].some((each) =>
-    world.store.linkTimes(refKey(each)).some((time) => time <= at),
+    world.store.linksOf(refKey(each)).some(({ madeAt }) => madeAt <= at),
   );
   return !touched && !wasLinked;
 }

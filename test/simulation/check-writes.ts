@@ -82,7 +82,7 @@ function checkOwnEcho(ending: Ending, happening: Happening, { look, except }: No
       .of(happening)
       .some((other) => other.did === 'restored' && other.order > earlier.order && other.order < order);
     // Linked with another record since: that one's values, and a first link.
-    const isLinkedSince = world.store.linkTimes(refKey(happening)).some((at) => at > last.at);
+    const isLinkedSince = world.store.linksOf(refKey(happening)).some(({ madeAt }) => madeAt > last.at);
     const between =
       isTheirs ||
       isLinkedSince ||

@@ -9,8 +9,8 @@ export interface Store {
   readonly all: () => readonly Item[];
   /** Every record that this record, by its partition key, was ever linked with. */
   readonly everLinkedWith: (pk: string) => readonly string[];
-  /** Whenever a link of this record, by its partition key, was made, ms. */
-  readonly linkTimes: (pk: string) => readonly number[];
+  /** Every link of this record, by its partition key: with whom, and when it was made and ended, ms. */
+  readonly linksOf: (pk: string) => readonly LinkLife[];
   /** When the link of this id was made, ms. */
   readonly linkedAt: (linkId: string) => number | undefined;
   readonly snapshot: () => ReadonlyMap<string, Item>;
@@ -29,6 +29,13 @@ export interface Store {
   readonly linkWritten: (pk: string) => readonly { readonly at: number; readonly by: string }[];
 }
 
+export interface LinkLife {
+  /** The id of the record at its other end. */
+  readonly other: string;
+  readonly madeAt: number;
+  readonly endedAt?: number;
+}
+
 /** What the port allows in one transaction. */
 const writeLimit = 100;
 /** The index of states lags by up to this, ms. */
@@ -41,7 +48,7 @@ export function store(wires: Wires, broken: (what: string) => void): Store {
   const find = ({ pk, sk }: Key) => partitions.get(pk)?.get(sk);
   const everLinked = new Map<string, string[]>();
   const linkedAt = new Map<string, number>();
-  const linkTimes = new Map<string, number[]>();
+  const lives = new Map<string, LinkLife[]>();
   const revived = new Map<string, Item>();
   const losers: Item[] = [];
   const parkings: (string | undefined)[] = [];
@@ -52,8 +59,7 @@ export function store(wires: Wires, broken: (what: string) => void): Store {
   const write = (key: Key, item: Item | undefined, by: string) => {
     if (key.sk === 'parked' && item) parkings.push(sleepsForNothing(find, item));
     if (key.sk === 'link' && item) noteLink(everLinked, item);
-    if (key.sk === 'link' && item && !find(key))
-      linkTimes.set(key.pk, [...(linkTimes.get(key.pk) ?? []), wires.scheduler.now()]);
+    if (key.sk === 'link') noteLife(lives, key.pk, find(key), item, wires.scheduler.now());
     const link = key.sk === 'link' ? (item?.link as Link | undefined) : undefined;
     if (link) commits.push(goesOver(find(key)?.link as Link | undefined, link));
     if (link) for (const pk of [key.pk, `wave#${link.pair}#${link.waveId}`]) noteWritten(pk, by);
@@ -86,7 +92,7 @@ export function store(wires: Wires, broken: (what: string) => void): Store {
     commits: () => commits,
     linkWritten: (pk) => linkWritten.get(pk) ?? [],
     everLinkedWith: (pk) => everLinked.get(pk) ?? [],
-    linkTimes: (pk) => linkTimes.get(pk) ?? [],
+    linksOf: (pk) => lives.get(pk) ?? [],
     linkedAt: (linkId) => linkedAt.get(linkId),
     snapshot: () => new Map(all().map((item) => [nameOf(item), item])),
     put: (item) => set(item, item),
@@ -124,6 +130,20 @@ function noteLink(everLinked: Map<string, string[]>, item: Item): void {
   const other = otherEnd(item);
   const known = everLinked.get(pk) ?? [];
   if (known.at(-1) !== other) everLinked.set(pk, [...known, other]);
+}
+
+function noteLife(
+  lives: Map<string, LinkLife[]>,
+  pk: string,
+  before: Item | undefined,
+  after: Item | undefined,
+  at: number,
+): void {
+  const known = lives.get(pk) ?? [];
+  lives.set(pk, known);
+  const current = known.at(-1);
+  if (after && !before) known.push({ other: otherEnd(after), madeAt: at });
+  else if (!after && current) known[known.length - 1] = { ...current, endedAt: at };
 }
 
 const nameOf = ({ pk, sk }: Key): string => `${pk}\u0000${sk}`;

@@ -10,7 +10,7 @@ import { closeWrites, fenceKey, type Intent, noOpenIntent, settling } from './in
 import { indexKeys } from './key-index.ts';
 import { stillHeld } from './leases.ts';
 import { newLinkWrites } from './links.ts';
-import { wake } from './parking.ts';
+import { wake, wakeRecord } from './parking.ts';
 import { startedAt } from './started-pairs.ts';
 import { removeTombstone, type Tombstone, tombstoneOf } from './tombstones.ts';
 import { awaitProof, busy } from './unlinked-record.ts';
@@ -114,6 +114,7 @@ async function afterLink(work: Work, link: Link, origin: Snapshot, counterpart: 
   const applied = await work.underLease(both.customcrm, (lease) =>
     applyChange({ ...work, lease }, link, both),
   );
+  await wakeRecord(engine, counterpart);
   if (applied.did === 'parked') return applied;
   const { editedAt: _editedAt, ...outcome } = applied;
   // What was there before its pair was started has not waited for us since it was edited.

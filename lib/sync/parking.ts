@@ -124,6 +124,12 @@ export async function wake(engine: Engine, causeKey: string): Promise<number> {
   return rung;
 }
 
+/** Rings for a record that waits, whatever for: as a record without a link it did, and now it has one. */
+export async function wakeRecord(engine: Engine, ref: RecordRef): Promise<void> {
+  const parked = await parkedNow(engine, ref);
+  if (parked) await ringFor(engine, [{ ...parked, sk: refKey(ref) }]);
+}
+
 /** Everything that waits for this cause, page by page. */
 export async function* waitingFor({ table }: Engine, causeKey: string): AsyncGenerator<readonly Item[]> {
   let after: string | undefined;

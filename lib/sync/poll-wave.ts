@@ -29,11 +29,12 @@ export async function pollWave(engine: Engine, call: Call): Promise<PollResult> 
   const runId = engine.newId();
   const stored = await progressOf(engine, 'wave');
   let progress = { ...stored, positions: counted(stored.positions, (each) => stillCounted(each, startedAt)) };
+  let places = progress.positions;
   let wanted: readonly Pair[] = pairs;
   let rows = 0;
   let rung = 0;
   for (let pages = 1; pages <= pageLimit; pages++) {
-    const page = await engine.feed.changes(boundsOf(progress, wanted), call);
+    const page = await engine.feed.changes(boundsOf(places, wanted), call);
     const snapshots = wanted.flatMap((pair) => page.lists[pair]?.snapshots ?? []);
     const fresh = snapshots.filter((snapshot) => !isJudged(engine, snapshot));
     rung += await ringForNews(engine, fresh, runId, startedAt, call);
@@ -41,18 +42,17 @@ export async function pollWave(engine: Engine, call: Call): Promise<PollResult> 
     rung += await ringForUnread(engine, unread, `poll:${runId}`, startedAt);
     for (const snapshot of fresh) noteJudged(engine, snapshot, page.date);
     rows += snapshots.length + unread.length;
-    const before = progress.positions;
-    const next = new Map(wanted.map((pair) => [pair, nextPosition(before[pair] ?? start, page.lists[pair])]));
-    const positions = {
-      ...before,
-      ...Object.fromEntries(
-        wanted.map((pair) => [pair, next.get(pair) ?? endPosition(page, pair, before[pair])]),
-      ),
-    };
+    const next = new Map(wanted.map((pair) => [pair, nextPosition(places[pair] ?? start, page.lists[pair])]));
+    const positions = Object.fromEntries(
+      wanted.map((pair) => [pair, positionAfter(page, pair, next.get(pair), progress.positions[pair])]),
+    );
+    places = { ...places, ...Object.fromEntries([...next].filter(([, place]) => place)) };
     wanted = wanted.filter((pair) => next.get(pair));
     const complete = wanted.length === 0;
     const saved = await advance(engine, 'wave', progress, {
-      positions: counted(positions, (each) => countedNow(each, engine.clock.now())),
+      positions: counted({ ...progress.positions, ...positions }, (each) =>
+        countedNow(each, engine.clock.now()),
+      ),
       completeAt: complete ? startedAt : progress.completeAt,
       clockAheadMs: page.date - engine.clock.now(),
     });
@@ -74,23 +74,30 @@ const counted = (
 
 const start: ListPosition = { after: new Date(0).toISOString() };
 
-function boundsOf(progress: Progress, wanted: readonly Pair[]): Partial<Record<Pair, ListPosition>> {
-  return Object.fromEntries(wanted.map((pair) => [pair, boundOf(progress.positions[pair] ?? start)]));
+function boundsOf(
+  places: Progress['positions'],
+  wanted: readonly Pair[],
+): Partial<Record<Pair, ListPosition>> {
+  return Object.fromEntries(wanted.map((pair) => [pair, boundOf(places[pair] ?? start)]));
 }
 
-/** Where the next run begins, when a list was read to its end. */
-function endPosition(page: WavePage, pair: Pair, before: ListPosition = start): ListPosition {
-  const rows = placesIn(page.lists[pair] ?? { snapshots: [] });
-  const last = rows.at(-1);
+/**
+ * Where the next run begins in a list: where this one has come to, but within the overlap, also when it breaks off there, and never
+ * before where it began.
+ * @param next where this run goes on; undefined at the end of the list
+ */
+function positionAfter(
+  page: WavePage,
+  pair: Pair,
+  next: ListPosition | undefined,
+  before: ListPosition = start,
+): ListPosition {
+  const bound = new Date(Math.max(0, page.date - overlapMs)).toISOString();
+  if (next && next.after <= bound) return next;
+  const last = placesIn(page.lists[pair] ?? { snapshots: [] }).at(-1);
   const stamp = last ? new Date(last.modifiedAt).toISOString() : before.after;
-  return { after: earlier(stamp, page.date - overlapMs, before.after) };
-}
-
-/** The earlier of a stamp and a time, but never before where we were. */
-function earlier(stamp: string, timeMs: number, atLeast: string): string {
-  const bound = new Date(Math.max(0, timeMs)).toISOString();
   const chosen = stamp < bound ? stamp : bound;
-  return chosen > atLeast ? chosen : atLeast;
+  return { after: chosen > before.after ? chosen : before.after };
 }
 
 const refOf = ({ system, pair, id }: Snapshot): RecordRef => ({ system, pair, id });

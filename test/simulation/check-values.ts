@@ -330,15 +330,16 @@ const wentWithIts = (ending: Ending, happening: Happening): boolean =>
   ].some(({ did, order }) => did === 'deleted' && order > happening.order);
 
 /** Since they were linked, both sides never held the same before it was emptied: a first link fills what is empty, and erases nothing. */
-function neverAgreed(ending: Ending, { link }: Linked, happening: Happening, row: Row): boolean {
+function neverAgreed(ending: Ending, linked: Linked, happening: Happening, row: Row): boolean {
   const { system, order } = happening;
-  const linkedAt = ending.world.store.linkedAt(link.id) ?? 0;
+  const linkedAt = ending.world.store.linkedAt(linked.link.id) ?? 0;
   const cells: Partial<Record<System, Cell>> = {};
   const differ = () => {
     const { [system]: own, [otherSystem(system)]: opposite } = cells;
     return !own || !opposite || !ending.sameInPlain(row, ...bothCells(system, own, opposite));
   };
-  const told = [...ending.standingOf(happening).happenings, ...everOpposite(ending, happening)]
+  const told = [linked.customcrm, linked.wave]
+    .flatMap(({ happenings }) => happenings)
     .filter((other) => other.order < order)
     .sort((a, b) => a.order - b.order);
   for (const other of told) {

@@ -9,6 +9,7 @@ import {
   ended,
   gapOf,
   nothingYet,
+  restShare,
   type Slots,
   taken,
   verdictOn,
@@ -58,8 +59,6 @@ const requestReserveMs = 1_000;
 /** Writes that may fail because another container was faster, and looks at the item, for one slot. */
 const tryLimit = 200;
 const endTryLimit = 25;
-/** The longest rest of a worker, as a part of the window. */
-const restShare = 1 / 4;
 /** Of the time that is left to a worker, the most that it waits before it begins. */
 const readyShare = 2 / 5;
 
@@ -152,7 +151,9 @@ export function requestBudget(options: {
       const gap = gapOf(slots, limits, now) / (moreWait ? 2 : 1);
       if (gap === 0 || now >= latest) return;
       const turn = Math.min(latest, slots.turnAt + gap);
-      if (turn > now) await clock.sleep(turn - now + jitter(Math.min(20, limits.windowMs / 100)));
+      // Who has rested longest is the first to go.
+      const stepsBack = (latest - turn) / 50;
+      if (turn > now) await clock.sleep(turn - now + stepsBack + jitter(Math.min(20, limits.windowMs / 100)));
       else if (await write(slots, { ...slots, turnAt: now })) return;
     }
   }
@@ -166,7 +167,7 @@ export function requestBudget(options: {
       const verdict = verdictOn(aged(await read(), limits, now), limits, want, now);
       if ('cost' in verdict || now >= latest) return;
       const at = Math.min(latest, verdict.at ?? now);
-      await clock.sleep(at - now + jitter(limits.windowMs / 100));
+      await clock.sleep(at - now + jitter(Math.min(200, limits.windowMs / 100)));
     }
   }
 

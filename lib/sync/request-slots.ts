@@ -76,8 +76,11 @@ const burstWindows = 1 / 4;
 const writeShare = 0.02;
 /** While changes are gathered, workers go for about so many at a time: read and written together they take two requests, at times three. */
 const gathered = 8;
-/** Changes are gathered for no longer than this part of the window. */
-const gatheringShare = 2 / 15;
+/** The longest rest of a worker, as a part of the window. */
+export const restShare = 1 / 4;
+/** Of that time, how much of it the turns of all workers may take together: who rests longest must come to his. */
+const turnsShare = 0.95;
+const fewestWorkers = 2;
 /** Of the window, how far back the pace of changes is looked at. */
 const demandShare = 1 / 3;
 /** A request whose answer was lost may still be under way for this long, ms. */
@@ -202,10 +205,11 @@ const demandAt = ({ demand }: Slots, { windowMs }: BudgetLimits, now: number): n
  * budget carries one by one, at two requests each; until {@link gathered} are there from twice that pace on.
  */
 export function gapOf(slots: Slots, limits: BudgetLimits, now: number): number {
-  const { windowMs, perMinute } = limits;
+  const { windowMs, perMinute, inFlight } = limits;
   const perMs = demandAt(slots, limits, now) / (windowMs * demandShare);
   const load = Math.min(1, (3 * perMs * windowMs) / perMinute - 1);
-  return load <= 0 ? 0 : Math.min((load * gathered) / perMs, windowMs * gatheringShare);
+  const longest = (windowMs * restShare * turnsShare) / Math.max(fewestWorkers, inFlight);
+  return load <= 0 ? 0 : Math.min((load * gathered) / perMs, longest);
 }
 
 export function taken(

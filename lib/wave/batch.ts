@@ -17,7 +17,7 @@ export interface Batching<Op, Answer> {
   /** The most operations in one document; may shrink. */
   readonly most: () => number;
   /** Resolves when what is wanted at the same time has come together. */
-  readonly gathered: () => Promise<void>;
+  readonly gathered: (lane: Call['priority']) => Promise<void>;
   /** Waits for the right to send a document of up to this many operations. */
   readonly reserve: (call: Call, operations: number) => Promise<Seats>;
   /** Answers in the order of the operations, each with its answer or its error. */
@@ -56,7 +56,7 @@ export function batcher<Op, Answer>(batching: Batching<Op, Answer>): (op: Op, ca
 
   /** Sends until nothing of this lane can go. Each pass takes at least one operation out of those that wait. */
   async function run(lane: Call['priority']): Promise<void> {
-    await gathered();
+    await gathered(lane);
     for (let next = nextOf([lane], most()); next.length > 0; next = nextOf([lane], most())) {
       const seats = await reserve(callOf(next), next.length).catch((error: Error) => error);
       if (seats instanceof Error) {

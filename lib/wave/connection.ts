@@ -45,8 +45,9 @@ export interface WaveConnection {
 
 /** Operations wait this long for others to share a document with: about what the table calls before them drift apart, ms... */
 const windowMs = 30;
-/** ...and, while there are more changes than requests, until the last of them is there. */
+/** ...while there are more changes than requests, until the last of them is there; and where nobody waits, until the rest of a batch is. */
 const pressedWindowMs = 150;
+const backgroundWindowMs = 350;
 const minuteMs = 60_000;
 /** A slot outlives its request by this, ms. */
 const leaseMarginMs = 10_000;
@@ -87,7 +88,11 @@ export function connectWave(settings: WaveSettings, surroundings: WaveSurroundin
     incomeAccountId: settings.incomeAccountId,
     sharing: {
       clock: surroundings.clock,
-      windowMs: () => (gathers && budget.isPressed() ? pressedWindowMs : windowMs),
+      windowMs(lane) {
+        if (!gathers) return windowMs;
+        if (lane === 'background') return backgroundWindowMs;
+        return budget.isPressed() ? pressedWindowMs : windowMs;
+      },
       operations: settings.operations,
       async reserve(intention, call, operations) {
         // Without a token nothing is taken from the budget.

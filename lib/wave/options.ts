@@ -15,8 +15,8 @@ export interface WaveOptions {
 
 export interface Sharing {
   readonly clock: Clock;
-  /** How long an operation waits for others, ms. */
-  readonly windowMs: () => number;
+  /** How long an operation of this lane waits for others, ms. */
+  readonly windowMs: (lane: Call['priority']) => number;
   /** The most operations in one document. */
   readonly operations: number;
   /** The right to send one document of up to this many operations. @throws SyncError */
@@ -42,7 +42,8 @@ export function gatheringOf({ sharing }: WaveOptions, intention: Intention, stan
     shrink: (limit: number): void => {
       most = Math.max(1, Math.min(most, limit));
     },
-    gathered: () => (sharing ? sharing.clock.sleep(sharing.windowMs()) : endOfTick()),
+    gathered: (lane: Call['priority']) =>
+      sharing ? sharing.clock.sleep(sharing.windowMs(lane)) : endOfTick(),
     reserve: async (call: Call, operations: number): Promise<Seats> =>
       sharing ? sharing.reserve(intention, call, operations) : { slot: undefined, operations: most },
   };

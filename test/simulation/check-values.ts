@@ -463,11 +463,22 @@ function typedBackToBackup({ world, cell }: Ending, happening: Happening, row: R
     .some(({ after }) => cell(row, happening.system, after)?.form === typed.form);
 }
 
-/** A write arrived whose answer did not, and before anybody saw that, a user put back what had stood there: the picture of a write that never arrived. */
+/**
+ * A write arrived whose answer did not, and before anybody saw that, a user put back what had stood there: the picture of a write that
+ * never arrived. Or in the record that it was made from: and the system where it arrived spells it in its own way, which looks typed.
+ */
 function undoneUnseen(ending: Ending, happening: Happening, row: Row, typed: Cell): boolean {
   const before = unseenWrite(ending, happening, row);
+  const isUndone =
+    before?.before !== undefined && ending.cell(row, happening.system, before.before)?.form === typed.form;
+  const last = everOpposite(ending, happening).findLast(
+    ({ order, rows }) => order < happening.order && rows.includes(row.id),
+  );
+  const stood = last?.before && ending.cell(row, last.system, last.before);
+  const isUnseen =
+    last?.by.who === 'engine' && last.by.attempt && isOpen(ending, last.by.attempt, happening.at);
   return (
-    before?.before !== undefined && ending.cell(row, happening.system, before.before)?.form === typed.form
+    isUndone || Boolean(isUnseen && stood && ending.same(row, ...bothCells(happening.system, typed, stood)))
   );
 }
 

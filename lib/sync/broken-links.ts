@@ -34,12 +34,12 @@ export async function sightOrReport(
   engine: Engine,
   snapshot: Snapshot,
   taxes: readonly Tax[],
-): Promise<Pick<Sighting, 'news' | 'print' | 'mayWait'>> {
+): Promise<Pick<Sighting, 'news' | 'print' | 'mayWait' | 'link'>> {
   try {
     return await sight(engine, snapshot, taxes);
   } catch (error) {
     if (!(error instanceof BrokenLinkError)) throw error;
     await reportBroken(engine, snapshot);
-    return { news: false, print: 'broken', mayWait: false };
+    return { news: false, print: 'broken', mayWait: false, link: undefined };
   }
 }

@@ -5,13 +5,13 @@ import { caughtUp } from './catch-up.ts';
 import type { Cause, Engine, Handled, OutcomeMessage } from './engine.ts';
 import { exclusionOf } from './exclusions.ts';
 import { findMatch } from './find-match.ts';
-import { findIntent, mayBeResultOf, noteAlike, openIntentsInto } from './intents.ts';
+import { findIntent, mayBeResultOf, openIntentsInto } from './intents.ts';
 import { forgetKeys, indexKeys } from './key-index.ts';
 import { throwIfFromBefore, throwIfReadLags } from './lagging.ts';
 import { lateCreate, markedForAnother, waitBehind } from './late-create.ts';
 import { linkMatch, revive } from './link-up.ts';
 import { counterpartOf, findLink } from './links.ts';
-import { likenessOf } from './look-up.ts';
+import { noteIfAlike } from './look-up.ts';
 import { wake } from './parking.ts';
 import { pollKey } from './poll-progress.ts';
 import { isOnItsOwn, recordStateOf } from './record-state.ts';
@@ -45,8 +45,7 @@ export async function createCounterpart(work: Work): Promise<Handled> {
   const isOwn = await isOnItsOwn(engine, origin);
   const fence = open || isOwn ? undefined : intents.find((intent) => mayBeResultOf(engine, intent, origin));
   if (fence) {
-    const likeness = await likenessOf(engine, fence, origin, call);
-    if (likeness === 'all' || likeness === 'key') await noteAlike(engine, fence, origin.id, likeness);
+    await noteIfAlike(engine, fence, origin, call);
     return waitBehind(work, fence);
   }
   const excluded =

@@ -8,7 +8,15 @@ import { mappings } from '../mappings/pairs.ts';
 import type { Engine } from './engine.ts';
 import { exclusionOf } from './exclusions.ts';
 import { gatherFacts } from './facts.ts';
-import { alikesOf, earliestResult, findIntent, type Intent } from './intents.ts';
+import {
+  alikesOf,
+  earliestResult,
+  findIntent,
+  type Intent,
+  mayBeResultOf,
+  noteAlike,
+  openIntentsInto,
+} from './intents.ts';
 import { hashesOf, keysOf } from './key-index.ts';
 import { counterpartOf } from './links.ts';
 import type { Call } from './ports.ts';
@@ -109,6 +117,31 @@ export async function lookUp(engine: Engine, intent: Intent, call: Call, origin?
         : 'a new record holds a part of what was sent',
     suspects: [...new Set(found.map(({ snapshot }) => snapshot.id))].sort(),
   };
+}
+
+/**
+ * Remembers how rows of a list look that have no link, and may be the results of creates whose outcome is not known: their users may
+ * have edited them by the time that a worker can read them by themselves.
+ */
+export async function noteAlikes(engine: Engine, unlinked: readonly Snapshot[], call: Call): Promise<void> {
+  for (const [pair, rows] of Map.groupBy(unlinked, (row) => row.pair)) {
+    const [{ system } = {}] = rows;
+    const intents = system ? await openIntentsInto(engine, system, pair) : [];
+    for (const row of intents.length > 0 ? rows : [])
+      for (const intent of intents)
+        if (mayBeResultOf(engine, intent, row)) await noteIfAlike(engine, intent, row, call);
+  }
+}
+
+/** Notes how a record looks that may be the result of this create, when it is like what was sent. */
+export async function noteIfAlike(
+  engine: Engine,
+  intent: Intent,
+  record: Snapshot,
+  call: Call,
+): Promise<void> {
+  const likeness = await likenessOf(engine, intent, record, call);
+  if (likeness === 'all' || likeness === 'key') await noteAlike(engine, intent, record.id, likeness);
 }
 
 /**

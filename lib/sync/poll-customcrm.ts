@@ -5,6 +5,7 @@ import { isJudged, noteJudged } from './judged.ts';
 import { forgetKeys, indexKeys } from './key-index.ts';
 import { pictureStamp } from './lagging.ts';
 import { counterpartOf } from './links.ts';
+import { noteAlikes } from './look-up.ts';
 import { wake } from './parking.ts';
 import { advance, pollKey, progressOf } from './poll-progress.ts';
 import type { PollResult } from './poll-wave.ts';
@@ -82,9 +83,13 @@ async function ringForNews(
       if (change.state === 'living') return sightOrReport(engine, change.snapshot, taxes);
       if (change.state === 'unreadable') return showUnreadable(engine, change, `poll:${runId}`);
       const news = (await counterpartOf(engine.table, change.ref)) !== undefined;
-      return { news, print: 'deleted', mayWait: false };
+      return { news, print: 'deleted', mayWait: false, link: undefined };
     }),
   );
+  const unlinked = changes.flatMap((change, index) =>
+    change.state === 'living' && !sightings[index]?.link ? [change.snapshot] : [],
+  );
+  await noteAlikes(engine, unlinked, call);
   const doorbells = changes.flatMap((change, index): Doorbell[] => {
     const { news = false, mayWait = false } = sightings[index] ?? {};
     const lane = mayWait ? ({ background: true } as const) : {};

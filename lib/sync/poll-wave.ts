@@ -4,6 +4,7 @@ import type { Engine } from './engine.ts';
 import { isJudged, noteJudged } from './judged.ts';
 import { indexKeys } from './key-index.ts';
 import { boundOf, countedNow, nextPosition, placesIn, stillCounted } from './list-position.ts';
+import { noteAlikes } from './look-up.ts';
 import { wake } from './parking.ts';
 import { advance, type Progress, pollKey, progressOf } from './poll-progress.ts';
 import type { Call, Doorbell, ListPosition, WavePage } from './ports.ts';
@@ -112,6 +113,8 @@ async function ringForNews(
   if (snapshots.length === 0) return 0;
   const taxes = await engine.taxes.taxes(call);
   const sightings = await Promise.all(snapshots.map((snapshot) => sightOrReport(engine, snapshot, taxes)));
+  const unlinked = snapshots.filter((_, index) => !sightings[index]?.link);
+  await noteAlikes(engine, unlinked, call);
   const doorbells = snapshots.flatMap((snapshot, index): Doorbell[] => {
     const { news = false, mayWait = false } = sightings[index] ?? {};
     const lane = mayWait ? ({ background: true } as const) : {};

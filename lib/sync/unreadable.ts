@@ -15,13 +15,13 @@ export async function showUnreadable(
   engine: Engine,
   { ref, isNamed, because }: Unreadable,
   eventId: string,
-): Promise<Pick<Sighting, 'news' | 'print' | 'mayWait'>> {
+): Promise<Pick<Sighting, 'news' | 'print' | 'mayWait' | 'link'>> {
   const print = 'unreadable';
   const concerns =
     (await isStarted(engine, ref.pair)) || (await counterpartOf(engine.table, ref)) !== undefined;
-  if (!concerns) return { news: false, print, mayWait: false };
+  if (!concerns) return { news: false, print, mayWait: false, link: undefined };
   await reportFailed(engine, ref, because, eventId, isNamed);
-  return { news: isNamed && !(await waitsToBeRead(engine, ref)), print, mayWait: false };
+  return { news: isNamed && !(await waitsToBeRead(engine, ref)), print, mayWait: false, link: undefined };
 }
 
 /** What waits for something else may not be looked at for a day, and would show long after it could be read that it cannot. */

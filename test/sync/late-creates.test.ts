@@ -247,6 +247,29 @@ const orderFor = (customer: RecordRef, product: RecordRef, more: Body = {}) => (
 });
 
 describe('a create whose outcome is not known', () => {
+  test('is recognised by how a list showed its result, though its user edits all of it before anybody can read it', async (t) => {
+    const world = await startSyncWorld(database, { startedPairs: () => true });
+    t.after(world.close);
+    await linkedPair(world, 'product', { Name: 'Witness', UnitPrice: '1' });
+    const product = await world.make('customcrm', 'product', { Name: 'Ladder', UnitPrice: '5' });
+    const { wave } = world.engine.systems;
+    let made: Snapshot | undefined;
+    const lost = withWave(world.engine, {
+      create: async (...args) => {
+        made = await wave.create(...args);
+        throw new RemoteOutcomeUnknownError('wave', 'no answer');
+      },
+    });
+    await ring(world, product, lost);
+    assert.ok(made);
+    await world.poll();
+    const edited = { ...made.body, name: 'Rope', unitPrice: '9', description: 'Ten metres' };
+    await wave.update('product', made, edited, ['name', 'unitPrice', 'description'], world.call());
+    world.pass(3 * minuteMs);
+    await ring(world, product);
+    assert.equal((await world.counterpart(product))?.id, made.id);
+  });
+
   for (const [what, createInvoicesFrom, before, after] of [
     ['is cancelled meanwhile', 'draft', 'draft', 'cancelled'],
     ['is not confirmed any more', 'confirmed', 'confirmed', 'draft'],

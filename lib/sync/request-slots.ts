@@ -70,7 +70,7 @@ const liveADay = 2_000;
  * Of what background work may take in a window, the most that it takes in a quarter of one. Slots that are all taken at once come free at
  * once, a window later: meanwhile whoever waits gives up.
  */
-const burstShare = 0.4;
+const burstShare = 0.3;
 const burstWindows = 1 / 4;
 /** What reads leave to writes of their kind: this share of the budget and one, no more than may go out at once, and live ones than is to be expected. */
 const writeShare = 0.02;

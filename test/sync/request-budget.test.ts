@@ -215,10 +215,10 @@ describe('the request budget', () => {
       }
       return 100;
     };
-    assert.equal(await taken('background'), 23);
+    assert.equal(await taken('background'), 17);
     await time.runUntil(time.now() + 16_000);
-    assert.equal(await taken('background'), 23);
-    assert.equal(await taken('live'), 14);
+    assert.equal(await taken('background'), 17);
+    assert.equal(await taken('live'), 26);
   });
 
   test('is ready for background changes when there is a slot, at once or within two fifths of the time that is left', async () => {

@@ -78,13 +78,14 @@ const itsInvoiceWent = 'cancelled: its invoice was deleted';
 
 /** A removal of ours that nobody answered was it. An order that was given up, and is not any more, begins a new life. */
 async function removedByUs(work: Work, link: Link, order: Snapshot, removedAfter: string): Promise<Handled> {
-  const buried = await bury(work, link, ['wave'], itsInvoiceWent, removedAfter);
-  if (buried.did !== 'finished' || mappings[link.pair].givenUp(order.body)) return buried;
   const { engine, doorbell } = work;
-  const eventId = `again:${engine.newId()}`;
-  const causedBy = doorbell.causedBy ?? doorbell.eventId;
-  await engine.queues.customcrm.ring([{ ...refOf(link, 'customcrm'), eventId, causedBy, at: doorbell.at }]);
-  return buried;
+  // Rung before: who is killed in between leaves no order behind that nobody looks at. The doorbell waits for the lease.
+  if (!mappings[link.pair].givenUp(order.body)) {
+    const eventId = `again:${engine.newId()}`;
+    const causedBy = doorbell.causedBy ?? doorbell.eventId;
+    await engine.queues.customcrm.ring([{ ...refOf(link, 'customcrm'), eventId, causedBy, at: doorbell.at }]);
+  }
+  return bury(work, link, ['wave'], itsInvoiceWent, removedAfter);
 }
 
 const again = ({ engine }: Work): Handled => ({
@@ -255,6 +256,8 @@ const fused = ({ clock }: Engine): Handled => ({
   cause: { name: 'fuse', key: fuseCause('deletions'), due: clock.now() + 15 * 60_000 },
 });
 
+const withoutRemoval = ({ removedAfter: _removedAfter, ...ahead }: Ahead): Ahead => ahead;
+
 /**
  * Ends the link and leaves tombstones: nothing comes to life again by itself, and a record that does finds its link.
  * @param newLifeAfter the version at which the survivor was cancelled: a later one that is not cancelled begins a new life.
@@ -270,9 +273,13 @@ async function bury(
   const { engine, doorbell, lease } = work;
   const at = engine.clock.now();
   const did = { at, eventId: doorbell.eventId, did: reason, rows: [] };
-  const { missing: _missing, ...rest } = link;
+  const { missing: _missing, ahead, ...rest } = link;
   // With what was on its way when it ended: should the record live again, that is ours, and no edit.
-  const remains: Link = { ...rest, history: withOutcome(link, did) };
+  const remains: Link = {
+    ...rest,
+    ...(ahead && { ahead: withoutRemoval(ahead) }),
+    history: withOutcome(link, did),
+  };
   const survivors = (['customcrm', 'wave'] as const).filter((system) => !gone.includes(system));
   const tombstone = (system: System, kind: 'deleted' | 'survivor') =>
     tombstoneWrite(refOf(link, system), {

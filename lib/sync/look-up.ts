@@ -1,7 +1,7 @@
 import { fingerprints } from '../domain/fingerprint.ts';
 import { type Agreed, type Link, nothingAgreed } from '../domain/link.ts';
 import { otherSystem, type RecordRef, refKey, type Snapshot } from '../domain/record.ts';
-import { RemoteUnavailableError } from '../errors.ts';
+import { RemoteUnavailableError, SyncError } from '../errors.ts';
 import { agreedOfResult, type KnownRows, knownOf, rowsHeld } from '../mappings/creation.ts';
 import { externalIdOf } from '../mappings/match-keys.ts';
 import { mappings } from '../mappings/pairs.ts';
@@ -119,17 +119,27 @@ export async function lookUp(engine: Engine, intent: Intent, call: Call, origin?
   };
 }
 
+/** Rows and creates that one page of a list compares. */
+const comparedLimit = 200;
+
 /**
  * Remembers how rows of a list look that have no link, and may be the results of creates whose outcome is not known: their users may
- * have edited them by the time that a worker can read them by themselves.
+ * have edited them by the time that a worker can read them by themselves. That is a help, and no reason for a poll to fail.
  */
 export async function noteAlikes(engine: Engine, unlinked: readonly Snapshot[], call: Call): Promise<void> {
-  for (const [pair, rows] of Map.groupBy(unlinked, (row) => row.pair)) {
-    const [{ system } = {}] = rows;
-    const intents = system ? await openIntentsInto(engine, system, pair) : [];
-    for (const row of intents.length > 0 ? rows : [])
-      for (const intent of intents)
-        if (mayBeResultOf(engine, intent, row)) await noteIfAlike(engine, intent, row, call);
+  try {
+    for (const [pair, rows] of Map.groupBy(unlinked, (row) => row.pair)) {
+      const [{ system } = {}] = rows;
+      const intents = system ? await openIntentsInto(engine, system, pair) : [];
+      const may = rows.flatMap((row) =>
+        intents
+          .filter((intent) => mayBeResultOf(engine, intent, row))
+          .map((intent) => [intent, row] as const),
+      );
+      for (const [intent, row] of may.slice(0, comparedLimit)) await noteIfAlike(engine, intent, row, call);
+    }
+  } catch (error) {
+    if (!(error instanceof SyncError)) throw error;
   }
 }
 

@@ -3,6 +3,7 @@ import { type Engine, lineOf } from './engine.ts';
 import type { Message } from './handle-batch.ts';
 import { findLink, linkWrite, withOutcome } from './links.ts';
 import { setRecordState } from './record-state.ts';
+import { noteSighting } from './sighting.ts';
 
 const reason = 'handled many times without an end; see the log of this record';
 
@@ -17,6 +18,8 @@ export async function markFailed(engine: Engine, messages: readonly Message[]): 
           const history = withOutcome(link, { at: engine.clock.now(), eventId, did: 'failed', rows: [] });
           await engine.table.write([linkWrite(link, { ...link, history })]);
         }
+        // What was rung for has not been dealt with: it is news to the next list that shows it.
+        await noteSighting(engine, doorbell, 'failed');
         await setRecordState(engine, link ? refOf(link, 'customcrm') : doorbell, 'failed', reason);
         engine.report({ ...lineOf(doorbell), message: 'record failed', because: reason });
         return [];

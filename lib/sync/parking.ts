@@ -124,10 +124,14 @@ export async function wake(engine: Engine, causeKey: string): Promise<number> {
   return rung;
 }
 
+/** These are woken by whoever removes the cause, who is about to. */
+const wokenAnyway: ReadonlySet<string> = new Set<Cause['name']>(['fence', 'lease']);
+
 /** Rings for a record that waits, whatever for: as a record without a link it did, and now it has one. */
 export async function wakeRecord(engine: Engine, ref: RecordRef): Promise<void> {
   const parked = await parkedNow(engine, ref);
-  if (parked) await ringFor(engine, [{ ...parked, sk: refKey(ref) }]);
+  if (parked && !wokenAnyway.has(String(parked.name)))
+    await ringFor(engine, [{ ...parked, sk: refKey(ref) }]);
 }
 
 /** Everything that waits for this cause, page by page. */

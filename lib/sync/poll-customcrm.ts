@@ -86,10 +86,6 @@ async function ringForNews(
       return { news, print: 'deleted', mayWait: false, link: undefined };
     }),
   );
-  const unlinked = changes.flatMap((change, index) =>
-    change.state === 'living' && !sightings[index]?.link ? [change.snapshot] : [],
-  );
-  await noteAlikes(engine, unlinked, call);
   const doorbells = changes.flatMap((change, index): Doorbell[] => {
     const { news = false, mayWait = false } = sightings[index] ?? {};
     const lane = mayWait ? ({ background: true } as const) : {};
@@ -104,6 +100,10 @@ async function ringForNews(
       if (sighting?.news) await noteSighting(engine, refOf(change), sighting.print);
     }),
   );
+  const unlinked = changes.flatMap((change, index) =>
+    change.state === 'living' && !sightings[index]?.link ? [change.snapshot] : [],
+  );
+  await noteAlikes(engine, unlinked, call);
   return doorbells.length;
 }
 

@@ -2,10 +2,14 @@ import type { Pair, System } from '../domain/record.ts';
 import type { Engine } from './engine.ts';
 import type { ListPosition } from './ports.ts';
 
+type Positions = Readonly<Partial<Record<Pair, ListPosition>>>;
+
 /** How far the poll of one system has come. */
 export interface Progress {
   readonly revision: number;
-  readonly positions: Readonly<Partial<Record<Pair, ListPosition>>>;
+  readonly positions: Positions;
+  /** Where the latest run came to, and when a run last began at the `positions`, ms: one that begins soon after goes on from here. */
+  readonly reached?: { readonly places: Positions; readonly since: number };
   /** Everything that changed before this time (ms by our clock) has been read and noted in the key index. */
   readonly completeAt: number;
   /** The system's clock less ours when it was last read, ms, to about a second; absent in what older code has stored. */

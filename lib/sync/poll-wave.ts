@@ -13,8 +13,10 @@ import { ringForUnread } from './unreadable.ts';
 
 /** Pages of one run; what is left follows in the next. */
 const pageLimit = 50;
-/** Rows may appear this much later than their stamp says, ms. */
+/** Rows may appear this much later than their stamp says, ms... */
 const overlapMs = 60_000;
+/** ...and are read again no more often than this, ms: a first load asks for a run every few seconds. */
+const overlapEveryMs = 15_000;
 
 export interface PollResult {
   readonly pages: number;
@@ -28,9 +30,9 @@ export interface PollResult {
 export async function pollWave(engine: Engine, call: Call): Promise<PollResult> {
   const startedAt = engine.clock.now();
   const runId = engine.newId();
-  const stored = await progressOf(engine, 'wave');
-  let progress = { ...stored, positions: counted(stored.positions, (each) => stillCounted(each, startedAt)) };
-  let places = progress.positions;
+  let progress = countedAt(await progressOf(engine, 'wave'), startedAt);
+  const { since, ...beginning } = beginningOf(progress, startedAt);
+  let { places } = beginning;
   let wanted: readonly Pair[] = pairs;
   let rows = 0;
   let rung = 0;
@@ -47,13 +49,15 @@ export async function pollWave(engine: Engine, call: Call): Promise<PollResult> 
     const positions = Object.fromEntries(
       wanted.map((pair) => [pair, positionAfter(page, pair, next.get(pair), progress.positions[pair])]),
     );
-    places = { ...places, ...Object.fromEntries([...next].filter(([, place]) => place)) };
+    const onwards = wanted.map((pair) => [pair, next.get(pair) ?? endOf(page, pair, places[pair])]);
+    places = { ...places, ...Object.fromEntries(onwards) };
     wanted = wanted.filter((pair) => next.get(pair));
     const complete = wanted.length === 0;
     const saved = await advance(engine, 'wave', progress, {
       positions: counted({ ...progress.positions, ...positions }, (each) =>
         countedNow(each, engine.clock.now()),
       ),
+      reached: { places: counted(places, (each) => countedNow(each, engine.clock.now())), since },
       completeAt: complete ? startedAt : progress.completeAt,
       clockAheadMs: page.date - engine.clock.now(),
     });
@@ -65,6 +69,22 @@ export async function pollWave(engine: Engine, call: Call): Promise<PollResult> 
     }
   }
   return { pages: pageLimit, rows, rung, complete: false };
+}
+
+/** As it is stored, but for places by a count that holds no more. */
+function countedAt({ reached, ...stored }: Progress, now: number): Progress {
+  const fresh = (places: Progress['positions']) => counted(places, (each) => stillCounted(each, now));
+  return {
+    ...stored,
+    positions: fresh(stored.positions),
+    ...(reached && { reached: { ...reached, places: fresh(reached.places) } }),
+  };
+}
+
+/** Where a run begins: where the latest one came to, or with the overlap, when that was not read again for some time. */
+function beginningOf({ reached, positions }: Progress, now: number): NonNullable<Progress['reached']> {
+  const isRecent = reached !== undefined && Math.abs(now - reached.since) < overlapEveryMs;
+  return isRecent ? reached : { places: positions, since: now };
 }
 
 const counted = (
@@ -83,8 +103,8 @@ function boundsOf(
 }
 
 /**
- * Where the next run begins in a list: where this one has come to, but within the overlap, also when it breaks off there, and never
- * before where it began.
+ * Where a run begins in a list that reads the overlap again: where this one has come to, but within the overlap, also when it breaks off
+ * there, and never before where it began. A row that cannot be read takes many requests, and is passed for good.
  * @param next where this run goes on; undefined at the end of the list
  */
 function positionAfter(
@@ -94,11 +114,16 @@ function positionAfter(
   before: ListPosition = start,
 ): ListPosition {
   const bound = new Date(Math.max(0, page.date - overlapMs)).toISOString();
-  if (next && next.after <= bound) return next;
-  const last = placesIn(page.lists[pair] ?? { snapshots: [] }).at(-1);
-  const stamp = last ? new Date(last.modifiedAt).toISOString() : before.after;
-  const chosen = stamp < bound ? stamp : bound;
+  if (next && (next.after <= bound || page.lists[pair]?.unread?.length)) return next;
+  const { after } = endOf(page, pair, before);
+  const chosen = after < bound ? after : bound;
   return { after: chosen > before.after ? chosen : before.after };
+}
+
+/** The last stamp of a page. */
+function endOf(page: WavePage, pair: Pair, before: ListPosition = start): ListPosition {
+  const last = placesIn(page.lists[pair] ?? { snapshots: [] }).at(-1);
+  return { after: last ? new Date(last.modifiedAt).toISOString() : before.after };
 }
 
 const refOf = ({ system, pair, id }: Snapshot): RecordRef => ({ system, pair, id });
@@ -113,8 +138,6 @@ async function ringForNews(
   if (snapshots.length === 0) return 0;
   const taxes = await engine.taxes.taxes(call);
   const sightings = await Promise.all(snapshots.map((snapshot) => sightOrReport(engine, snapshot, taxes)));
-  const unlinked = snapshots.filter((_, index) => !sightings[index]?.link);
-  await noteAlikes(engine, unlinked, call);
   const doorbells = snapshots.flatMap((snapshot, index): Doorbell[] => {
     const { news = false, mayWait = false } = sightings[index] ?? {};
     const lane = mayWait ? ({ background: true } as const) : {};
@@ -130,5 +153,7 @@ async function ringForNews(
       if (sighting?.news) await noteSighting(engine, snapshot, sighting.print);
     }),
   );
+  const unlinked = snapshots.filter((_, index) => !sightings[index]?.link);
+  await noteAlikes(engine, unlinked, call);
   return doorbells.length;
 }

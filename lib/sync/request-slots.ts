@@ -164,8 +164,9 @@ export function verdictOn(
   const atOnce = slots.probing ? 1 : Math.max(1, limits.inFlight - (priority === 'live' ? 0 : 1));
   const excess = costOf([...slots.spent, ...slots.underWay]) + needed - allowed;
   if (excess > 0) return { at: freeAt(slots, limits, excess, now) };
-  // Where fields are counted a document is large, and waits for room in the window alone.
-  const evenAt = priority === 'live' || needed > 1 ? undefined : pacedAt(slots, limits, needed, allowed, now);
+  // Where fields are counted a document is large, and waits for room in the window alone; a write follows the read that waited.
+  const isPaced = priority === 'background' && want.intention === 'read' && needed === 1;
+  const evenAt = isPaced ? pacedAt(slots, limits, needed, allowed, now) : undefined;
   if (evenAt !== undefined) return { at: evenAt };
   return slots.underWay.length >= atOnce ? { at: undefined } : { cost: needed };
 }

@@ -65,7 +65,7 @@ export async function sight(engine: Engine, snapshot: Snapshot, taxes: readonly 
     news,
     mayWait: link
       ? isUnderWay && rowsChanged.length === 0
-      : snapshot.modifiedAt < ((await startedAt(engine, snapshot.pair)) ?? 0),
+      : snapshot.modifiedAt + engine.settings.fenceMarginMs < ((await startedAt(engine, snapshot.pair)) ?? 0),
     differs: isOpen || judged.length > 0,
     changed: idsOf(judged.filter(({ row, change }) => change !== 'none' && !row.rules.applies)),
     open: idsOf(judged.filter(({ row, change }) => change === 'none' || row.rules.applies)),

@@ -209,17 +209,43 @@ describe('the request budget', () => {
     const taken = async (priority: Call['priority']) => {
       for (let count = 0; count < 100; count++) {
         const call = { deadline: time.now(), priority };
-        const slot = await budget.take(wanting(time, { intention: 'write', call })).catch(() => undefined);
+        const slot = await budget.take(wanting(time, { intention: 'read', call })).catch(() => undefined);
         if (!slot) return count;
         await slot.end({ did: 'answered' });
       }
       return 100;
     };
-    assert.equal(await taken('background'), 17);
+    assert.equal(await taken('background'), 16);
     await time.runUntil(time.now() + 16_000);
-    assert.equal(await taken('background'), 17);
-    assert.equal(await taken('live'), 26);
+    assert.equal(await taken('background'), 16);
+    assert.equal(await taken('live'), 27);
   });
+
+  for (const perMinute of [3, 6, 8, 12])
+    test(`lets background changes be read and written with ${perMinute} requests a minute`, async () => {
+      const time = virtualTime();
+      const budget = budgetOf(time, memoryTable(), { perMinute });
+      const until = time.now() + 30 * minute;
+      let written = 0;
+      async function change(): Promise<void> {
+        while (time.now() < until) {
+          for (const intention of ['read', 'write'] as const) {
+            const want = wanting(time, { intention, priority: 'background' });
+            const call = { ...want.call, priority: 'background' } as const;
+            const slot = await budget.take({ ...want, call }).catch(() => undefined);
+            if (!slot) break;
+            await time.sleep(300);
+            await slot.end({ did: 'answered' });
+            if (intention === 'write') written += 1;
+          }
+          await time.sleep(1_000);
+        }
+      }
+      const changing = change();
+      await time.runUntil(until + minute);
+      await changing;
+      assert.ok(written >= 10 * perMinute - 10, `${written} in half an hour`);
+    });
 
   test('is ready for background changes when there is a slot, at once or within two fifths of the time that is left', async () => {
     const time = virtualTime();

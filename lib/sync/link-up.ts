@@ -4,7 +4,7 @@ import { agreedAfterCreate, agreedAtLink, type KnownRows } from '../mappings/cre
 import { answeredAfter } from './agree.ts';
 import { applyChange, picture, type Work } from './apply-change.ts';
 import { keepLosers, reportLosers } from './conflict-log.ts';
-import type { Engine, Handled } from './engine.ts';
+import { type Engine, type Handled, lineOf } from './engine.ts';
 import { firstStart } from './identity.ts';
 import { closeWrites, fenceKey, type Intent, noOpenIntent, settling } from './intents.ts';
 import { indexKeys } from './key-index.ts';
@@ -111,9 +111,15 @@ async function afterLink(work: Work, link: Link, origin: Snapshot, counterpart: 
   await wake(engine, fenceKey(origin));
   // The link's lease is that of its Customcrm record: a worker who came from Wave takes it now.
   const both = bothOf(origin, counterpart);
-  const applied = await work.underLease(both.customcrm, (lease) =>
-    applyChange({ ...work, lease }, link, both),
-  );
+  const message = link.history[0]?.did === 'created' ? 'counterpart created' : 'records linked';
+  let applied: Handled | undefined;
+  try {
+    applied = await work.underLease(both.customcrm, (lease) => applyChange({ ...work, lease }, link, both));
+  } finally {
+    // Mostly it is said with what flowed through the link; somebody else may bring that, and says nothing of the link.
+    if (applied?.did !== 'finished')
+      engine.report({ ...lineOf(work.doorbell), message, counterpart: counterpart.id });
+  }
   await wakeRecord(engine, counterpart);
   if (applied.did === 'parked') return applied;
   const { editedAt: _editedAt, ...outcome } = applied;
@@ -121,7 +127,7 @@ async function afterLink(work: Work, link: Link, origin: Snapshot, counterpart: 
   const began = (await startedAt(engine, link.pair)) ?? (await firstStart(engine)) ?? 0;
   return {
     ...outcome,
-    message: link.history[0]?.did === 'created' ? 'counterpart created' : 'records linked',
+    message,
     counterpart: counterpart.id,
     ...(origin.modifiedAt > began && { editedAt: origin.modifiedAt }),
   };

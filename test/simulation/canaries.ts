@@ -97,7 +97,7 @@ export const canaries: readonly Canary[] = [
     from: 20,
   },
   { name: 'fuse that never blows', plant: noFuse, faults: ['massDeletion'] },
-  { name: 'parked without a check of the cause', plant: parkedBlindly },
+  { name: 'parked without a check of the cause', plant: parkedBlindly, from: 40 },
   {
     name: 'nothing is ever matched',
     plant: (engine) =>

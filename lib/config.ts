@@ -22,6 +22,8 @@ const secrets = z
   )
   .refine((list) => list.length > 0, 'at least one secret');
 
+/** A poll each minute, and a read and a write of a change: with fewer, what was read is stale before it can be written. */
+const leastPerMinute = 3;
 /** Every record is noted under each of them. */
 const keyLimit = 3;
 
@@ -115,8 +117,10 @@ export const settings = z.object({
   CUSTOMCRM_POLL_INTERVAL_SECONDS: given(seconds(1, 300).default(300)).describe(
     'How often Customcrm is asked what its webhooks may have lost',
   ),
-  WAVE_MAX_REQUESTS_PER_MINUTE: given(z.coerce.number().int().min(1).max(100_000).default(60)).describe(
-    'Requests to Wave in any 60 seconds, by all functions together; Wave publishes no limit',
+  WAVE_MAX_REQUESTS_PER_MINUTE: given(
+    z.coerce.number().int().min(leastPerMinute).max(100_000).default(60),
+  ).describe(
+    'Requests to Wave in any 60 seconds, by all functions together, at least 3; Wave publishes no limit',
   ),
   WAVE_MAX_IN_FLIGHT: given(z.coerce.number().int().min(1).max(100).default(2)).describe(
     'Requests to Wave at once, by all functions together',

@@ -130,6 +130,7 @@ describe('the settings', () => {
     ['EDIT_ISSUED_INVOICES',            'yes-9f2c'],
     ['WAVE_PERCENTAGE',                 '0.9f2c'],
     ['SETTLE_SECONDS',                  '6199'],
+    ['WAVE_MAX_REQUESTS_PER_MINUTE',    '2'],
     ['FUSE_LIMIT',                      '-6199'],
     ['FUSE_LIMIT',                      '1001'],
     ['WAVE_CHANGES_QUEUE_URL',          'not-a-url-9f2c'],

@@ -19,6 +19,7 @@ const help = `npm run bench:requests -- [options]
   --rates LIST      edits a second, one run each (standard: 1,2,4,8)
   --seconds N       length of each run, after 30 s to get going (standard: 60)
   --per-minute N    requests to Wave in any 60 s (standard: 60)
+  --answer-ms N     how long Wave takes for a request at the least (standard: 300)
   --seed N          of the times between two edits (standard: 1)
   --help            this text
 
@@ -130,6 +131,7 @@ function parsed() {
       rates: { type: 'string', default: '1,2,4,8' },
       seconds: { type: 'string', default: '60' },
       'per-minute': { type: 'string', default: '60' },
+      'answer-ms': { type: 'string', default: '300' },
       seed: { type: 'string', default: '1' },
       help: { type: 'boolean', default: false },
     },
@@ -139,13 +141,14 @@ function parsed() {
 async function main(values: ReturnType<typeof parsed>): Promise<boolean> {
   const rates = values.rates.split(',').map(Number);
   const [seconds, perMinute] = [Number(values.seconds), Number(values['per-minute'])];
+  const answerMs = Number(values['answer-ms']);
   const random = randomOf(Number(values.seed));
   const folder = await mkdtemp(join(tmpdir(), 'requests-'));
   const edits = Math.ceil(Math.max(...rates) * (warmUpSeconds + seconds));
   const counts = { customer: Math.ceil(edits / usable), product: 0, order: 0 };
   const seeded = seed(join(folder, 'customcrm.sqlite'), join(folder, 'wave.sqlite'), counts);
   const equal = seeded.filter(({ fate }) => fate === 'equal');
-  const outside = await startOutside(folder, { perMinute: 100_000, inFlight: 100 });
+  const outside = await startOutside(folder, { perMinute: 100_000, inFlight: 100, answerMs });
   const productWith = (settings: Readonly<Record<string, string>>) =>
     productIn(join(folder, 'state'), { ...outside, settings: { ...outside.settings, ...settings } });
   // They are linked with all requests that it takes: only what comes after that is measured.

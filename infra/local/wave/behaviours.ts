@@ -29,6 +29,8 @@ export interface Behaviours {
   readonly banAfter: number;
   /** A document that costs more "exceeds the maximum cost": 1 for each record that it reads or writes, a list its `pageSize`; 0: no limit. */
   readonly maximumCost: number;
+  /** How long a request takes at the least, ms. */
+  readonly answerMs: number;
   readonly accessTokenSeconds: number;
   /** Tokens are neither taken nor renewed: HTTP 403. */
   readonly planLapsed: boolean;
@@ -52,6 +54,7 @@ export const standardBehaviours: Behaviours = {
   retryAfter: true,
   banAfter: 0,
   maximumCost: 0,
+  answerMs: 0,
   accessTokenSeconds: 7200,
   planLapsed: false,
 };

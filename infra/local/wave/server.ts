@@ -78,6 +78,7 @@ export async function startWave(options: WaveStandInOptions): Promise<WaveStandI
       return c.json({ message: refusal.banned ? 'Banned' : 'Too many requests' }, 429);
     }
     try {
+      await sleep(behaviours.answerMs);
       return await answer(c, prepared);
     } finally {
       door.leave();

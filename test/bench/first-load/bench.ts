@@ -101,12 +101,12 @@ export async function bench(given: Bench): Promise<boolean> {
   ].every((isFine) => isFine);
 }
 
-function describeWorld({ counts, seeded, budget: { perMinute, inFlight }, everyMs }: Bench): void {
+function describeWorld({ counts, seeded, budget: { perMinute, inFlight, answerMs }, everyMs }: Bench): void {
   const inWave = seeded.filter(({ waveIds }) => waveIds.length > 0).length;
   print(`${counts.customer} customers, ${counts.product} products and ${counts.order} orders in Customcrm`);
   print(`${inWave} records in Wave that are the same, and a few others`);
   print(
-    `budget: ${perMinute} requests to Wave in 60 s, ${inFlight} at once; ${everyMs > 0 ? `a live edit each ${everyMs} ms` : 'no live edits'}`,
+    `budget: ${perMinute} requests to Wave in 60 s, ${inFlight} at once, each answered after ${answerMs} ms; ${everyMs > 0 ? `a live edit each ${everyMs} ms` : 'no live edits'}`,
   );
 }
 

@@ -15,6 +15,7 @@ const help = `npm run bench:first-load -- [options]
   --scale N          this share of 20,000 customers, 2,000 products and 10,000 orders (standard: 1)
   --per-minute N     requests to Wave in any 60 s, for our budget and at Wave's door (standard: 600)
   --in-flight N      requests to Wave at once (standard: 8)
+  --answer-ms N      how long Wave takes for a request at the least (standard: 300)
   --every-ms N       time between two live edits (standard: 2000; 0: none)
   --kills N          how often our part is killed, at the most 3 (standard: 3)
   --limit-minutes N  the bench fails when it takes longer (standard: 240)
@@ -33,6 +34,7 @@ function parsed() {
       scale: { type: 'string' },
       'per-minute': { type: 'string', default: '600' },
       'in-flight': { type: 'string', default: '8' },
+      'answer-ms': { type: 'string', default: '300' },
       'every-ms': { type: 'string', default: '2000' },
       kills: { type: 'string', default: '3' },
       'limit-minutes': { type: 'string', default: '240' },
@@ -49,7 +51,11 @@ async function main(values: ReturnType<typeof parsed>): Promise<boolean> {
     product: Math.round(whole.product * scale),
     order: Math.round(whole.order * scale),
   };
-  const budget = { perMinute: Number(values['per-minute']), inFlight: Number(values['in-flight']) };
+  const budget = {
+    perMinute: Number(values['per-minute']),
+    inFlight: Number(values['in-flight']),
+    answerMs: Number(values['answer-ms']),
+  };
   const folder = await mkdtemp(join(tmpdir(), 'first-load-'));
   const seeded = seed(join(folder, 'customcrm.sqlite'), join(folder, 'wave.sqlite'), counts);
   const outside = await startOutside(folder, budget);

@@ -11,6 +11,8 @@ import { countingProxy } from './counting-proxy.ts';
 export interface Budget {
   readonly perMinute: number;
   readonly inFlight: number;
+  /** How long Wave takes for a request at the least, ms. */
+  readonly answerMs: number;
 }
 
 /** What the door of the Wave stand-in saw. */
@@ -44,7 +46,10 @@ const banAfter = 3;
 const settleSeconds = 30;
 
 /** Starts both stand-ins on their files in `folder`, and the table, with counters in between. */
-export async function startOutside(folder: string, { perMinute, inFlight }: Budget): Promise<Outside> {
+export async function startOutside(
+  folder: string,
+  { perMinute, inFlight, answerMs }: Budget,
+): Promise<Outside> {
   const file = (name: string) => join(folder, name);
   const port = await freePort();
   const secrets = await localSecrets(file('outside-secrets.json'));
@@ -66,7 +71,7 @@ export async function startOutside(folder: string, { perMinute, inFlight }: Budg
     token: localToken,
     sample: false,
     webhook: { url: `http://127.0.0.1:${port}/webhooks/wave`, secret: secrets.WAVE_WEBHOOK_SECRET },
-    behaviours: { requestsPer60s: perMinute, inFlight, banAfter },
+    behaviours: { requestsPer60s: perMinute, inFlight, banAfter, answerMs },
   });
   const table = await countingProxy(dynamodb.url, /DynamoDB_20120810\.(\w+)/g);
   const crm = await countingProxy(customcrm.url, /(GET|POST|PATCH|DELETE) \/api\/v1\//g);

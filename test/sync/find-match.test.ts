@@ -3,6 +3,7 @@ import { after, before, describe, test } from 'node:test';
 import { refKey } from '../../lib/domain/record.ts';
 import { RemoteUnavailableError } from '../../lib/errors.ts';
 import type { Engine } from '../../lib/sync/engine.ts';
+import { park } from '../../lib/sync/parking.ts';
 import { pollWave } from '../../lib/sync/poll-wave.ts';
 import { blindTo, ring, withWave } from '../support/sync-steps.ts';
 import { type Database, type SyncWorld, startDatabase, startSyncWorld } from '../support/sync-world.ts';
@@ -63,6 +64,20 @@ describe('a match that its system does not show', () => {
     const made = await world.counterpart(here);
     assert.ok(made && made.id !== there.id);
   });
+});
+
+test('a match that waits for something as a record without a link is rung for once it has one', async (t) => {
+  const world = await startSyncWorld(database, { startedPairs: () => true });
+  t.after(world.close);
+  const { here, there } = await sameCustomer(world);
+  const due = world.engine.clock.now() + 24 * 60 * minuteMs;
+  assert.ok(await park(world.engine, there, { name: 'parent', key: 'parent#unknown', due }));
+  await ring(world, here);
+  assert.equal((await world.counterpart(here))?.id, there.id);
+  assert.deepEqual(
+    world.takeRung().map(({ id, eventId }) => [id, eventId.split(':')[0]]),
+    [[there.id, 'wake']],
+  );
 });
 
 describe('a record that carries the marker of a counterpart', () => {

@@ -82,3 +82,12 @@ export class ReconnectNeededError extends SyncError {
 export class SettingsError extends Error {
   override readonly name = 'SettingsError';
 }
+
+/** Whether an error is one of those after which the record waits: with the pause that it asks for. */
+export function pauseFor(
+  error: unknown,
+): { readonly name: 'unavailable' | 'reconnect'; readonly afterMs: number | undefined } | undefined {
+  if (error instanceof ReconnectNeededError) return { name: 'reconnect', afterMs: undefined };
+  if (error instanceof RemoteUnavailableError) return { name: 'unavailable', afterMs: error.retryAfterMs };
+  return undefined;
+}

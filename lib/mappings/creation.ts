@@ -8,6 +8,8 @@ import {
   type System,
   systems,
 } from '../domain/record.ts';
+import { neverHeld, recordCells } from './agreement.ts';
+import { cellsFor, cellsOf, isBlank } from './cells.ts';
 import {
   type Cell,
   type Facts,
@@ -19,15 +21,7 @@ import {
   sameCells,
   setPath,
 } from './mapping.ts';
-import {
-  cellsFor,
-  cellsOf,
-  isBlank,
-  neverHeld,
-  type Pictured,
-  type RecordPlan,
-  recordCells,
-} from './record-plan.ts';
+import type { Pictured, RecordPlan } from './record-plan.ts';
 
 /** The body of a new counterpart, or why there can be none yet. */
 export type Creation =

@@ -3,14 +3,15 @@ import type { NothingBecause } from '../domain/plan.ts';
 import type { ObservedAt } from '../domain/policy.ts';
 import { type Snapshot, type System, systems } from '../domain/record.ts';
 import type { RemoteRejectedError } from '../errors.ts';
+import { settle } from '../mappings/agreement.ts';
 import { mappings } from '../mappings/pairs.ts';
-import { type Pictured, type RecordPlan, settle } from '../mappings/record-plan.ts';
-import type { Work } from './apply-change.ts';
+import type { Pictured, RecordPlan } from '../mappings/record-plan.ts';
 import type { Engine } from './engine.ts';
 import { turnsAfter } from './guard-write.ts';
 import { pictureStamp } from './lagging.ts';
 import { stillHeld } from './leases.ts';
 import { saveLink, withOutcome } from './links.ts';
+import type { Work } from './work.ts';
 
 /** What the two systems answered to the writes of one plan, which of them refused, and the error that ended it early. */
 export interface Sent {

@@ -1,6 +1,5 @@
 import { otherSystem, type RecordRef, refKey, type Snapshot, type System } from '../domain/record.ts';
 import { mappings } from '../mappings/pairs.ts';
-import type { Work } from './apply-change.ts';
 import { caughtUp } from './catch-up.ts';
 import type { Cause, Engine, Handled, OutcomeMessage } from './engine.ts';
 import { exclusionOf } from './exclusions.ts';
@@ -19,6 +18,7 @@ import { abandon, openCreate, resume } from './send-create.ts';
 import { isNotedGone, noteGone } from './sighting.ts';
 import { type Tombstone, tombstoneOf } from './tombstones.ts';
 import { awaitProof, busy, linkParent, neverLinked, show } from './unlinked-record.ts';
+import type { Work } from './work.ts';
 
 /** A doorbell that comes late says nothing about the time since; both systems must be known to about now, ms. */
 const lateMs = 90_000;

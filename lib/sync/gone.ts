@@ -7,11 +7,11 @@ import {
   RemoteRejectedError,
   StaleVersionError,
 } from '../errors.ts';
+import { arrivedAt, editedSinceAgreement } from '../mappings/agreement.ts';
 import { type Aftermath, readCell } from '../mappings/mapping.ts';
 import { mappings } from '../mappings/pairs.ts';
-import { arrivedAt, editedSinceAgreement, type RecordPlan } from '../mappings/record-plan.ts';
+import type { RecordPlan } from '../mappings/record-plan.ts';
 import { absenceInWave, secondLookMs } from './absence.ts';
-import type { Work } from './apply-change.ts';
 import type { Engine, Handled } from './engine.ts';
 import { gatherFacts } from './facts.ts';
 import { fuseCause, passFuse } from './fuses.ts';
@@ -24,6 +24,7 @@ import { unpark } from './parking.ts';
 import type { Reading, Write } from './ports.ts';
 import { stateWrite } from './record-state.ts';
 import { tombstoneWrite } from './tombstones.ts';
+import type { Work } from './work.ts';
 
 /** One side of a link did not show its record. Nothing is concluded from a single answer of Wave's, and never from Customcrm's 404. */
 export async function handleGone(

@@ -2,12 +2,12 @@ import { type Link, type Refusal, refOf } from '../domain/link.ts';
 import { loopLimit, nextTurn, type Turns } from '../domain/loop.ts';
 import type { Snapshot, System } from '../domain/record.ts';
 import type { RecordPlan } from '../mappings/record-plan.ts';
-import type { Work } from './apply-change.ts';
 import type { Engine, Handled } from './engine.ts';
 import { type FuseName, fuseCause, fuseNames, passAlone, passFuse } from './fuses.ts';
 import { stillHeld } from './leases.ts';
 import { saveLink } from './links.ts';
 import type { Write } from './ports.ts';
+import type { Work } from './work.ts';
 
 /** A fuse that is blown is looked at again this much later (ms), unless a person is faster. */
 const lookAgainMs = 15 * 60_000;

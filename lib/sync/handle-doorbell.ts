@@ -1,7 +1,8 @@
 import { type Link, refOf } from '../domain/link.ts';
 import type { ObservedAt } from '../domain/policy.ts';
 import { otherSystem, type RecordRef, refKey, systems } from '../domain/record.ts';
-import { applyChange, pauseFor, type Work } from './apply-change.ts';
+import { pauseFor } from '../errors.ts';
+import { applyChange } from './apply-change.ts';
 import { createCounterpart, survivorAlone } from './create-counterpart.ts';
 import { type Cause, type Engine, type Handled, lineOf, type OutcomeLine } from './engine.ts';
 import { linkKey } from './keys.ts';
@@ -14,6 +15,7 @@ import { noLongerFailed, recordStateOf } from './record-state.ts';
 import { sightedAt } from './sighting.ts';
 import { isStarted, noteEarly } from './started-pairs.ts';
 import { deletedUnlinked } from './unlinked-record.ts';
+import type { Work } from './work.ts';
 
 const ownEcho = 'echo';
 /** Tries of one doorbell within one invocation, before the record is parked. */

@@ -1,6 +1,5 @@
 import { type RecordRef, refKey, type Snapshot } from '../domain/record.ts';
 import { markedRef } from '../mappings/match-keys.ts';
-import type { Work } from './apply-change.ts';
 import type { Cause, Engine, Handled } from './engine.ts';
 import {
   alikesOf,
@@ -18,6 +17,7 @@ import { setRecordState } from './record-state.ts';
 import { isNotedGone } from './sighting.ts';
 import { tombstoneOf } from './tombstones.ts';
 import { hourMs } from './unlinked-record.ts';
+import type { Work } from './work.ts';
 
 /**
  * A create that was given up, or waits for a person, and made something like this record, perhaps much later than anybody waited: for

@@ -2,7 +2,7 @@ import { type Link, nothingAgreed } from '../domain/link.ts';
 import { refKey, type Snapshot } from '../domain/record.ts';
 import { agreedAfterCreate, agreedAtLink, type KnownRows } from '../mappings/creation.ts';
 import { answeredAfter } from './agree.ts';
-import { applyChange, picture, type Work } from './apply-change.ts';
+import { applyChange, picture } from './apply-change.ts';
 import { keepLosers, reportLosers } from './conflict-log.ts';
 import { type Engine, type Handled, lineOf } from './engine.ts';
 import { firstStart } from './identity.ts';
@@ -14,6 +14,7 @@ import { wake, wakeRecord } from './parking.ts';
 import { startedAt } from './started-pairs.ts';
 import { removeTombstone, type Tombstone, tombstoneOf } from './tombstones.ts';
 import { awaitProof, busy } from './unlinked-record.ts';
+import type { Work } from './work.ts';
 
 /** Links a record that was found, without a create. Only what is equal is agreed: the first plan says what flows. */
 export async function linkMatch(work: Work, origin: Snapshot, counterpart: Snapshot): Promise<Handled> {

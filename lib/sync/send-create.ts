@@ -6,7 +6,6 @@ import { composeCreate, printsSent } from '../mappings/creation.ts';
 import type { Facts } from '../mappings/mapping.ts';
 import { mappings } from '../mappings/pairs.ts';
 import { secondLookMs, waveShowsOthers } from './absence.ts';
-import type { Work } from './apply-change.ts';
 import type { Engine, Handled } from './engine.ts';
 import { gatherFacts } from './facts.ts';
 import { lastRestore } from './identity.ts';
@@ -30,6 +29,7 @@ import { clockAhead } from './poll-progress.ts';
 import { setRecordState } from './record-state.ts';
 import { noteGone } from './sighting.ts';
 import { busy, finished, hourMs, linkParent, show } from './unlinked-record.ts';
+import type { Work } from './work.ts';
 
 /** After a restore of the table, creates that it does not know of are looked out for this long, ms. */
 const forgottenMs = 24 * hourMs;

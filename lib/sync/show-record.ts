@@ -1,8 +1,8 @@
 import { fingerprints } from '../domain/fingerprint.ts';
 import { type Link, refOf } from '../domain/link.ts';
 import { type RecordRef, refKey, type Snapshot, type System } from '../domain/record.ts';
+import { cellsOf } from '../mappings/cells.ts';
 import { mappings } from '../mappings/pairs.ts';
-import { cellsOf } from '../mappings/record-plan.ts';
 import { losersOf } from './conflict-log.ts';
 import type { Engine } from './engine.ts';
 import { gatherFacts } from './facts.ts';

@@ -1,9 +1,9 @@
 import { type Fingerprints, fingerprints } from '../domain/fingerprint.ts';
 import { type Link, refOf } from '../domain/link.ts';
 import { type RecordRef, refKey, type Snapshot, type System } from '../domain/record.ts';
+import { isBlank } from '../mappings/cells.ts';
 import { type Cell, type Facts, type Row, readCell } from '../mappings/mapping.ts';
 import { mappings } from '../mappings/pairs.ts';
-import { isBlank } from '../mappings/record-plan.ts';
 import { asksAbout } from './agree.ts';
 import type { Engine } from './engine.ts';
 import { isOlderThanAgreed, pictureStamp } from './lagging.ts';

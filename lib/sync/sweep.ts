@@ -1,5 +1,5 @@
 import { type Pair, pairs } from '../domain/record.ts';
-import { pauseFor } from './apply-change.ts';
+import { pauseFor } from '../errors.ts';
 import type { Engine } from './engine.ts';
 import { blowFuse } from './fuses.ts';
 import type { Call } from './ports.ts';

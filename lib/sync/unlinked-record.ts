@@ -1,10 +1,10 @@
 import { type RecordRef, refKey } from '../domain/record.ts';
 import { absenceInWave, secondLookMs } from './absence.ts';
-import type { Work } from './apply-change.ts';
 import type { Engine, Handled, OutcomeMessage } from './engine.ts';
 import { forgetKeys } from './key-index.ts';
 import { parkedSince } from './parking.ts';
 import { type RecordState, setRecordState } from './record-state.ts';
+import type { Work } from './work.ts';
 
 /** Said of a record that is gone and has no counterpart; who needs it as a parent is blocked by that. */
 export const deletedUnlinked = 'deleted, and not linked';

@@ -2,16 +2,11 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { nothingAgreed } from '../../lib/domain/link.ts';
 import type { Body, System } from '../../lib/domain/record.ts';
+import { arrived, editedSinceAgreement, settle } from '../../lib/mappings/agreement.ts';
 import { customer } from '../../lib/mappings/customer.ts';
 import { order } from '../../lib/mappings/order.ts';
 import { product } from '../../lib/mappings/product.ts';
-import {
-  arrived,
-  editedSinceAgreement,
-  type Pictured,
-  planRecord,
-  settle,
-} from '../../lib/mappings/record-plan.ts';
+import { type Pictured, planRecord } from '../../lib/mappings/record-plan.ts';
 import { editedCustomer, linkedCustomer } from '../support/linked-customer.ts';
 import { agreedOn, pictured, prints } from '../support/linked-record.ts';
 import {

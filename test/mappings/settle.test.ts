@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { nothingAgreed } from '../../lib/domain/link.ts';
+import { seenBefore, settle } from '../../lib/mappings/agreement.ts';
 import { customer } from '../../lib/mappings/customer.ts';
 import { order } from '../../lib/mappings/order.ts';
-import { planRecord, seenBefore, settle } from '../../lib/mappings/record-plan.ts';
+import { planRecord } from '../../lib/mappings/record-plan.ts';
 import { editedCustomer } from '../support/linked-customer.ts';
 import { agreedOn, applied, pictured, prints } from '../support/linked-record.ts';
 import { customcrmCustomer, customcrmOrder, waveCustomer, waveInvoice } from '../support/mapping-bodies.ts';

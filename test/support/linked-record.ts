@@ -2,6 +2,7 @@ import { fingerprints } from '../../lib/domain/fingerprint.ts';
 import { type Agreed, nothingAgreed } from '../../lib/domain/link.ts';
 import type { Policies } from '../../lib/domain/plan.ts';
 import type { Body, System } from '../../lib/domain/record.ts';
+import { settle } from '../../lib/mappings/agreement.ts';
 import { agreedAfterCreate } from '../../lib/mappings/creation.ts';
 import { type Facts, type PairMapping, setPath } from '../../lib/mappings/mapping.ts';
 import {
@@ -9,7 +10,6 @@ import {
   planRecord,
   type RecordPlan,
   type RemoteWrite,
-  settle,
 } from '../../lib/mappings/record-plan.ts';
 import { mappingFacts } from './mapping-facts.ts';
 import { policiesOf } from './plan-rows.ts';

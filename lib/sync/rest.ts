@@ -1,0 +1,65 @@
+import type { Link } from '../domain/link.ts';
+import { settle } from '../mappings/agreement.ts';
+import type { Pictured, RecordPlan } from '../mappings/record-plan.ts';
+import { answeredAfter, observedAfter, reasonsOf, stampOf, stateOf } from './agree.ts';
+import { stillHeld } from './leases.ts';
+import { saveLink } from './links.ts';
+import { restingNews, whyOf } from './news.ts';
+import { type Both, lostLease, otherId, type Step, type Work } from './work.ts';
+
+/** Nothing to send: what is equal is agreed from now on. */
+export async function rest(
+  work: Work,
+  link: Link,
+  both: Both,
+  pictured: Pictured,
+  planned: RecordPlan,
+): Promise<Step> {
+  const settled = settle(pictured, planned, {});
+  const state = stateOf(planned, []);
+  const reasons = reasonsOf(planned, []);
+  const outcome = {
+    did: 'finished',
+    ...restingNews(work, { state, reasons }, planned),
+    because: state === 'in-sync' ? 'equal' : state,
+    ...whyOf({ state, reasons }),
+    counterpart: otherId(link, work.doorbell),
+  } as const;
+  const stamp = stampOf(state, both.customcrm);
+  const observed = observedAfter(work, link, planned);
+  const unchanged =
+    state === link.state &&
+    !link.ahead &&
+    !link.missing &&
+    stamp.agreedVersion === link.agreedVersion &&
+    JSON.stringify(settled.agreed) === JSON.stringify(link.agreed) &&
+    JSON.stringify(observed) === JSON.stringify(link.observed) &&
+    JSON.stringify(reasons) === JSON.stringify(link.reasons) &&
+    Object.keys(planned.refusals).length === Object.keys(link.refusals ?? {}).length;
+  if (unchanged) return outcome;
+  const {
+    ahead: _ahead,
+    agreedVersion: _version,
+    agreedUpdatedAt: _updatedAt,
+    refusals: _refusals,
+    missing: _missing,
+    ...bare
+  } = link;
+  const saved = await saveLink(
+    work.engine.table,
+    link,
+    {
+      ...bare,
+      ...stamp,
+      marked: true,
+      agreed: settled.agreed,
+      answered: answeredAfter(work.engine, link, [both.customcrm, both.wave]),
+      state,
+      reasons,
+      observed,
+      ...(Object.keys(planned.refusals).length > 0 && { refusals: planned.refusals }),
+    },
+    stillHeld(work.lease),
+  );
+  return saved ? outcome : lostLease(work);
+}

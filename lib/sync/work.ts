@@ -1,0 +1,44 @@
+import type { Link } from '../domain/link.ts';
+import type { ObservedAt } from '../domain/policy.ts';
+import type { RecordRef, Snapshot, System } from '../domain/record.ts';
+import type { Engine, Handled } from './engine.ts';
+import type { Lease } from './leases.ts';
+import type { Call, Doorbell } from './ports.ts';
+
+/** What a linked record is worked on with. */
+export interface Work {
+  readonly engine: Engine;
+  readonly doorbell: Doorbell;
+  readonly lease: Lease;
+  readonly call: Call;
+  /** When a change of either side was first heard of, as far as doorbells that came, or wait, tell. */
+  readonly heard: ObservedAt;
+  /** What the link showed before: only something else is news. */
+  readonly showed?: Pick<Link, 'state' | 'reasons'>;
+  /** Makes sure that this record is linked; answers what it waits for otherwise. */
+  readonly linkParent: (parent: RecordRef) => Promise<Handled>;
+  /** Runs with the lease on this record, or answers that another worker has it. */
+  readonly underLease: (ref: RecordRef, run: (lease: Lease) => Promise<Handled>) => Promise<Handled>;
+}
+
+/** Both records of a link, as they were read or answered just now. */
+export type Both = Readonly<Record<System, Snapshot>>;
+
+/** How a round ended, or that another one follows on this state of the link. */
+export type Step = Handled | { readonly did: 'again'; readonly link: Link };
+
+/** The id of the record on the other side of the one that was rung for. */
+export const otherId = (link: Link, doorbell: Doorbell): string =>
+  doorbell.system === 'customcrm' ? link.waveId : link.customcrmId;
+
+/** Another worker took the lease, or changed the link: look again shortly. */
+export const lostLease = ({ engine, doorbell }: Work): Handled => ({
+  did: 'parked',
+  cause: { name: 'lease', key: `lease#${doorbell.pair}#${doorbell.id}`, due: engine.clock.now() + 5_000 },
+});
+
+/** A write was not answered: nothing is written again before it is certain what became of it. */
+export const settling = (link: Link, due: number): Handled => ({
+  did: 'parked',
+  cause: { name: 'settle', key: `settle#${link.id}`, due },
+});

@@ -19,6 +19,7 @@ import { tidy } from './sync/janitor.ts';
 import { noteDelivery } from './sync/last-delivery.ts';
 import { markFailed } from './sync/mark-failed.ts';
 import { pollCustomcrm } from './sync/poll-customcrm.ts';
+import { pageReserveMs, progressOf } from './sync/poll-progress.ts';
 import { type PollResult, pollWave } from './sync/poll-wave.ts';
 import type { Call, Clock } from './sync/ports.ts';
 import { receive } from './sync/receive-webhook.ts';
@@ -71,7 +72,8 @@ export interface App {
     messages: readonly QueueMessage[],
     remainingMs: number,
   ) => Promise<readonly string[]>;
-  readonly customcrmPoll: (remainingMs: number) => Promise<void>;
+  /** @param isAsked somebody asks for it: else a list that was read to its end is not read again before its interval is over */
+  readonly customcrmPoll: (remainingMs: number, isAsked: boolean) => Promise<void>;
   readonly wavePoll: (remainingMs: number) => Promise<void>;
   readonly janitor: (remainingMs: number) => Promise<void>;
   readonly sweep: (remainingMs: number) => Promise<void>;
@@ -166,8 +168,10 @@ function createApp(connections: Connections): App {
         if (isLive) await rest(call.deadline, readable.length === fullBatch);
         return failed;
       }),
-    async customcrmPoll(remainingMs) {
+    async customcrmPoll(remainingMs, isAsked) {
       const end = Date.now() + remainingMs;
+      const { completeAt } = await progressOf(engine, 'customcrm');
+      if (!isAsked && completeAt + config.CUSTOMCRM_POLL_INTERVAL_SECONDS * 1000 > end) return;
       const found = await registrationsIn(customcrm);
       if (await stopBesideOthers(engine, config.WAVE_BUSINESS_ID, found))
         log('error', { message: 'another stack is active' });
@@ -263,7 +267,7 @@ async function repeatedly(
         complete: result.complete,
       });
     const next = result.complete ? startedAt + intervalSeconds * 1000 : Date.now();
-    if (next + pollReserveMs > call.deadline) return;
+    if (next + (result.complete ? pollReserveMs : pageReserveMs) > call.deadline) return;
     await sleep(Math.max(0, next - Date.now()));
   }
 }

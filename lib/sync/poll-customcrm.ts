@@ -1,4 +1,5 @@
 import { type Pair, pairs, type RecordRef } from '../domain/record.ts';
+import { RemoteRejectedError } from '../errors.ts';
 import { sightOrReport } from './broken-links.ts';
 import type { Engine } from './engine.ts';
 import { isJudged, noteJudged } from './judged.ts';
@@ -7,63 +8,109 @@ import { pictureStamp } from './lagging.ts';
 import { counterpartOf } from './links.ts';
 import { noteAlikes } from './look-up.ts';
 import { wake } from './parking.ts';
-import { advance, pollKey, progressOf } from './poll-progress.ts';
+import { advance, isLate, pollKey, progressOf } from './poll-progress.ts';
 import type { PollResult } from './poll-wave.ts';
-import type { Call, Change, Doorbell } from './ports.ts';
+import type { Call, Change, ChangePage, Doorbell, ListPosition } from './ports.ts';
 import { noteSighting } from './sighting.ts';
 import { showUnreadable } from './unreadable.ts';
 
-/** Pages of one list in one run; what is left follows in the next. */
+/** Pages of one run; what is left follows in the next. */
 const pageLimit = 200;
 /** Rows may appear this much later than their stamp says, ms. */
 const overlapMs = 60_000;
 
-/** Reads what changed in Customcrm since the cursor, deleted records included: webhooks can be lost. */
+/** Where a list is read: up to `after` (ms) nothing is missing, and a page is to be read, while one follows, from `cursor`. */
+interface Place {
+  readonly after: number;
+  readonly cursor: string | undefined;
+  /** Rows that came later than their stamp says may be missing from here on: the next run begins before them. */
+  readonly isRecent: boolean;
+}
+
+/** Reads what changed in Customcrm since the last run, deleted records included: webhooks can be lost. A long list is read in several runs. */
 export async function pollCustomcrm(engine: Engine, call: Call): Promise<PollResult> {
   const startedAt = engine.clock.now();
   const runId = engine.newId();
-  const before = await progressOf(engine, 'customcrm');
-  const positions = { ...before.positions };
-  let pages = 0;
-  let rows = 0;
-  let rung = 0;
-  let complete = true;
-  let clockAheadMs = before.clockAheadMs ?? 0;
+  let progress = await progressOf(engine, 'customcrm');
+  let [pages, rows, rung] = [0, 0, 0];
   for (const pair of pairs) {
-    const since = Date.parse(before.positions[pair]?.after ?? new Date(0).toISOString());
-    let newest = since;
-    let cursor: string | undefined;
-    let left = pageLimit;
+    let place = placeIn(progress.positions[pair]);
     do {
-      const page = await engine.systems.customcrm.changedSince(
-        pair,
-        Math.max(0, since - overlapMs),
-        cursor,
-        call,
-      );
-      const fresh = page.changes.filter(
-        (each) => each.state !== 'living' || !isJudged(engine, each.snapshot),
-      );
-      rung += await ringForNews(engine, fresh, runId, startedAt, call);
-      for (const each of fresh) if (each.state === 'living') noteJudged(engine, each.snapshot, startedAt);
-      // A stamp from the future would hide what changes until then.
-      newest = Math.max(newest, Math.min(page.date, Math.max(0, ...page.changes.map(modifiedAt))));
-      clockAheadMs = page.date - engine.clock.now();
-      rows += page.changes.length;
+      if (pages > 0 && (pages === pageLimit || isLate(engine, call))) {
+        await advance(engine, 'customcrm', progress, progress);
+        return { pages, rows, rung, complete: false };
+      }
+      const page = await readPage(engine, pair, place, call);
+      rung += await ringForPage(engine, page.changes, { runId, startedAt }, call);
       pages += 1;
-      left -= 1;
-      cursor = page.next;
-    } while (cursor !== undefined && left > 0);
-    complete &&= cursor === undefined;
-    positions[pair] = { after: new Date(newest).toISOString() };
+      rows += page.changes.length;
+      place = placeAfter(place, page);
+      const moved = {
+        ...progress,
+        positions: { ...progress.positions, [pair]: positionAt(place) },
+        clockAheadMs: page.date - engine.clock.now(),
+      };
+      const saved = place.cursor === undefined ? moved : await advance(engine, 'customcrm', progress, moved);
+      if (!saved) return { pages, rows, rung, complete: false };
+      progress = saved;
+    } while (place.cursor !== undefined);
   }
-  const saved = await advance(engine, 'customcrm', before, {
-    positions,
-    completeAt: complete ? startedAt : before.completeAt,
-    clockAheadMs,
+  const saved = await advance(engine, 'customcrm', progress, { ...progress, completeAt: startedAt });
+  if (saved) await wake(engine, pollKey('customcrm'));
+  return { pages, rows, rung, complete: saved !== undefined };
+}
+
+/** Older code stored the last stamp that it had seen, and no cursor. */
+function placeIn({ after, cursor }: ListPosition = { after: new Date(0).toISOString() }): Place {
+  const read = Date.parse(after);
+  return {
+    after: cursor === undefined ? Math.max(0, read - overlapMs) : read,
+    cursor: cursor ?? undefined,
+    isRecent: false,
+  };
+}
+
+/** A stamp from the future would hide what changes until then: what is recent by the clock of the page counts as such. */
+function placeAfter({ after, isRecent }: Place, { changes, next, date }: ChangePage): Place {
+  const last = Math.max(after, ...changes.map(modifiedAt));
+  const settled = date - overlapMs;
+  return {
+    after: isRecent ? after : Math.max(after, Math.min(last, settled)),
+    cursor: next,
+    isRecent: isRecent || last > settled,
+  };
+}
+
+const positionAt = ({ after, cursor, isRecent }: Place): ListPosition => ({
+  after: new Date(after).toISOString(),
+  cursor: isRecent ? null : (cursor ?? null),
+});
+
+/** A cursor that is not taken any more only costs what was read with it. */
+async function readPage(
+  engine: Engine,
+  pair: Pair,
+  { after, cursor }: Place,
+  call: Call,
+): Promise<ChangePage> {
+  const { customcrm } = engine.systems;
+  if (cursor === undefined) return customcrm.changedSince(pair, after, undefined, call);
+  return customcrm.changedSince(pair, after, cursor, call).catch((error: unknown) => {
+    if (error instanceof RemoteRejectedError) return customcrm.changedSince(pair, after, undefined, call);
+    throw error;
   });
-  if (saved && complete) await wake(engine, pollKey('customcrm'));
-  return { pages, rows, rung, complete: complete && saved !== undefined };
+}
+
+async function ringForPage(
+  engine: Engine,
+  changes: readonly Change[],
+  { runId, startedAt }: { readonly runId: string; readonly startedAt: number },
+  call: Call,
+): Promise<number> {
+  const fresh = changes.filter((each) => each.state !== 'living' || !isJudged(engine, each.snapshot));
+  const rung = await ringForNews(engine, fresh, runId, startedAt, call);
+  for (const each of fresh) if (each.state === 'living') noteJudged(engine, each.snapshot, startedAt);
+  return rung;
 }
 
 const modifiedAt = (change: Change): number =>

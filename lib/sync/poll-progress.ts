@@ -1,6 +1,6 @@
 import type { Pair, System } from '../domain/record.ts';
 import type { Engine } from './engine.ts';
-import type { ListPosition } from './ports.ts';
+import type { Call, ListPosition } from './ports.ts';
 
 type Positions = Readonly<Partial<Record<Pair, ListPosition>>>;
 
@@ -42,6 +42,12 @@ export async function advance(
   ]);
   return result.done ? progress : undefined;
 }
+
+/** A run begins no other page when less than this is left, ms: what was read would be read again. */
+export const pageReserveMs = 10_000;
+
+export const isLate = ({ clock }: Engine, { deadline }: Call): boolean =>
+  deadline - clock.now() < pageReserveMs;
 
 /** How far the system's clock was ahead of ours when it was last read, ms. */
 export const clockAhead = async (engine: Engine, system: System): Promise<number> =>

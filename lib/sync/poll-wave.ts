@@ -6,7 +6,7 @@ import { indexKeys } from './key-index.ts';
 import { boundOf, countedNow, nextPosition, placesIn, stillCounted } from './list-position.ts';
 import { noteAlikes } from './look-up.ts';
 import { wake } from './parking.ts';
-import { advance, type Progress, pollKey, progressOf } from './poll-progress.ts';
+import { advance, isLate, type Progress, pollKey, progressOf } from './poll-progress.ts';
 import type { Call, Doorbell, ListPosition, WavePage } from './ports.ts';
 import { noteSighting } from './sighting.ts';
 import { ringForUnread } from './unreadable.ts';
@@ -37,6 +37,7 @@ export async function pollWave(engine: Engine, call: Call): Promise<PollResult> 
   let rows = 0;
   let rung = 0;
   for (let pages = 1; pages <= pageLimit; pages++) {
+    if (pages > 1 && isLate(engine, call)) return { pages: pages - 1, rows, rung, complete: false };
     const page = await engine.feed.changes(boundsOf(places, wanted), call);
     const snapshots = wanted.flatMap((pair) => page.lists[pair]?.snapshots ?? []);
     const fresh = snapshots.filter((snapshot) => !isJudged(engine, snapshot));

@@ -91,6 +91,8 @@ export interface ListPosition {
   readonly walks?: number;
   /** When the place was counted, ms. */
   readonly countedAt?: number;
+  /** Of Customcrm's lists: of the page that follows; null after the last one. */
+  readonly cursor?: string | null;
 }
 
 /** One page of one of Wave's lists. A row that cannot be read has a page of its own. */

@@ -3,7 +3,7 @@ import { after, before, describe, test } from 'node:test';
 import { customcrmClient } from '../../lib/customcrm/client.ts';
 import { customcrmRecords } from '../../lib/customcrm/records.ts';
 import type { Body } from '../../lib/domain/record.ts';
-import { RemoteOutcomeUnknownError, RemoteUnavailableError } from '../../lib/errors.ts';
+import { RemoteOutcomeUnknownError, RemoteRejectedError, RemoteUnavailableError } from '../../lib/errors.ts';
 import type { Engine } from '../../lib/sync/engine.ts';
 import { pollCustomcrm } from '../../lib/sync/poll-customcrm.ts';
 import type { Change, Records } from '../../lib/sync/ports.ts';
@@ -54,6 +54,99 @@ describe('the poll of Customcrm', () => {
     await pollCustomcrm(engine, world.call());
     await world.drain(engine);
     assert.equal((await world.read(wave)).phone, '7');
+  });
+});
+
+const hourMs = 60 * minuteMs;
+const pageSize = 2;
+
+/** A Customcrm whose pages are small, and what it was asked for. @param aheadMs of its clock: rows that are there since long are not recent */
+function smallPages(world: SyncWorld, aheadMs: number) {
+  const asked: Record<string, unknown>[] = [];
+  const client = customcrmClient({ url: world.systems.customcrm.url, token: 'local', timeoutMs: 10_000 });
+  const records = customcrmRecords(async (request, call) => {
+    const query = request.query?.limit ? { ...request.query, limit: pageSize } : request.query;
+    if (request.path.endsWith('customers') && query) asked.push(query);
+    const answer = await client({ ...request, ...(query && { query }) }, call);
+    return { ...answer, date: answer.date + aheadMs };
+  });
+  const engineWith = (customcrm: Records): Engine => ({
+    ...world.engine,
+    systems: { ...world.engine.systems, customcrm },
+  });
+  return { asked, records, engineWith, engine: engineWith(records) };
+}
+
+describe('a list of Customcrm that takes longer than a run', () => {
+  async function fiveCustomers(world: SyncWorld) {
+    const made = [];
+    for (const Name of ['A', 'B', 'C', 'D', 'E'])
+      made.push(await world.make('customcrm', 'customer', { Name }));
+    return made.map(({ id }) => id);
+  }
+  /** Time for one page. */
+  const shortly = (world: SyncWorld) => world.call(9_000);
+  const rungIn = (world: SyncWorld) => world.takeRung().map(({ id }) => id);
+
+  test('is read on by the next one, where it was left', async (t) => {
+    const world = await startSyncWorld(database, { startedPairs: () => true });
+    t.after(world.close);
+    const ids = await fiveCustomers(world);
+    const { engine, asked } = smallPages(world, hourMs);
+    const runs = [];
+    for (let run = 1; run <= 6; run++) runs.push(await pollCustomcrm(engine, shortly(world)));
+    assert.deepEqual(
+      runs.map(({ complete }) => complete),
+      [false, false, false, false, false, false],
+    );
+    assert.deepEqual(rungIn(world), ids);
+    assert.deepEqual(
+      asked.slice(0, 3).map((query) => 'cursor' in query),
+      [false, true, true],
+    );
+    assert.equal((await pollCustomcrm(engine, world.call())).complete, true);
+    assert.deepEqual(rungIn(world), []);
+  });
+
+  test('is begun anew when its cursor is not taken any more, and nothing of it is missed', async (t) => {
+    const world = await startSyncWorld(database, { startedPairs: () => true });
+    t.after(world.close);
+    const ids = await fiveCustomers(world);
+    const { records, engineWith } = smallPages(world, hourMs);
+    let refused = 0;
+    const forgetful = engineWith({
+      ...records,
+      async changedSince(pair, since, cursor, call) {
+        if (cursor === undefined || refused > 0) return records.changedSince(pair, since, cursor, call);
+        refused += 1;
+        throw new RemoteRejectedError('customcrm', 'HTTP 400');
+      },
+    });
+    await pollCustomcrm(forgetful, shortly(world));
+    assert.deepEqual(rungIn(world), ids.slice(0, 2));
+    assert.equal((await pollCustomcrm(forgetful, world.call())).complete, true);
+    assert.equal(refused, 1);
+    assert.deepEqual([...new Set(rungIn(world))].sort(), ids.slice(2).sort());
+  });
+
+  test('is read again from before what is recent: a row may come later than its stamp says', async (t) => {
+    const world = await startSyncWorld(database, { startedPairs: () => true });
+    t.after(world.close);
+    const [late, ...others] = await fiveCustomers(world);
+    const { records, engine, engineWith } = smallPages(world, 0);
+    const lagging = engineWith({
+      ...records,
+      async changedSince(...given) {
+        const page = await records.changedSince(...given);
+        const shows = (change: Change) => change.state !== 'living' || change.snapshot.id !== late;
+        return { ...page, changes: page.changes.filter(shows) };
+      },
+    });
+    assert.equal((await pollCustomcrm(lagging, shortly(world))).complete, false);
+    assert.equal((await pollCustomcrm(lagging, world.call())).complete, true);
+    assert.deepEqual([...new Set(rungIn(world))].sort(), others.sort());
+    await pollCustomcrm(engine, world.call());
+    assert.ok(rungIn(world).includes(String(late)));
   });
 });
 

@@ -4,13 +4,13 @@ import { caughtUp } from './catch-up.ts';
 import type { Cause, Engine, Handled, OutcomeMessage } from './engine.ts';
 import { exclusionOf } from './exclusions.ts';
 import { findMatch } from './find-match.ts';
-import { findIntent, mayBeResultOf, openIntentsInto } from './intents.ts';
+import { findIntent, openIntentsInto } from './intents.ts';
 import { forgetKeys, indexKeys } from './key-index.ts';
 import { throwIfFromBefore, throwIfReadLags } from './lagging.ts';
 import { lateCreate, markedForAnother, waitBehind } from './late-create.ts';
 import { linkMatch, revive } from './link-up.ts';
 import { counterpartOf, findLink } from './links.ts';
-import { noteIfAlike } from './look-up.ts';
+import { fenceOf, noteIfAlike } from './look-up.ts';
 import { wake } from './parking.ts';
 import { pollKey } from './poll-progress.ts';
 import { isOnItsOwn, recordStateOf } from './record-state.ts';
@@ -43,7 +43,7 @@ export async function createCounterpart(work: Work): Promise<Handled> {
   await indexKeys(engine, origin);
   // What has an open create of its own was there, unfenced, before any other that is open now began.
   const isOwn = await isOnItsOwn(engine, origin);
-  const fence = open || isOwn ? undefined : intents.find((intent) => mayBeResultOf(engine, intent, origin));
+  const fence = open || isOwn ? undefined : await fenceOf(engine, intents, origin, call);
   if (fence) {
     await noteIfAlike(engine, fence, origin, call);
     return waitBehind(work, fence);

@@ -5,10 +5,11 @@ import { mappings } from '../mappings/pairs.ts';
 import type { Engine } from './engine.ts';
 import { exclusionOf } from './exclusions.ts';
 import { gatherFacts } from './facts.ts';
-import { findIntent, type Intent, mayBeResultOf, openIntentsInto } from './intents.ts';
+import { findIntent, type Intent, openIntentsInto } from './intents.ts';
 import { holdersOf, keysOf } from './key-index.ts';
 import { lateCreate } from './late-create.ts';
 import { counterpartOf } from './links.ts';
+import { fenceOf } from './look-up.ts';
 import type { Call } from './ports.ts';
 import { isOnItsOwn } from './record-state.ts';
 import { tombstoneOf } from './tombstones.ts';
@@ -140,9 +141,7 @@ async function judge(
   call: Call,
 ): Promise<Match> {
   const fences = await openIntentsInto(engine, candidate.system, candidate.pair);
-  const by =
-    fences.find((intent) => mayBeResultOf(engine, intent, candidate)) ??
-    (await findIntent(engine, candidate));
+  const by = (await fenceOf(engine, fences, candidate, call)) ?? (await findIntent(engine, candidate));
   if (by) return { found: 'fenced', by };
   const late = await isHeldAsLate(engine, candidate, call);
   if (late) return { found: 'ambiguous', reason: late };

@@ -119,6 +119,26 @@ export async function lookUp(engine: Engine, intent: Intent, call: Call, origin?
   };
 }
 
+/**
+ * The open create that may have made this record: by the time, or by what it holds, for a target may execute a create much later than
+ * anybody waited. While its outcome is not known, the look-up would find this record.
+ */
+export async function fenceOf(
+  engine: Engine,
+  open: readonly Intent[],
+  record: Snapshot,
+  call: Call,
+): Promise<Intent | undefined> {
+  const inTime = open.find((intent) => mayBeResultOf(engine, intent, record));
+  if (inTime) return inTime;
+  for (const intent of open) {
+    const isYounger = !intent.suspects && record.createdAt >= earliestResult(engine, intent);
+    if (!isYounger || isMarkedForAnother(record, intent)) continue;
+    if ((await likenessOf(engine, intent, record, call)) !== 'little') return intent;
+  }
+  return undefined;
+}
+
 /** Rows and creates that one page of a list compares. */
 const comparedLimit = 200;
 
@@ -133,7 +153,9 @@ export async function noteAlikes(engine: Engine, unlinked: readonly Snapshot[], 
       const intents = system ? await openIntentsInto(engine, system, pair) : [];
       const may = rows.flatMap((row) =>
         intents
-          .filter((intent) => mayBeResultOf(engine, intent, row))
+          .filter(
+            (intent) => intent.suspects?.includes(row.id) ?? row.createdAt >= earliestResult(engine, intent),
+          )
           .map((intent) => [intent, row] as const),
       );
       for (const [intent, row] of may.slice(0, comparedLimit)) await noteIfAlike(engine, intent, row, call);

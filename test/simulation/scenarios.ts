@@ -52,4 +52,8 @@ export const scenarios: readonly Scenario[] = [
   { name: 'a survivor is edited in a row that the other side never showed', seed: 5_684 },
   { name: 'a create that a restored table does not know of is executed long after another one', seed: 331 },
   { name: 'somebody makes a namesake of what is held as the late result of a create', seed: 1_318 },
+  {
+    name: 'a create is executed long after its time, while the outage that hid its outcome lasts',
+    seed: 545,
+  },
 ];

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Body, type RecordRef, refKey, type Snapshot } from '../../lib/domain/record.ts';
 import { RemoteOutcomeUnknownError } from '../../lib/errors.ts';
 import { recreate } from '../../lib/sync/decisions.ts';
@@ -157,6 +158,39 @@ describe('a create that Wave executes long after it was given up', () => {
     await ring(nameless, late);
     assert.equal((await shown(world, late))?.state, 'ambiguous');
   });
+});
+
+test('a create that Wave executes late, while its outcome is still looked for, has the result that holds what was sent, and no other', async (t) => {
+  const world = await startSyncWorld(database, {
+    startedPairs: () => true,
+    settleMs: 1,
+    fenceMarginMs: 0,
+  });
+  t.after(world.close);
+  await linkedPair(world, 'product', { Name: 'Witness', UnitPrice: '1' });
+  const product = await world.make('customcrm', 'product', { Name: 'Ladder', UnitPrice: '5' });
+  const { wave } = world.engine.systems;
+  let executed: (() => Promise<Snapshot>) | undefined;
+  const unanswered = withWave(world.engine, {
+    create: async (...args) => {
+      executed = () => wave.create(...args);
+      throw new RemoteOutcomeUnknownError('wave', 'no answer');
+    },
+  });
+  await ring(world, product, unanswered);
+  // Its own name would lead to it.
+  await world.edit(product, { Name: 'Steps' });
+  // Longer than anybody waits here, also by a clock that is read in whole seconds.
+  await sleep(2_500);
+  const late = await executed?.();
+  assert.ok(late);
+  const somebodys = await world.make('wave', 'product', { name: 'Rope', unitPrice: '9' });
+  await ring(world, late);
+  await ring(world, somebodys);
+  assert.equal(await world.counterpart(late), undefined);
+  assert.ok(await world.counterpart(somebodys));
+  await ring(world, product);
+  assert.equal((await world.counterpart(product))?.id, late.id);
 });
 
 for (const minutes of [-12, 12])

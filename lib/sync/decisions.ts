@@ -1,5 +1,6 @@
 import { type Link, refOf } from '../domain/link.ts';
 import { otherSystem, type RecordRef, refKey, type Snapshot, systems } from '../domain/record.ts';
+import { answeredAfter } from './agree.ts';
 import type { Engine, Handled } from './engine.ts';
 import { exclusionOf, exclusionWrite, removeExclusion } from './exclusions.ts';
 import { handleDoorbell } from './handle-doorbell.ts';
@@ -53,8 +54,10 @@ export async function linkRecords(
     for (const { origin: ref, lookAgainAt } of intents)
       if (lookAgainAt === undefined)
         return refused(`a counterpart for ${refKey(ref)} is being created, and its outcome is not known yet`);
+    const link = newLink(engine, origin, counterpart, 'matched');
+    const answered = answeredAfter(engine, link, [origin, counterpart]);
     const written = await engine.table.write([
-      ...newLinkWrites(newLink(engine, origin, counterpart, 'matched')),
+      ...newLinkWrites({ ...link, answered }),
       ...leases.map(stillHeld),
       ...[customcrm, wave].flatMap((ref) => [removeTombstone(ref), removeExclusion(ref)]),
       ...intents.flatMap((intent) => closeWrites(engine, intent)),

@@ -6,6 +6,7 @@ import { composeCreate, printsSent } from '../mappings/creation.ts';
 import type { Facts } from '../mappings/mapping.ts';
 import { mappings } from '../mappings/pairs.ts';
 import { secondLookMs, waveShowsOthers } from './absence.ts';
+import { answeredAfter } from './agree.ts';
 import type { Engine, Handled } from './engine.ts';
 import { gatherFacts } from './facts.ts';
 import { lastRestore } from './identity.ts';
@@ -191,7 +192,12 @@ export async function abandon(work: Work, intent: Intent): Promise<Handled> {
   if (found.found === 'one') {
     const gone = { ...intent.origin, createdAt: 0, modifiedAt: 0, body: {} };
     const bare = newLink(engine, gone, found.snapshot, 'created');
-    const link = { ...bare, agreed: await agreedWithoutOrigin(engine, intent, found.snapshot, bare, call) };
+    const link = {
+      ...bare,
+      agreed: await agreedWithoutOrigin(engine, intent, found.snapshot, bare, call),
+      // What its user fills in from now on was not there: an edit beats the deletion.
+      answered: answeredAfter(engine, bare, [found.snapshot]),
+    };
     const linked = await engine.table.write([
       ...newLinkWrites(link),
       stillHeld(lease),

@@ -46,9 +46,10 @@ async function executedLate(
 }
 
 describe('a create whose answer was lost, and whose origin is deleted meanwhile', () => {
-  for (const [what, isEdited, archived] of [
-    ['takes its untouched result along', false, true],
-    ['leaves a result that its user has edited', true, false],
+  for (const [what, edited, archived] of [
+    ['takes its untouched result along', 'never', true],
+    ['leaves a result that its user has edited', 'before', false],
+    ['leaves a result in which its user fills in something later', 'after', false],
   ] as const) {
     test(what, async (t) => {
       const world = await startSyncWorld(database, { startedPairs: () => true });
@@ -65,20 +66,18 @@ describe('a create whose answer was lost, and whose origin is deleted meanwhile'
       });
       await ring(world, product, unanswered);
       assert.ok(made);
-      if (isEdited) {
-        const next = { ...made.body, description: 'Three metres' };
-        await wave.update('product', made, next, ['description'], world.call());
-      }
+      if (edited === 'before') await world.edit(made, { description: 'Three metres' });
       await customcrm.remove('product', product, world.call());
       for (let look = 1; look <= 3; look++) {
         world.pass(3 * minuteMs);
         await ring(world, product);
+        if (edited === 'after' && look === 1) await world.edit(made, { description: 'Three metres' });
         await world.drain();
       }
       const reading = await wave.read('product', made.id, world.call());
       assert.ok(reading.state === 'living');
       assert.equal(reading.snapshot.body.isArchived, archived);
-      if (isEdited) assert.match((await shown(world, made))?.reason ?? '', /edited here since/);
+      if (edited !== 'never') assert.match((await shown(world, made))?.reason ?? '', /edited here since/);
     });
   }
 });

@@ -19,7 +19,7 @@ import { tidy } from './sync/janitor.ts';
 import { noteDelivery } from './sync/last-delivery.ts';
 import { markFailed } from './sync/mark-failed.ts';
 import { pollCustomcrm } from './sync/poll-customcrm.ts';
-import { pageReserveMs, progressOf } from './sync/poll-progress.ts';
+import { progressOf } from './sync/poll-progress.ts';
 import { type PollResult, pollWave } from './sync/poll-wave.ts';
 import type { Call, Clock } from './sync/ports.ts';
 import { receive } from './sync/receive-webhook.ts';
@@ -45,6 +45,8 @@ const reserveMs = 3_000;
 const fullBatch = 10;
 /** A poll that could not take this long before the deadline is left to the next invocation, ms. */
 const pollReserveMs = 3_000;
+/** A run ended early, as it had no time for another page: the next one has, ms. */
+const pagesReserveMs = 10_000;
 /** How long the subscriptions in Customcrm are waited for, ms: a webhook has ten seconds, and they prove nothing anyway. */
 const listingMs = 4_000;
 /** Bodies beyond this are not webhooks of ours, in characters. */
@@ -170,11 +172,11 @@ function createApp(connections: Connections): App {
       }),
     async customcrmPoll(remainingMs, isAsked) {
       const end = Date.now() + remainingMs;
-      const { completeAt } = await progressOf(engine, 'customcrm');
-      if (!isAsked && completeAt + config.CUSTOMCRM_POLL_INTERVAL_SECONDS * 1000 > end) return;
       const found = await registrationsIn(customcrm);
       if (await stopBesideOthers(engine, config.WAVE_BUSINESS_ID, found))
         log('error', { message: 'another stack is active' });
+      const { completeAt } = await progressOf(engine, 'customcrm');
+      if (!isAsked && completeAt + config.CUSTOMCRM_POLL_INTERVAL_SECONDS * 1000 > end) return;
       await repeatedly(config.CUSTOMCRM_POLL_INTERVAL_SECONDS, end - Date.now(), 'customcrm', (call) =>
         pollCustomcrm(engine, call),
       );
@@ -267,7 +269,7 @@ async function repeatedly(
         complete: result.complete,
       });
     const next = result.complete ? startedAt + intervalSeconds * 1000 : Date.now();
-    if (next + (result.complete ? pollReserveMs : pageReserveMs) > call.deadline) return;
+    if (next + (result.complete ? pollReserveMs : pagesReserveMs) > call.deadline) return;
     await sleep(Math.max(0, next - Date.now()));
   }
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { refKey, type Snapshot } from '../domain/record.ts';
+import { refKey, type Snapshot, type System } from '../domain/record.ts';
 import type { Engine } from './engine.ts';
 
 // A poll reads the last minute of its lists again each time, and while many records are written, it is asked for every few seconds. What
@@ -11,6 +11,17 @@ const judgedBy = new WeakMap<Engine, Map<string, string>>();
 const limit = 5_000;
 /** Stamps may be whole seconds: a younger picture may be followed by another one that carries the same, ms. */
 const stampGrainMs = 2_000;
+
+/** By system, how far its poll was when this container last began one. */
+const revisionsOf = new WeakMap<Engine, Map<System, number>>();
+
+/** A poll that has gone back is that of a table that was restored: it knows nothing of what was judged since. */
+export function forgetJudgedBefore(engine: Engine, system: System, revision: number): void {
+  const revisions = revisionsOf.get(engine) ?? new Map<System, number>();
+  revisionsOf.set(engine, revisions);
+  if (revision < (revisions.get(system) ?? 0)) judgedBy.delete(engine);
+  revisions.set(system, revision);
+}
 
 export const isJudged = (engine: Engine, snapshot: Snapshot): boolean =>
   judgedBy.get(engine)?.get(refKey(snapshot)) === pictureOf(snapshot);

@@ -134,7 +134,9 @@ export async function fenceOf(
   for (const intent of open) {
     const isYounger = !intent.suspects && record.createdAt >= earliestResult(engine, intent);
     if (!isYounger || isMarkedForAnother(record, intent)) continue;
-    if ((await likenessOf(engine, intent, record, call)) !== 'little') return intent;
+    const known = (await alikesOf(engine, intent)).get(record.id);
+    const likeness = known ?? (await likenessOf(engine, intent, record, call));
+    if (likeness === 'all' || likeness === 'key') return intent;
   }
   return undefined;
 }
@@ -151,14 +153,16 @@ export async function noteAlikes(engine: Engine, unlinked: readonly Snapshot[], 
     for (const [pair, rows] of Map.groupBy(unlinked, (row) => row.pair)) {
       const [{ system } = {}] = rows;
       const intents = system ? await openIntentsInto(engine, system, pair) : [];
-      const may = rows.flatMap((row) =>
+      const young = rows.flatMap((row) =>
         intents
           .filter(
             (intent) => intent.suspects?.includes(row.id) ?? row.createdAt >= earliestResult(engine, intent),
           )
-          .map((intent) => [intent, row] as const),
+          .map((intent) => ({ intent, row, isInTime: mayBeResultOf(engine, intent, row) })),
       );
-      for (const [intent, row] of may.slice(0, comparedLimit)) await noteIfAlike(engine, intent, row, call);
+      // The others are only results when the target was much too late.
+      const may = [...young.filter(({ isInTime }) => isInTime), ...young.filter(({ isInTime }) => !isInTime)];
+      for (const { intent, row } of may.slice(0, comparedLimit)) await noteIfAlike(engine, intent, row, call);
     }
   } catch (error) {
     if (!(error instanceof SyncError)) throw error;

@@ -1,14 +1,13 @@
 import { type Pair, pairs, type RecordRef } from '../domain/record.ts';
-import { RemoteRejectedError } from '../errors.ts';
 import { sightOrReport } from './broken-links.ts';
 import type { Engine } from './engine.ts';
-import { isJudged, noteJudged } from './judged.ts';
+import { forgetJudgedBefore, isJudged, noteJudged } from './judged.ts';
 import { forgetKeys, indexKeys } from './key-index.ts';
 import { pictureStamp } from './lagging.ts';
 import { counterpartOf } from './links.ts';
 import { noteAlikes } from './look-up.ts';
 import { wake } from './parking.ts';
-import { advance, isLate, pollKey, progressOf } from './poll-progress.ts';
+import { advance, lateness, pollKey, progressOf } from './poll-progress.ts';
 import type { PollResult } from './poll-wave.ts';
 import type { Call, Change, ChangePage, Doorbell, ListPosition } from './ports.ts';
 import { noteSighting } from './sighting.ts';
@@ -16,13 +15,20 @@ import { showUnreadable } from './unreadable.ts';
 
 /** Pages of one run; what is left follows in the next. */
 const pageLimit = 200;
-/** Rows may appear this much later than their stamp says, ms. */
+/** Rows may appear this much later than their stamp says, ms... */
 const overlapMs = 60_000;
+/** ...by a clock that is this much behind the one that dates the page, ms. */
+const clocksApartMs = 60_000;
+/** A cursor is opaque: after this long, ms, nobody relies on what it may stand for. */
+const cursorHoldsMs = 10 * 60_000;
 
 /** Where a list is read: up to `after` (ms) nothing is missing, and a page is to be read, while one follows, from `cursor`. */
 interface Place {
   readonly after: number;
   readonly cursor: string | undefined;
+  /** The cursor is of an earlier run; and so was one that led here. */
+  readonly isKept: boolean;
+  readonly fromKept: boolean;
   /** Rows that came later than their stamp says may be missing from here on: the next run begins before them. */
   readonly isRecent: boolean;
 }
@@ -31,74 +37,99 @@ interface Place {
 export async function pollCustomcrm(engine: Engine, call: Call): Promise<PollResult> {
   const startedAt = engine.clock.now();
   const runId = engine.newId();
-  let progress = await progressOf(engine, 'customcrm');
+  let stored = await progressOf(engine, 'customcrm');
+  forgetJudgedBefore(engine, 'customcrm', stored.revision);
+  let { positions, clockAheadMs } = stored;
+  const late = lateness(engine, call);
   let [pages, rows, rung] = [0, 0, 0];
+  const keep = async (completeAt = stored.completeAt): Promise<boolean> => {
+    const after = { ...stored, positions, completeAt, ...(clockAheadMs !== undefined && { clockAheadMs }) };
+    const saved = await advance(engine, 'customcrm', stored, after);
+    stored = saved ?? stored;
+    return saved !== undefined;
+  };
   for (const pair of pairs) {
-    let place = placeIn(progress.positions[pair]);
-    do {
-      if (pages > 0 && (pages === pageLimit || isLate(engine, call))) {
-        await advance(engine, 'customcrm', progress, progress);
+    let place: Place | undefined = placeIn(positions[pair], startedAt);
+    while (place) {
+      // Of each list at least one page: who has little time mostly needs no more.
+      if (pages >= pairs.length && (pages >= pageLimit || late.isLate())) {
+        if (positions !== stored.positions) await keep();
         return { pages, rows, rung, complete: false };
       }
-      const page = await readPage(engine, pair, place, call);
-      rung += await ringForPage(engine, page.changes, { runId, startedAt }, call);
+      const page = await late.timed(readPage(engine, pair, place, call));
+      rung += await late.timed(ringForPage(engine, page.changes, { runId, startedAt }, call));
       pages += 1;
       rows += page.changes.length;
-      place = placeAfter(place, page);
-      const moved = {
-        ...progress,
-        positions: { ...progress.positions, [pair]: positionAt(place) },
-        clockAheadMs: page.date - engine.clock.now(),
-      };
-      const saved = place.cursor === undefined ? moved : await advance(engine, 'customcrm', progress, moved);
-      if (!saved) return { pages, rows, rung, complete: false };
-      progress = saved;
-    } while (place.cursor !== undefined);
+      clockAheadMs = page.date - engine.clock.now();
+      const next = placeAfter(place, page);
+      const moved = positionAt(next, positions[pair], engine.clock.now());
+      if (moved !== positions[pair]) positions = { ...positions, [pair]: moved };
+      // What is recent moves no position: two runs that are there do not disturb each other.
+      if (moved.cursor != null && positions !== stored.positions && !(await keep()))
+        return { pages, rows, rung, complete: false };
+      place = onwards(next);
+    }
   }
-  const saved = await advance(engine, 'customcrm', progress, { ...progress, completeAt: startedAt });
-  if (saved) await wake(engine, pollKey('customcrm'));
-  return { pages, rows, rung, complete: saved !== undefined };
+  const complete = await keep(startedAt);
+  if (complete) await wake(engine, pollKey('customcrm'));
+  return { pages, rows, rung, complete };
 }
 
 /** Older code stored the last stamp that it had seen, and no cursor. */
-function placeIn({ after, cursor }: ListPosition = { after: new Date(0).toISOString() }): Place {
+function placeIn(position: ListPosition = { after: new Date(0).toISOString() }, now: number): Place {
+  const { after, cursor, countedAt = 0 } = position;
   const read = Date.parse(after);
+  const kept = cursor != null && now - countedAt < cursorHoldsMs ? cursor : undefined;
   return {
     after: cursor === undefined ? Math.max(0, read - overlapMs) : read,
-    cursor: cursor ?? undefined,
+    cursor: kept,
+    isKept: kept !== undefined,
+    fromKept: kept !== undefined,
     isRecent: false,
   };
 }
 
 /** A stamp from the future would hide what changes until then: what is recent by the clock of the page counts as such. */
-function placeAfter({ after, isRecent }: Place, { changes, next, date }: ChangePage): Place {
+function placeAfter({ after, fromKept, isRecent }: Place, { changes, next, date }: ChangePage): Place {
   const last = Math.max(after, ...changes.map(modifiedAt));
-  const settled = date - overlapMs;
+  const settled = date - overlapMs - clocksApartMs;
   return {
     after: isRecent ? after : Math.max(after, Math.min(last, settled)),
     cursor: next,
+    isKept: false,
+    fromKept,
     isRecent: isRecent || last > settled,
   };
 }
 
-const positionAt = ({ after, cursor, isRecent }: Place): ListPosition => ({
-  after: new Date(after).toISOString(),
-  cursor: isRecent ? null : (cursor ?? null),
-});
+/** What a cursor of an earlier run leads to may be the list as it was then: its end is read again without one. */
+function onwards(next: Place): Place | undefined {
+  if (next.cursor !== undefined) return next;
+  return next.fromKept ? { ...next, fromKept: false, isRecent: false } : undefined;
+}
 
-/** A cursor that is not taken any more only costs what was read with it. */
+/** The same object while nothing is to be kept. */
+function positionAt(
+  { after, cursor, isRecent }: Place,
+  before: ListPosition | undefined,
+  now: number,
+): ListPosition {
+  const position = { after: new Date(after).toISOString(), cursor: isRecent ? null : (cursor ?? null) };
+  if (before && before.after === position.after && before.cursor === position.cursor) return before;
+  return position.cursor === null ? position : { ...position, countedAt: now };
+}
+
+/** A cursor of an earlier run that is not taken any more only costs what was read with it. */
 async function readPage(
   engine: Engine,
   pair: Pair,
-  { after, cursor }: Place,
+  { after, cursor, isKept }: Place,
   call: Call,
 ): Promise<ChangePage> {
   const { customcrm } = engine.systems;
-  if (cursor === undefined) return customcrm.changedSince(pair, after, undefined, call);
-  return customcrm.changedSince(pair, after, cursor, call).catch((error: unknown) => {
-    if (error instanceof RemoteRejectedError) return customcrm.changedSince(pair, after, undefined, call);
-    throw error;
-  });
+  const read = customcrm.changedSince(pair, after, cursor, call);
+  if (!isKept) return read;
+  return read.catch(() => customcrm.changedSince(pair, after, undefined, call));
 }
 
 async function ringForPage(

@@ -43,11 +43,22 @@ export async function advance(
   return result.done ? progress : undefined;
 }
 
-/** A run begins no other page when less than this is left, ms: what was read would be read again. */
-export const pageReserveMs = 10_000;
+/** Whoever has less time than this begins no page, ms. */
+const leastPageMs = 1_000;
 
-export const isLate = ({ clock }: Engine, { deadline }: Call): boolean =>
-  deadline - clock.now() < pageReserveMs;
+/** Whether a run has no time for another page, by how long the longest step of its pages took: two of them make a page. */
+export function lateness({ clock }: Engine, { deadline }: Call) {
+  let longest = 0;
+  return {
+    async timed<T>(step: Promise<T>): Promise<T> {
+      const startedAt = clock.now();
+      const result = await step;
+      longest = Math.max(longest, clock.now() - startedAt);
+      return result;
+    },
+    isLate: (): boolean => deadline - clock.now() < Math.max(leastPageMs, 3 * longest),
+  };
+}
 
 /** How far the system's clock was ahead of ours when it was last read, ms. */
 export const clockAhead = async (engine: Engine, system: System): Promise<number> =>

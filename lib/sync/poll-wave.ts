@@ -1,12 +1,12 @@
 import { type Pair, pairs, type RecordRef, type Snapshot } from '../domain/record.ts';
 import { sightOrReport } from './broken-links.ts';
 import type { Engine } from './engine.ts';
-import { isJudged, noteJudged } from './judged.ts';
+import { forgetJudgedBefore, isJudged, noteJudged } from './judged.ts';
 import { indexKeys } from './key-index.ts';
 import { boundOf, countedNow, nextPosition, placesIn, stillCounted } from './list-position.ts';
 import { noteAlikes } from './look-up.ts';
 import { wake } from './parking.ts';
-import { advance, isLate, type Progress, pollKey, progressOf } from './poll-progress.ts';
+import { advance, lateness, type Progress, pollKey, progressOf } from './poll-progress.ts';
 import type { Call, Doorbell, ListPosition, WavePage } from './ports.ts';
 import { noteSighting } from './sighting.ts';
 import { ringForUnread } from './unreadable.ts';
@@ -30,18 +30,21 @@ export interface PollResult {
 export async function pollWave(engine: Engine, call: Call): Promise<PollResult> {
   const startedAt = engine.clock.now();
   const runId = engine.newId();
-  let progress = countedAt(await progressOf(engine, 'wave'), startedAt);
+  const stored = await progressOf(engine, 'wave');
+  forgetJudgedBefore(engine, 'wave', stored.revision);
+  let progress = countedAt(stored, startedAt);
+  const late = lateness(engine, call);
   const { since, ...beginning } = beginningOf(progress, startedAt);
   let { places } = beginning;
   let wanted: readonly Pair[] = pairs;
   let rows = 0;
   let rung = 0;
   for (let pages = 1; pages <= pageLimit; pages++) {
-    if (pages > 1 && isLate(engine, call)) return { pages: pages - 1, rows, rung, complete: false };
-    const page = await engine.feed.changes(boundsOf(places, wanted), call);
+    if (pages > 1 && late.isLate()) return { pages: pages - 1, rows, rung, complete: false };
+    const page = await late.timed(engine.feed.changes(boundsOf(places, wanted), call));
     const snapshots = wanted.flatMap((pair) => page.lists[pair]?.snapshots ?? []);
     const fresh = snapshots.filter((snapshot) => !isJudged(engine, snapshot));
-    rung += await ringForNews(engine, fresh, runId, startedAt, call);
+    rung += await late.timed(ringForNews(engine, fresh, runId, startedAt, call));
     const unread = wanted.flatMap((pair) => page.lists[pair]?.unread ?? []);
     rung += await ringForUnread(engine, unread, `poll:${runId}`, startedAt);
     for (const snapshot of fresh) noteJudged(engine, snapshot, page.date);

@@ -7,6 +7,9 @@ const { repository } = require('../package.json');
  */
 const workersFor = (inFlight) => Math.max(2, Number(inFlight) || 2);
 
+/** Background workers carry ten changes at a time: half as many keep those slots busy that live changes do not take. */
+const backgroundWorkersFor = (inFlight) => Math.max(2, Math.ceil(workersFor(inFlight) / 2));
+
 /** Where an alarm's reader finds the runbook: on the web when package.json says where the sources live, else in them. */
 function runbookAt(sources) {
   const url = typeof sources === 'string' ? sources : sources?.url;
@@ -16,7 +19,9 @@ function runbookAt(sources) {
 
 module.exports = {
   workersFor,
+  backgroundWorkersFor,
   runbookAt,
   workers: workersFor(process.env.WAVE_MAX_IN_FLIGHT),
+  backgroundWorkers: backgroundWorkersFor(process.env.WAVE_MAX_IN_FLIGHT),
   runbook: runbookAt(repository),
 };

@@ -12,8 +12,11 @@ await packaged(() => undefined);
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const template: Template & { readonly Outputs: Readonly<Record<string, { readonly Value: unknown }>> } =
   (await readTemplate(`${root}/.serverless/cloudformation-template-update-stack.json`)) as never;
-const { workersFor, runbookAt } = createRequire(import.meta.url)('../../infra/values.cjs') as {
+const { workersFor, backgroundWorkersFor, runbookAt } = createRequire(import.meta.url)(
+  '../../infra/values.cjs',
+) as {
   readonly workersFor: (inFlight: string | undefined) => number;
+  readonly backgroundWorkersFor: (inFlight: string | undefined) => number;
   readonly runbookAt: (repository: unknown) => string;
 };
 
@@ -98,17 +101,19 @@ test('a live queue has as many workers as requests may be under way at Wave, and
   assert.deepEqual(given.map(workersFor), [2, 2, 2, 2, 7, 100]);
 });
 
-test('background and dead-letter queues have two workers each, whatever the live ones have', () => {
+test('a background queue has half as many, and dead-letter queues have two each', () => {
+  assert.deepEqual([undefined, '1', '2', '7', '100'].map(backgroundWorkersFor), [2, 2, 2, 4, 50]);
   const workers = resourcesOf(template, 'AWS::Lambda::EventSourceMapping').map(([, { Properties }]) => [
     (Properties.EventSourceArn as { 'Fn::GetAtt': string[] })['Fn::GetAtt'][0],
     (Properties.ScalingConfig as { MaximumConcurrency: number } | undefined)?.MaximumConcurrency,
   ]);
   const live = workersFor(process.env.WAVE_MAX_IN_FLIGHT);
+  const background = backgroundWorkersFor(process.env.WAVE_MAX_IN_FLIGHT);
   assert.deepEqual(Object.fromEntries(workers), {
     CustomcrmChanges: live,
     WaveChanges: live,
-    CustomcrmBackground: 2,
-    WaveBackground: 2,
+    CustomcrmBackground: background,
+    WaveBackground: background,
     CustomcrmChangesDead: 2,
     WaveChangesDead: 2,
   });

@@ -7,7 +7,7 @@ import { findMatch } from './find-match.ts';
 import { findIntent, openIntentsInto } from './intents.ts';
 import { forgetKeys, indexKeys } from './key-index.ts';
 import { throwIfFromBefore, throwIfReadLags } from './lagging.ts';
-import { lateCreate, markedForAnother, waitBehind } from './late-create.ts';
+import { type Late, lateCreate, markedForAnother, waitBehind } from './late-create.ts';
 import { linkMatch, revive } from './link-up.ts';
 import { counterpartOf, findLink } from './links.ts';
 import { fenceOf, noteIfAlike } from './look-up.ts';
@@ -55,19 +55,18 @@ export async function createCounterpart(work: Work): Promise<Handled> {
   if (excluded) return show(work, 'excluded', excluded);
   const tombstone = await tombstoneOf(engine.table, origin);
   if (tombstone?.kind === 'deleted') throwIfFromBefore(engine, origin, tombstone);
-  const foreign = isOwn
-    ? undefined
-    : ((await markedForAnother(engine, origin)) ??
-      // What was linked once is no create that nobody knew of.
-      (tombstone ? undefined : await lateCreate(engine, origin, intents, call)));
+  const foreign = isOwn ? undefined : await markedForAnother(engine, origin);
   if (foreign) return show(work, 'ambiguous', foreign);
+  // What was linked once is no create that nobody knew of.
+  const late = isOwn || tombstone ? {} : await lateCreate(engine, origin, intents, call);
+  if (late.held) return show(work, 'ambiguous', late.held);
   if (tombstone?.kind === 'deleted') {
     const revived = await revive(work, origin, tombstone);
     if (revived) return revived;
   }
   const parents = await linkParents(work, origin);
   if (parents) return parents;
-  return matchOrCreate(work, origin);
+  return matchOrCreate(work, origin, late);
 }
 
 /** Why its link ended was said when it did, and is no news again. */
@@ -106,7 +105,7 @@ async function linkParents(work: Work, origin: Snapshot): Promise<Handled | unde
   return undefined;
 }
 
-async function matchOrCreate(work: Work, origin: Snapshot): Promise<Handled> {
+async function matchOrCreate(work: Work, origin: Snapshot, { unlessMatched }: Late): Promise<Handled> {
   const { engine, call, doorbell } = work;
   const target = otherSystem(origin.system);
   const upTo = Math.max(doorbell.at, engine.clock.now() - lateMs);
@@ -123,6 +122,7 @@ async function matchOrCreate(work: Work, origin: Snapshot): Promise<Handled> {
   if (match.found === 'one') return linkUniqueMatch(work, origin);
   const tombstone = await tombstoneOf(engine.table, origin);
   if (tombstone?.kind === 'survivor' && !beginsNewLife(tombstone, origin)) return showSurvivor(work);
+  if (unlessMatched) return show(work, 'ambiguous', unlessMatched);
   return openCreate(work, origin);
 }
 

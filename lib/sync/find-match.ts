@@ -129,7 +129,7 @@ async function confirmed(
 async function isHeldAsLate(engine: Engine, candidate: Snapshot, call: Call): Promise<string | undefined> {
   if ((await isOnItsOwn(engine, candidate)) || (await tombstoneOf(engine.table, candidate))) return undefined;
   const open = await openIntentsInto(engine, candidate.system, candidate.pair);
-  return lateCreate(engine, candidate, open, call);
+  return (await lateCreate(engine, candidate, open, call)).held;
 }
 
 /** A candidate that may be the result of somebody's open create is never taken; one that another key denies is for a person. */

@@ -19,9 +19,14 @@ import { tombstoneOf } from './tombstones.ts';
 import { hourMs } from './unlinked-record.ts';
 import type { Work } from './work.ts';
 
+/** Why a record is held: whatever it matches; or, where its creator still needs a counterpart, only when it matches nothing. */
+export interface Late {
+  readonly held?: string;
+  readonly unlessMatched?: string;
+}
+
 /**
- * A create that was given up, or waits for a person, and made something like this record, perhaps much later than anybody waited: for
- * somebody who needs no counterpart any more.
+ * A create that was given up, or waits for a person, and made something like this record, perhaps much later than anybody waited.
  * @param open creates into this system whose outcome is not known
  */
 export async function lateCreate(
@@ -29,7 +34,8 @@ export async function lateCreate(
   record: Snapshot,
   open: readonly Intent[],
   call: Call,
-): Promise<string | undefined> {
+): Promise<Late> {
+  let unlessMatched: string | undefined;
   const ambiguous = open.filter(({ suspects }) => suspects);
   for (const intent of [...ambiguous, ...(await closedIntentsInto(engine, record.system, record.pair))]) {
     if (record.createdAt < earliestResult(engine, intent)) continue;
@@ -42,13 +48,17 @@ export async function lateCreate(
     const because = ambiguous.includes(intent)
       ? 'waits for a person'
       : await needsNoCounterpart(engine, intent.origin);
-    if (because === undefined) continue;
+    const mayBe = `may be the late result of the create for ${refKey(intent.origin)}`;
+    if (because === undefined) {
+      if (likeness !== 'some') unlessMatched ??= `${mayBe}, which has none yet`;
+      continue;
+    }
     // Its user may edit it: it stays what it was when it was first seen, for as long as nobody decides.
     await noteAlike(engine, intent, record.id, likeness);
     if (!ambiguous.includes(intent)) await rememberClosed(engine, intent);
-    return `may be the late result of the create for ${refKey(intent.origin)}, which ${because}`;
+    return { held: `${mayBe}, which ${because}` };
   }
-  return undefined;
+  return unlessMatched === undefined ? {} : { unlessMatched };
 }
 
 /** When a create was sent, by the clock of the system that it was sent to, ms. */

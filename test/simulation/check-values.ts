@@ -62,10 +62,11 @@ const isLeftAlone = ({ link }: Linked, row: Row): boolean =>
 
 const recorded = 'recorded difference';
 
-/** The sending side of a one-way row is empty, and nothing was ever sent of it: what the other one holds, its user typed, and it is not erased. */
+/** The sending side of a one-way row is empty, and nothing was ever sent of it by this link: what the other one holds, its user typed, or a counterpart of before, and it is not erased. */
 function neverSent(ending: Ending, linked: Linked, row: Row): boolean {
   if (row.direction === 'both' || !linked.link.reasons.includes(`${row.id}: ${recorded}`)) return false;
   const sender = row.direction === 'toWave' ? 'customcrm' : 'wave';
+  const linkedAt = ending.world.store.linkedAt(linked.link.id) ?? 0;
   const isEmptyIn = (system: System, body: Standing['body']): boolean => {
     const cell = ending.cell(row, system, body);
     return !cell || isEmpty(cell);
@@ -73,8 +74,8 @@ function neverSent(ending: Ending, linked: Linked, row: Row): boolean {
   return (
     isEmptyIn(sender, sideOf(linked, sender).body) &&
     sideOf(linked, otherSystem(sender)).happenings.every(
-      ({ by, rows, after, system }) =>
-        by.who !== 'engine' || !rows.includes(row.id) || isEmptyIn(system, after),
+      ({ by, rows, after, system, at }) =>
+        by.who !== 'engine' || at < linkedAt || !rows.includes(row.id) || isEmptyIn(system, after),
     )
   );
 }

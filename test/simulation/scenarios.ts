@@ -56,4 +56,13 @@ export const scenarios: readonly Scenario[] = [
     name: 'a create is executed long after its time, while the outage that hid its outcome lasts',
     seed: 545,
   },
+  {
+    name: 'a result is linked after its origin was deleted, and a row is filled in that was empty',
+    seed: 797,
+  },
+  {
+    name: 'a create is executed long after it was given up, and both sides are edited before they meet',
+    seed: 1_803,
+  },
+  { name: 'an order is restored that holds what its invoice of before had told it', seed: 1_366 },
 ];

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Body, type RecordRef, refKey, type Snapshot } from '../../lib/domain/record.ts';
-import { RemoteOutcomeUnknownError } from '../../lib/errors.ts';
+import { RemoteOutcomeUnknownError, RemoteRejectedError } from '../../lib/errors.ts';
 import { recreate } from '../../lib/sync/decisions.ts';
 import type { Engine } from '../../lib/sync/engine.ts';
 import type { Intent } from '../../lib/sync/intents.ts';
@@ -115,6 +115,37 @@ describe('a create that Wave executes long after it was given up', () => {
     await ring(world, alike);
     assert.match((await shown(world, alike))?.reason ?? '', /late result of the create/);
   });
+
+  for (const [what, isRenamed] of [
+    ['is held when nothing leads from it to its record, which has no counterpart yet', true],
+    ['is linked with its record, when that has no counterpart yet and its name leads there', false],
+  ] as const)
+    test(what, async (t) => {
+      const world = await startSyncWorld(database, { startedPairs: () => true });
+      t.after(world.close);
+      await linkedPair(world, 'product', { Name: 'Witness', UnitPrice: '1' });
+      const product = await world.make('customcrm', 'product', { Name: 'Ladder', UnitPrice: '5' });
+      const { wave } = world.engine.systems;
+      let executed: (() => Promise<Snapshot>) | undefined;
+      const refusing = withWave(world.engine, {
+        create: async (...args) => {
+          if (executed) throw new RemoteRejectedError('wave', 'not today');
+          executed = () => wave.create(...args);
+          throw new RemoteOutcomeUnknownError('wave', 'no answer');
+        },
+      });
+      for (let look = 1; look <= 3; look++) {
+        await ring(world, product, refusing);
+        world.pass(3 * minuteMs);
+      }
+      assert.equal((await shown(world, product))?.state, 'blocked');
+      const late = await executed?.();
+      assert.ok(late);
+      if (isRenamed) await world.edit(product, { Name: 'Steps' });
+      await ring(world, late);
+      assert.equal((await world.counterpart(late))?.id, isRenamed ? undefined : product.id);
+      if (isRenamed) assert.match((await shown(world, late))?.reason ?? '', /which has none yet$/);
+    });
 
   test('does not bring back what was deleted meanwhile', async (t) => {
     const world = await startSyncWorld(database, { startedPairs: () => true });

@@ -1,3 +1,4 @@
+import { createRequire } from 'node:module';
 import type { LocalFunction } from './containers.ts';
 import { type Driver, pollQueue } from './event-sources.ts';
 import type { Functions } from './functions.ts';
@@ -6,12 +7,21 @@ import { type Known, resolve, resourcesOf, type Template } from './template.ts';
 
 type OnError = (error: unknown) => void;
 
-/** Invokes functions with what is in their queues, as the template's event source mappings say. */
+const { workersFor, backgroundWorkersFor } = createRequire(import.meta.url)('../values.cjs') as {
+  readonly workersFor: (inFlight: string) => number;
+  readonly backgroundWorkersFor: (inFlight: string) => number;
+};
+
+/**
+ * Invokes functions with what is in their queues, as the template's event source mappings say.
+ * @param inFlight `WAVE_MAX_IN_FLIGHT`, where it is set: the template was perhaps packaged without it
+ */
 export function driveQueues(
   template: Template,
   known: Known,
   sqsUrl: string,
   functions: Functions,
+  inFlight: string | undefined,
   onError: OnError,
 ): readonly Driver[] {
   const queues = new Map(
@@ -30,11 +40,17 @@ export function driveQueues(
       queueArn,
       queueUrl: queues.get(queueArn) ?? '',
       batchSize: mapping.BatchSize ?? 10,
-      concurrency: mapping.ScalingConfig?.MaximumConcurrency ?? 1,
+      concurrency: workersOf(queueArn, inFlight) ?? mapping.ScalingConfig?.MaximumConcurrency ?? 1,
       reportsFailures: mapping.FunctionResponseTypes?.includes('ReportBatchItemFailures') ?? false,
     };
     return pollQueue(sqsUrl, source, targetOf(functions, mapping.FunctionName), onError);
   });
+}
+
+function workersOf(queueArn: string, inFlight: string | undefined): number | undefined {
+  if (!inFlight) return undefined;
+  if (queueArn.endsWith('-background.fifo')) return backgroundWorkersFor(inFlight);
+  return queueArn.endsWith('-changes.fifo') ? workersFor(inFlight) : undefined;
 }
 
 /** Invokes functions at the times of the template's rules, at once for the first time. */

@@ -111,7 +111,14 @@ async function start(options: StackOptions, closers: Closer[], close: () => Prom
 
   const functions = functionsOf(template, state.file('package'), env, options.onLine);
   front.serve(routesOf(template, functions));
-  const queues = driveQueues(template, known, endpoints.sqs, functions, onError);
+  const queues = driveQueues(
+    template,
+    known,
+    endpoints.sqs,
+    functions,
+    options.env.WAVE_MAX_IN_FLIGHT,
+    onError,
+  );
   const schedules = driveSchedules(template, known, functions, env, onError);
   closers.push(() => endWork(functions, queues, schedules, onError.silence));
   return {

@@ -27,6 +27,11 @@ const conflictAttempts = 5;
 const conflictPauseMs = 25;
 /** The pause before keys that DynamoDB left undone are asked for again grows from here, ms. */
 const firstPauseMs = 50;
+/**
+ * Reads wait this long for others to share a request with, while there is another one under way: then a batch is being worked on, whose
+ * records would drift apart otherwise. A single change waits for nothing. ms
+ */
+const gatherMs = 3;
 /** Keys of one BatchGetItem: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html */
 const keysLimit = 100;
 
@@ -41,22 +46,29 @@ export async function tableIdOf(tableName: string): Promise<string | undefined> 
 /** The one table, in DynamoDB. Key `pk`/`sk`, index `byState` on `state`/`due`. `where` is taken from the environment by default. */
 export function dynamoTable(tableName: string, where: DynamoDBClientConfig = {}): Table {
   const client = new DynamoDBClient({ ...where, maxAttempts });
-  const reader = readerOf(client, tableName);
+  const gathering = gatheringWhileBusy();
+  const reader = new DataLoader(
+    (keys: readonly Key[]) => gathering.during(readEach(client, tableName, keys)),
+    {
+      cache: false,
+      maxBatchSize: keysLimit,
+      batchScheduleFn: (send) => void gathering.turn().then(send),
+    },
+  );
+  /** Asked for, and not sent yet: the records of a batch look at the same open creates. */
+  const queries = new Map<string, Promise<readonly Item[]>>();
   return {
     get: (key) => reader.load(key),
-    async query(pk, { prefix, after, last, limit }) {
-      return pagesOf(limit, (start, left) =>
-        client.send(
-          new QueryCommand({
-            TableName: tableName,
-            ConsistentRead: true,
-            Limit: left,
-            ...(last && { ScanIndexForward: false }),
-            ...partition(pk, prefix, after),
-            ...(start && { ExclusiveStartKey: start }),
-          }),
-        ),
-      );
+    query(pk, options) {
+      const name = JSON.stringify([pk, options]);
+      const known = queries.get(name);
+      if (known !== undefined) return known;
+      const answer = gathering.turn().then(() => {
+        queries.delete(name);
+        return gathering.during(queryOne(client, tableName, pk, options));
+      });
+      queries.set(name, answer);
+      return answer;
     },
     async byState(state, dueBefore, limit) {
       return pagesOf(limit, (start, left) =>
@@ -105,14 +117,52 @@ function isConflict(error: unknown): boolean {
   return codes.has('TransactionConflict') && !codes.has('ConditionalCheckFailed');
 }
 
-/** Reads that are asked for in one tick share a request. Nothing is cached. */
-function readerOf(client: DynamoDBClient, tableName: string): DataLoader<Key, Item | undefined> {
-  return new DataLoader<Key, Item | undefined>(
-    async (keys) => {
-      const found = await readAll(client, tableName, new Map(keys.map((key) => [nameOf(key), keyOf(key)])));
-      return keys.map((key) => found.get(nameOf(key)));
+/** Reads that are asked for in one tick share a request, or within {@link gatherMs} while another one is under way. Nothing is cached. */
+function gatheringWhileBusy() {
+  let underWay = 0;
+  return {
+    turn: (): Promise<void> =>
+      new Promise((resolve) => {
+        if (underWay > 0) setTimeout(resolve, gatherMs);
+        else void Promise.resolve().then(() => process.nextTick(resolve));
+      }),
+    async during<T>(request: Promise<T>): Promise<T> {
+      underWay += 1;
+      try {
+        return await request;
+      } finally {
+        underWay -= 1;
+      }
     },
-    { cache: false, maxBatchSize: keysLimit },
+  };
+}
+
+async function readEach(
+  client: DynamoDBClient,
+  tableName: string,
+  keys: readonly Key[],
+): Promise<(Item | undefined)[]> {
+  const found = await readAll(client, tableName, new Map(keys.map((key) => [nameOf(key), keyOf(key)])));
+  return keys.map((key) => found.get(nameOf(key)));
+}
+
+function queryOne(
+  client: DynamoDBClient,
+  tableName: string,
+  pk: string,
+  { prefix, after, last, limit }: Parameters<Table['query']>[1],
+): Promise<readonly Item[]> {
+  return pagesOf(limit, (start, left) =>
+    client.send(
+      new QueryCommand({
+        TableName: tableName,
+        ConsistentRead: true,
+        Limit: left,
+        ...(last && { ScanIndexForward: false }),
+        ...partition(pk, prefix, after),
+        ...(start && { ExclusiveStartKey: start }),
+      }),
+    ),
   );
 }
 

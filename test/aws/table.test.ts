@@ -13,7 +13,7 @@ interface Reads {
 
 /** The database behind a door that counts the requests that read, and leaves all keys but `lets` of one undone. */
 async function doorTo(upstream: string) {
-  const door = { requests: 0, lets: Number.POSITIVE_INFINITY };
+  const door = { requests: 0, queries: 0, lets: Number.POSITIVE_INFINITY };
   const server = createServer(async (incoming, outgoing) => {
     let text = '';
     for await (const chunk of incoming) text += chunk;
@@ -23,6 +23,7 @@ async function doorTo(upstream: string) {
         status: answer.status,
         body: await answer.text(),
       }));
+    if (headers['x-amz-target'] === 'DynamoDB_20120810.Query') door.queries += 1;
     if (headers['x-amz-target'] !== 'DynamoDB_20120810.BatchGetItem') {
       const { status, body } = await ask(text);
       return outgoing.writeHead(status).end(body);
@@ -108,6 +109,18 @@ describe('reads of the table', () => {
 
   test('a key that is asked for twice is read once', async () => {
     assert.equal(await readAtOnce([4, 5, 4, 5, 4], Number.POSITIVE_INFINITY), 1);
+  });
+
+  test('a query that several ask for at once is sent once, and anew when it is asked for again', async () => {
+    Object.assign(between.door, { queries: 0 });
+    const { pk } = keyOf(0);
+    const ask = () => table.query(pk, { limit: 10 });
+    const [one, two, other] = await Promise.all([ask(), ask(), table.query(pk, { limit: 1 })]);
+    assert.deepEqual(one, two);
+    assert.equal(other?.length, 1);
+    assert.equal(between.door.queries, 2);
+    await ask();
+    assert.equal(between.door.queries, 3);
   });
 
   test('what DynamoDB leaves undone is asked for again', async () => {

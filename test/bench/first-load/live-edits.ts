@@ -8,16 +8,19 @@ import type { Seeded } from './seed.ts';
 const patienceMs = 180_000;
 /** Between two looks whether one arrived, ms. */
 const lookMs = 50;
+/** Users begin to edit at a restart: how cold containers, and the slots of dead ones, delay them is over then, ms. */
+export const warmAfterMs = 30_000;
 
 export interface LiveEdits {
-  /** How long each took from the answer of Customcrm to Wave, ms. */
+  /** How long each took from the answer of Customcrm to Wave, ms; and those of them that were made {@link warmAfterMs} after the first one. */
   readonly tookMs: readonly number[];
+  readonly warmMs: readonly number[];
   /** That did not arrive. */
   readonly lost: number;
   /** Made before the customer was linked: they arrive with its counterpart, as the look at everything afterwards proves. */
   readonly early: number;
 }
-export const noEdits: LiveEdits = { tookMs: [], lost: 0, early: 0 };
+export const noEdits: LiveEdits = { tookMs: [], warmMs: [], lost: 0, early: 0 };
 
 /**
  * Users change the phone of one customer after another in Customcrm, one each `everyMs`, until `isOver`. The customers are such as were
@@ -43,15 +46,20 @@ export async function editWhile(
     }
     return 'lost';
   };
+  const warmAt = performance.now() + warmAfterMs;
+  let cold = 0;
   while (!isOver(arrivals.length)) {
+    if (performance.now() < warmAt) cold += 1;
     const target = targets[arrivals.length % targets.length];
     if (!target) throw new RangeError('There is no customer to edit');
     arrivals.push(edit(target, `${name} ${arrivals.length}`));
     await sleep(everyMs);
   }
   const times = await Promise.all(arrivals);
+  const measured = (some: readonly (number | string)[]) => some.filter((time) => typeof time === 'number');
   return {
-    tookMs: times.filter((time) => typeof time === 'number'),
+    tookMs: measured(times),
+    warmMs: measured(times.slice(cold)),
     lost: times.filter((time) => time === 'lost').length,
     early: times.filter((time) => time === 'early').length,
   };

@@ -451,7 +451,10 @@ function equalMoments(
   return moments;
 }
 
-/** What a restored table takes for agreed was typed again: to it, nothing was changed. It may not have heard of the last edits before the backup. */
+/**
+ * What a restored table takes for agreed was typed again: to it, nothing was changed. It may not have heard of the last edits before the
+ * backup; and of a create that was under way then, it knows what was sent.
+ */
 function typedBackToBackup({ world, cell }: Ending, happening: Happening, row: Row, typed: Cell): boolean {
   const { restored } = world;
   if (!restored || happening.at < restored.from) return false;
@@ -459,9 +462,12 @@ function typedBackToBackup({ world, cell }: Ending, happening: Happening, row: R
     .of(happening)
     .filter(({ at, rows }) => at <= restored.from && rows.includes(row.id));
   const lastAgreed = before.findLastIndex(({ by }) => by.who === 'engine');
-  return before
-    .slice(Math.max(0, lastAgreed))
-    .some(({ after }) => cell(row, happening.system, after)?.form === typed.form);
+  const sentThen = world.truth
+    .of(happening)
+    .filter(({ at, by, did }) => at > restored.from && did === 'created' && by.who === 'engine');
+  return [...before.slice(Math.max(0, lastAgreed)), ...sentThen].some(
+    ({ after }) => cell(row, happening.system, after)?.form === typed.form,
+  );
 }
 
 /**

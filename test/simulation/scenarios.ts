@@ -65,4 +65,8 @@ export const scenarios: readonly Scenario[] = [
     seed: 1_803,
   },
   { name: 'an order is restored that holds what its invoice of before had told it', seed: 1_366 },
+  {
+    name: 'a table is restored to when a create was under way, and what it sent is typed again',
+    seed: 2_295,
+  },
 ];

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { before, type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { GetQueueAttributesCommand, ListQueuesCommand, SQSClient } from '@aws-sdk/client-sqs';
 import { packaged } from '../../../infra/local/package.ts';
 import { type Stack, startStack } from '../../../infra/local/stack.ts';
 import { localBusinessId } from '../../../infra/local/wave/server.ts';
@@ -36,12 +37,16 @@ async function started(t: TestContext, statePath: string): Promise<Stack> {
 
 async function eventually<T>(what: string, check: () => Promise<T | undefined | false>): Promise<T> {
   const end = Date.now() + patienceMs;
+  let cause: unknown;
   while (Date.now() < end) {
-    const found = await check();
+    // A connection that was kept for too long is closed under a question, on a machine that is busy.
+    const found = await check().catch((error) => {
+      cause = error;
+    });
     if (found !== undefined && found !== false) return found;
     await sleep(200);
   }
-  throw new Error(`Waited in vain: ${what}`);
+  throw new Error(`Waited in vain: ${what}`, { cause });
 }
 
 type Json = Record<string, unknown>;
@@ -79,6 +84,35 @@ const arrives = (addresses: Addresses, wanted: Json) =>
     const all = await inWave(addresses);
     return all.some(({ name, phone }) => name === wanted.name && phone === wanted.phone);
   });
+
+/** Whether no queue of the stack with this state holds a message. */
+async function isAtRest(statePath: string): Promise<boolean> {
+  const env = JSON.parse(await readFile(join(statePath, 'functions-env.json'), 'utf8')) as Record<
+    string,
+    string
+  >;
+  const sqs = new SQSClient({
+    endpoint: String(env.AWS_ENDPOINT_URL_SQS),
+    region: String(env.AWS_REGION),
+    credentials: { accessKeyId: 'local', secretAccessKey: 'local' },
+  });
+  const { QueueUrls = [] } = await sqs.send(new ListQueuesCommand({}));
+  const depths = await Promise.all(
+    QueueUrls.map(async (QueueUrl) => {
+      const AttributeNames = [
+        'ApproximateNumberOfMessages',
+        'ApproximateNumberOfMessagesNotVisible',
+      ] as const;
+      const { Attributes = {} } = await sqs.send(
+        new GetQueueAttributesCommand({ QueueUrl, AttributeNames: [...AttributeNames] }),
+      );
+      return Object.values(Attributes).reduce((sum, count) => sum + Number(count), 0);
+    }),
+  );
+  sqs.destroy();
+  assert.ok(depths.length > 0, 'the stack has queues');
+  return depths.every((depth) => depth === 0);
+}
 
 /** `npm start` without npm, in a process group of its own. */
 function run(t: TestContext, args: readonly string[], env: Record<string, string | undefined> = {}) {
@@ -131,9 +165,14 @@ test('what a stack killed without warning left behind is cleared away by the nex
   const addresses = { customcrm: addressOf('Customcrm'), wave: addressOf('Wave') };
   const { Id } = await inCustomcrm(addresses, 'POST', '/customers', { Name: 'Birch' });
   await arrives(addresses, { name: 'Birch', phone: null });
-  for (const line of said.out.split('\n').filter(Boolean)) assert.doesNotThrow(() => JSON.parse(line), line);
-  // A lease in hand would be waited for.
-  await eventually('nothing is in hand', async () => Date.now() - said.at > 3_000);
+  const lines = said.out.split('\n').slice(0, -1);
+  assert.ok(lines.length > 0);
+  for (const line of lines) assert.doesNotThrow(() => JSON.parse(line), line);
+  // What is in hand at a kill is waited for: its message is hidden for minutes, and its lease holds.
+  await eventually(
+    'nothing is in hand',
+    async () => (await isAtRest(statePath)) && Date.now() - said.at > 3_000,
+  );
   process.kill(-Number(child.pid), 'SIGKILL');
   await ended;
   const orphan = Number(await readFile(join(statePath, 'dynamodb.pid'), 'utf8'));

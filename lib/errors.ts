@@ -44,6 +44,9 @@ export class RemoteUnavailableError extends SyncError {
   }
 }
 
+/** A refusal of a write that usually is taken when it is sent again. Nothing was written. The message is safe to show. */
+export class PassingRefusalError extends RemoteUnavailableError {}
+
 /** A write was sent and its answer never came, or did not say: it may or may not have happened, now or a little later. */
 export class RemoteOutcomeUnknownError extends SyncError {
   override readonly name = 'RemoteOutcomeUnknownError';

@@ -55,7 +55,10 @@ export function failedStatus(
 const longestPauseMs = 24 * 3_600_000;
 
 /** `Retry-After` in seconds or as a date, obeyed up to a day; undefined when absent or unreadable. */
-function retryAfterMs(header: string | string[] | undefined, now: number = Date.now()): number | undefined {
+export function retryAfterMs(
+  header: string | string[] | undefined,
+  now: number = Date.now(),
+): number | undefined {
   const text = Array.isArray(header) ? header[0] : header;
   if (!text) return undefined;
   const ms = /^\d+$/.test(text) ? Number(text) * 1000 : Date.parse(text) - now;

@@ -80,8 +80,8 @@ export function addFirstLoadCommands(program: Command, terminal: Terminal): void
     .option('--out <file>', 'write the entries as JSON lines')
     .action(async (names: string[], given: { csv?: string; out?: string }) => {
       // A file that cannot be written is said now, and not after a long look.
-      const csv = given.csv === undefined ? undefined : await open(given.csv, 'w');
-      const out = given.out === undefined ? undefined : await open(given.out, 'w');
+      const csv = given.csv === undefined ? undefined : await open(given.csv, 'a');
+      const out = given.out === undefined ? undefined : await open(given.out, 'a');
       const { engine } = await connected();
       const entries: PreviewEntry[] = [];
       for await (const entry of preview(engine, () => callNow(), { pairs: pairsFrom(names) })) {
@@ -236,6 +236,8 @@ const csvLine = ({
 
 async function write(file: FileHandle | undefined, lines: readonly string[]): Promise<void> {
   if (!file) return;
+  // What an earlier preview said stays until there is something better.
+  if ((await file.stat()).size > 0) await file.truncate(0);
   await file.writeFile(lines.map((line) => `${line}\n`).join(''));
   await file.close();
 }

@@ -42,39 +42,57 @@ export async function linkRecords(
 ): Promise<Decided> {
   const both = await readBoth(engine, customcrm, wave, call);
   if ('done' in both) return both;
-  const { origin, counterpart } = both;
   const linked = await underLeases(engine, [customcrm, wave], call, async (leases) => {
     for (const ref of [customcrm, wave]) {
       const other = await counterpartOf(engine.table, ref);
       if (other !== undefined) return refused(`${refKey(ref)} is linked with ${other} already: relink`);
     }
-    const intents = (await Promise.all([customcrm, wave].map((ref) => findIntent(engine, ref)))).filter(
-      (intent) => intent !== undefined,
-    );
-    for (const { origin: ref, lookAgainAt } of intents)
-      if (lookAgainAt === undefined)
-        return refused(`a counterpart for ${refKey(ref)} is being created, and its outcome is not known yet`);
-    const link = newLink(engine, origin, counterpart, 'matched');
-    const answered = answeredAfter(engine, link, [origin, counterpart]);
-    const written = await engine.table.write([
-      ...newLinkWrites({ ...link, answered }),
-      ...leases.map(stillHeld),
-      ...[customcrm, wave].flatMap((ref) => [removeTombstone(ref), removeExclusion(ref)]),
-      ...intents.flatMap((intent) => closeWrites(engine, intent)),
-    ]);
-    return written.done ? { done: true } : workerIsThere;
+    return linkUnder(engine, both, leases);
   });
-  if (!linked.done) return linked;
+  return linked.done ? firstPlan(engine, both, call) : linked;
+}
+
+type Refused = Extract<Decided, { done: false }>;
+interface Both {
+  readonly origin: Snapshot;
+  readonly counterpart: Snapshot;
+}
+
+/** The creates that are open for these; a refusal while the outcome of one is not known. */
+async function closable(engine: Engine, { origin, counterpart }: Both): Promise<readonly Intent[] | Refused> {
+  const found = await Promise.all([origin, counterpart].map((ref) => findIntent(engine, ref)));
+  const intents = found.filter((intent) => intent !== undefined);
+  const open = intents.find(({ lookAgainAt }) => lookAgainAt === undefined);
+  return open
+    ? refused(`a counterpart for ${refKey(open.origin)} is being created, and its outcome is not known yet`)
+    : intents;
+}
+
+async function linkUnder(engine: Engine, both: Both, leases: readonly Lease[]): Promise<Decided> {
+  const { origin, counterpart } = both;
+  const intents = await closable(engine, both);
+  if ('done' in intents) return intents;
+  const link = newLink(engine, origin, counterpart, 'matched');
+  const answered = answeredAfter(engine, link, [origin, counterpart]);
+  const written = await engine.table.write([
+    ...newLinkWrites({ ...link, answered }),
+    ...leases.map(stillHeld),
+    ...[origin, counterpart].flatMap((ref) => [removeTombstone(ref), removeExclusion(ref)]),
+    ...intents.flatMap((intent) => closeWrites(engine, intent)),
+  ]);
+  return written.done ? { done: true } : workerIsThere;
+}
+
+/** What a new link means for those that wait, and for the two themselves. */
+async function firstPlan(engine: Engine, { origin, counterpart }: Both, call: Call): Promise<Decided> {
   for (const record of [origin, counterpart]) {
     await indexKeys(engine, record);
     await unpark(engine, record);
     await wake(engine, `parent#${refKey(record)}`);
     await wake(engine, fenceKey(record));
   }
-  return { done: true, handled: await handleDoorbell(engine, doorbellOf(engine, customcrm), call) };
+  return { done: true, handled: await handleDoorbell(engine, doorbellOf(engine, origin), call) };
 }
-
-type Refused = Extract<Decided, { done: false }>;
 
 /** Both as they are now. @throws RangeError when they cannot be a link. */
 async function readBoth(
@@ -82,7 +100,7 @@ async function readBoth(
   customcrm: RecordRef,
   wave: RecordRef,
   call: Call,
-): Promise<{ readonly origin: Snapshot; readonly counterpart: Snapshot } | Refused> {
+): Promise<Both | Refused> {
   if (customcrm.system !== 'customcrm' || wave.system !== 'wave' || customcrm.pair !== wave.pair)
     throw new RangeError('Name a record of Customcrm and one of Wave, both of the same pair.');
   const [here, there] = await Promise.all([
@@ -96,24 +114,49 @@ async function readBoth(
 
 /** The link ends, both records stay as they are, and neither gets another counterpart until a person says so. Mends a broken link too. */
 export async function unlinkRecords(engine: Engine, ref: RecordRef, call: Call): Promise<Decided> {
-  const link = await findLink(engine.table, ref).catch((error: unknown) => {
-    if (error instanceof BrokenLinkError) return undefined;
+  const linked = await linkedBy(engine, ref);
+  return underLeases(engine, [mainOf(linked)], call, (leases) => endUnder(engine, [linked], leases));
+}
+
+/** A record and its link; without one when it is broken, and what is left of it stands by itself. */
+interface Linked {
+  readonly ref: RecordRef;
+  readonly link: Link | undefined;
+}
+
+async function linkedBy({ table }: Engine, ref: RecordRef): Promise<Linked> {
+  try {
+    return { ref, link: await findLink(table, ref) };
+  } catch (error) {
+    if (error instanceof BrokenLinkError) return { ref, link: undefined };
     throw error;
-  });
-  const main = link ? refOf(link, 'customcrm') : ref;
-  return underLeases(engine, [main], call, async (leases) => {
-    const writes = link ? await endingWrites(engine, link) : await remainsOf(engine, ref);
-    if (!writes) return refused('it is not linked');
-    const records = link ? systems.map((system) => refOf(link, system)) : [ref];
-    const written = await engine.table.write([
-      ...writes,
-      ...leases.map(stillHeld),
-      ...records.flatMap((record) => exclude(engine, record, 'unlinked by a person')),
-    ]);
-    if (!written.done) return workerIsThere;
-    for (const record of records) await unpark(engine, record);
-    return { done: true };
-  });
+  }
+}
+
+/** The record whose lease is that of the link. */
+const mainOf = ({ link, ref }: Linked): RecordRef => (link ? refOf(link, 'customcrm') : ref);
+
+/** All of them or none. */
+async function endUnder(
+  engine: Engine,
+  linked: readonly Linked[],
+  leases: readonly Lease[],
+): Promise<Decided> {
+  const endings = await Promise.all(
+    linked.map(({ link, ref }) => (link ? endingWrites(engine, link) : remainsOf(engine, ref))),
+  );
+  if (endings.some((writes) => writes === undefined)) return refused('it is not linked');
+  const records = linked.flatMap(({ link, ref }) =>
+    link ? systems.map((system) => refOf(link, system)) : [ref],
+  );
+  const written = await engine.table.write([
+    ...endings.flatMap((writes) => writes ?? []),
+    ...leases.map(stillHeld),
+    ...records.flatMap((record) => exclude(engine, record, 'unlinked by a person')),
+  ]);
+  if (!written.done) return workerIsThere;
+  for (const record of records) await unpark(engine, record);
+  return { done: true };
 }
 
 /** A Wave half that belongs to another link stays. */
@@ -148,12 +191,20 @@ export async function relink(
   const both = await readBoth(engine, customcrm, wave, call);
   if ('done' in both) return both;
   if ((await counterpartOf(engine.table, customcrm)) === wave.id) return refused('they are linked already');
-  for (const ref of [customcrm, wave]) {
-    if ((await counterpartOf(engine.table, ref)) === undefined) continue;
-    const unlinked = await unlinkRecords(engine, ref, call);
-    if (!unlinked.done) return unlinked;
-  }
-  return linkRecords(engine, customcrm, wave, call);
+  const linked: Linked[] = [];
+  for (const ref of [customcrm, wave])
+    if ((await counterpartOf(engine.table, ref)) !== undefined) linked.push(await linkedBy(engine, ref));
+  // Nothing ends before everything is ours: the records, and whatever they are linked with.
+  const refs = [customcrm, wave, ...linked.map(mainOf)];
+  const distinct = [...new Map(refs.map((ref) => [refKey(ref), ref])).values()];
+  const done = await underLeases(engine, distinct, call, async (leases) => {
+    const intents = await closable(engine, both);
+    if ('done' in intents) return intents;
+    const ended: Decided = linked.length > 0 ? await endUnder(engine, linked, leases) : { done: true };
+    if (!ended.done) return ended;
+    return linkUnder(engine, both, leases);
+  });
+  return done.done ? firstPlan(engine, both, call) : done;
 }
 
 /** This record never gets a counterpart, and is never taken for one, until {@link includeRecord}. */

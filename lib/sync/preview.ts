@@ -1,10 +1,11 @@
 import { type Link, refOf } from '../domain/link.ts';
 import { type Pair, pairs, type RecordRef, systems } from '../domain/record.ts';
+import { pauseFor } from '../errors.ts';
 import type { Engine } from './engine.ts';
 import { handleDoorbell } from './handle-doorbell.ts';
 import { forgetKeys, indexKeys } from './key-index.ts';
 import { counterpartOf, findLink, linkedIds } from './links.ts';
-import type { Call, Change } from './ports.ts';
+import type { Call, Change, Clock } from './ports.ts';
 import { entryOf, linkedEntry, type PreviewEntry, unlinkedEntry } from './preview-entry.ts';
 import { type Rehearsal, rehearse } from './rehearsal.ts';
 import { sight } from './sighting.ts';
@@ -18,7 +19,11 @@ const directoryPage = 500;
 /** Pages of one list; more is not one business. */
 const pageLimit = 10_000;
 /** Causes that only say that another record was at the same thing at that moment. */
-const passing = new Set(['busy', 'lease', 'fence']);
+const passing = new Set(['busy', 'lease', 'fence', 'unavailable']);
+/** A page that was not read is asked for again: at full size there are hundreds, and the first may be minutes old. */
+const pageTries = 6;
+const firstPauseMs = 1_000;
+const longestPauseMs = 60_000;
 
 /**
  * What starting these pairs, or a sweep of them, would do, record by record: parents first, Customcrm first. Reads both lists completely
@@ -92,22 +97,40 @@ async function noteRow({ engine, note }: Rehearsal, pair: Pair, change: Change):
 }
 
 async function* everyPage(
-  { systems: { customcrm }, feed }: Engine,
+  { systems: { customcrm }, feed, clock }: Engine,
   pair: Pair,
   callNow: () => Call,
 ): AsyncGenerator<readonly Change[]> {
   let cursor: string | undefined;
   for (let page = 1; page <= pageLimit; page++) {
-    const { changes, next } = await customcrm.changedSince(pair, 0, cursor, callNow());
+    const { changes, next } = await patiently(clock, () =>
+      customcrm.changedSince(pair, 0, cursor, callNow()),
+    );
     yield changes;
     cursor = next;
     if (cursor === undefined) break;
   }
   for (let page = 1; page <= pageLimit; page++) {
-    const { snapshots, unread = [], next } = await feed.listAll(pair, cursor, callNow());
+    const {
+      snapshots,
+      unread = [],
+      next,
+    } = await patiently(clock, () => feed.listAll(pair, cursor, callNow()));
     yield [...snapshots.map((snapshot) => ({ state: 'living' as const, snapshot })), ...unread];
     cursor = next;
     if (cursor === undefined) break;
+  }
+}
+
+async function patiently<Page>(clock: Clock, ask: () => Promise<Page>): Promise<Page> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await ask();
+    } catch (error) {
+      const pause = pauseFor(error);
+      if (pause?.name !== 'unavailable' || attempt === pageTries) throw error;
+      await clock.sleep(Math.min(pause.afterMs ?? firstPauseMs * 2 ** attempt, longestPauseMs));
+    }
   }
 }
 

@@ -189,7 +189,10 @@ export function requestBudget(options: {
 const slotsOf = (item: Item | undefined): Slots =>
   item ? ({ ...nothingYet, ...item } as Slots) : nothingYet;
 
+/** Looking costs no request, and an operator may have raised the limit of a day, ms. */
+const lookAgainMs = 15 * 60_000;
+
 const noSlot = (retryAfterMs: number): RemoteUnavailableError =>
   new RemoteUnavailableError('wave', 'the request budget is used up', {
-    retryAfterMs: Math.max(0, Math.ceil(retryAfterMs)),
+    retryAfterMs: Math.min(Math.max(0, Math.ceil(retryAfterMs)), lookAgainMs),
   });

@@ -1,7 +1,12 @@
 import { createHash } from 'node:crypto';
 import type { RowPrints } from '../domain/link.ts';
 import { otherSystem, refKey, type Snapshot } from '../domain/record.ts';
-import { RemoteMissingError, RemoteOutcomeUnknownError, RemoteRejectedError } from '../errors.ts';
+import {
+  PassingRefusalError,
+  RemoteMissingError,
+  RemoteOutcomeUnknownError,
+  RemoteRejectedError,
+} from '../errors.ts';
 import { composeCreate, printsSent } from '../mappings/creation.ts';
 import type { Facts } from '../mappings/mapping.ts';
 import { mappings } from '../mappings/pairs.ts';
@@ -25,13 +30,15 @@ import { stillHeld } from './leases.ts';
 import { linkUp, newLink } from './link-up.ts';
 import { newLinkWrites } from './links.ts';
 import { agreedWithoutOrigin, type Found, knownRows, lookUp, printsOfIntent } from './look-up.ts';
-import { wake } from './parking.ts';
+import { parkedNow, wake } from './parking.ts';
 import { clockAhead } from './poll-progress.ts';
 import { setRecordState } from './record-state.ts';
 import { noteGone } from './sighting.ts';
 import { busy, finished, hourMs, linkParent, show } from './unlinked-record.ts';
 import type { Work } from './work.ts';
 
+/** What usually passes is tried so often, {@link secondLookMs} apart, before it is shown as refused. */
+const refusedTries = 6;
 /** After a restore of the table, creates that it does not know of are looked out for this long, ms. */
 const forgottenMs = 24 * hourMs;
 
@@ -105,18 +112,32 @@ async function notMade(work: Work, intent: Intent, error: unknown): Promise<Hand
   await close(work, intent);
   if (error instanceof RemoteRejectedError) return show(work, 'blocked', error.message);
   if (error instanceof RemoteMissingError) return namesNothing(work, intent);
+  if (error instanceof PassingRefusalError) return refusedAgain(work, intent, error);
   throw error;
 }
 
+const namesNothingKey = ({ origin }: Intent): string => `names-nothing#${refKey(origin)}`;
+
 /** What it names there, such as its customer, is gone: that will be heard of, and then shown; or it only lags. */
-const namesNothing = ({ engine }: Work, { origin }: Intent): Handled => ({
+const namesNothing = ({ engine }: Work, intent: Intent, shows?: string): Handled => ({
   did: 'parked',
   cause: {
     name: 'not-found',
-    key: `names-nothing#${refKey(origin)}`,
+    key: namesNothingKey(intent),
     due: engine.clock.now() + secondLookMs,
+    ...(shows !== undefined && { shows }),
   },
 });
+
+/** At first it is tried again as if nobody had answered, then for an hour; what is refused for so long is not passing. */
+async function refusedAgain(work: Work, intent: Intent, error: PassingRefusalError): Promise<Handled> {
+  const parked = await parkedNow(work.engine, intent.origin);
+  const isTold = parked?.cause === namesNothingKey(intent);
+  if (!isTold && parked?.cause !== 'unavailable') throw error;
+  return isTold && Number(parked.times) >= refusedTries
+    ? show(work, 'blocked', error.message)
+    : namesNothing(work, intent, error.message);
+}
 
 const isDefinite = (error: unknown): boolean => error instanceof Error && 'retryable' in error;
 

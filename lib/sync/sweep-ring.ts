@@ -13,17 +13,45 @@ const ringBatch = 10;
 /** Causes that an outage piles records up under. Waiting for a parent, a fuse or a person says nothing about the workers. */
 const backlogs = ['unavailable', 'reconnect', 'busy', ...systems.map(pollKey)];
 
+/** Who has waited for longer keeps failing, whatever the workers do, ms... */
+const stuckAfterMs = 3600_000;
+/** ...and, however many they are, leaves room for others: an outage parks so many more in that time, and no run is held up for good. */
+const stuckLimit = outstandingLimit / 2;
+/** Pages of one backlog that are looked at, {@link outstandingLimit} records each. With more than these it is an outage. */
+const backlogPages = 20;
+
 /** How many doorbells of sweeps, records and creates wait for the workers, or for an answer; undefined where the queue does not tell. */
-export async function outstanding({ queues, table }: Engine): Promise<number | undefined> {
+export async function outstanding(engine: Engine): Promise<number | undefined> {
+  const { queues, table } = engine;
   const depths = await Promise.all(
     systems.map(async (system) => (await queues[system].depth?.())?.background),
   );
   if (depths.some((depth) => depth === undefined)) return undefined;
-  const parked = await Promise.all(
-    backlogs.map(async (cause) => (await table.query(`parked#${cause}`, { limit: outstandingLimit })).length),
-  );
+  const parked = await Promise.all(backlogs.map((cause) => backlog(engine, cause)));
+  const stuck = parked.reduce((sum, each) => sum + each.stuck, 0);
   const creates = (await table.byState('intent', Number.MAX_SAFE_INTEGER, outstandingLimit)).length;
-  return [...depths, ...parked, creates].reduce((sum: number, count) => sum + (count ?? 0), 0);
+  return [...depths, ...parked.map(({ fresh }) => fresh), Math.min(stuck, stuckLimit), creates].reduce(
+    (sum: number, count) => sum + (count ?? 0),
+    0,
+  );
+}
+
+/** What waits under a cause, up to the limit. */
+async function backlog(
+  { table, clock }: Engine,
+  cause: string,
+): Promise<{ readonly fresh: number; readonly stuck: number }> {
+  const counts = { fresh: 0, stuck: 0 };
+  let after: string | undefined;
+  for (let page = 0; page < backlogPages && counts.fresh < outstandingLimit; page++) {
+    const from = after === undefined ? {} : { after };
+    const items = await table.query(`parked#${cause}`, { ...from, limit: outstandingLimit });
+    for (const { since } of items)
+      counts[Number(since) < clock.now() - stuckAfterMs ? 'stuck' : 'fresh'] += 1;
+    if (items.length < outstandingLimit) return counts;
+    after = items.at(-1)?.sk;
+  }
+  return { ...counts, fresh: outstandingLimit };
 }
 
 /** What one batch came to. `last`: the pair has no more. */

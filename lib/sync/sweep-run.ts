@@ -117,8 +117,8 @@ export interface SweptPage {
   readonly found: readonly FoundRecord[];
 }
 
-/** Pages are forgotten by then, whether or not the run came to its end, ms. */
-const keptMs = 3 * 24 * 3600 * 1000;
+/** Pages are forgotten by then, ms: long after the end of any run, as a first load may take a week at the standard daily limit. */
+const keptMs = 60 * 24 * 3600 * 1000;
 /** Pages of one list that are looked at together: 100 rows or more each. */
 const pageLimit = 100_000;
 

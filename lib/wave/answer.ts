@@ -6,7 +6,7 @@ import {
   RemoteRejectedError,
   RemoteUnavailableError,
 } from '../errors.ts';
-import { failedStatus, type Intention } from '../remote-failure.ts';
+import { failedStatus, type Intention, retryAfterMs } from '../remote-failure.ts';
 import { scrub } from '../scrub.ts';
 import type { Ending } from '../sync/request-slots.ts';
 import { pathOfInput } from './inputs.ts';
@@ -81,8 +81,10 @@ export function meaningOf(answer: Response<string>, intention: Intention, sent: 
   if (statusCode === 403)
     return { outcome: new TokenRefusedError('HTTP 403: has the plan lapsed?'), ending: answered };
   const failure = failedStatus('wave', intention, answer);
-  if (statusCode === 429 && failure instanceof RemoteUnavailableError)
-    return { outcome: failure, ending: { did: 'refused', retryAfterMs: failure.retryAfterMs } };
+  const pauseMs = retryAfterMs(headers['retry-after']);
+  // Whoever says when to come back slows everyone down, whatever its status.
+  if (failure && (statusCode === 429 || pauseMs !== undefined))
+    return { outcome: failure, ending: { did: 'refused', retryAfterMs: pauseMs } };
   if (failure) return { outcome: failure, ending: answered };
   if (statusCode === 413)
     return { outcome: new DocumentRefusedError('HTTP 413: too large', true), ending: answered };

@@ -29,23 +29,28 @@ export interface Seats {
   readonly operations: number;
 }
 
+/** After Wave refused a document as too much, documents stay smaller for so long, ms. */
+const shrunkMs = 10 * 60_000;
 /** Of each kind of document, this many shapes are kept. */
 const shapeLimit = 200;
 
 /** What a batcher needs of the options; `standard` operations share a document when nothing is said. */
 export function gatheringOf({ sharing }: WaveOptions, intention: Intention, standard: number) {
-  let most = sharing?.operations ?? standard;
+  const now = sharing?.clock.now ?? Date.now;
+  const allowed = sharing?.operations ?? standard;
+  let shrunk = { most: allowed, until: 0 };
+  const most = () => (now() < shrunk.until ? shrunk.most : allowed);
   return {
-    now: sharing?.clock.now ?? Date.now,
-    most: () => most,
-    /** Remembers, for this process, that Wave refused more at once. */
+    now,
+    most,
+    /** Remembers for a while that Wave refused more at once: one large record may have been why. */
     shrink: (limit: number): void => {
-      most = Math.max(1, Math.min(most, limit));
+      shrunk = { most: Math.max(1, Math.min(most(), limit)), until: now() + shrunkMs };
     },
     gathered: (lane: Call['priority']) =>
       sharing ? sharing.clock.sleep(sharing.windowMs(lane)) : endOfTick(),
     reserve: async (call: Call, operations: number): Promise<Seats> =>
-      sharing ? sharing.reserve(intention, call, operations) : { slot: undefined, operations: most },
+      sharing ? sharing.reserve(intention, call, operations) : { slot: undefined, operations: most() },
   };
 }
 

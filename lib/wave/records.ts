@@ -1,9 +1,9 @@
 import type { Body, Pair, Snapshot } from '../domain/record.ts';
 import {
+  PassingRefusalError,
   RemoteMissingError,
   RemoteOutcomeUnknownError,
   RemoteRejectedError,
-  RemoteUnavailableError,
 } from '../errors.ts';
 import { reasonFrom } from '../scrub.ts';
 import { boundOf, nextPosition } from '../sync/list-position.ts';
@@ -81,7 +81,7 @@ function succeeded<T extends Outcome>({ outcome, errors }: Written<T>, field: st
     const reason = reasonFrom(objections, sent) || 'no reason given';
     // Seen on valid ids right after their creation; nothing was made, and the same request usually succeeds the next time.
     const isPassing = errors.some(({ message }) => nodeNotFound.test(message ?? ''));
-    if (field === 'invoiceCreate' && isPassing) throw new RemoteUnavailableError('wave', reason);
+    if (field === 'invoiceCreate' && isPassing) throw new PassingRefusalError('wave', reason);
     const paths = errors.flatMap(({ path }) => (path?.length ? pathOfInput(path) : []));
     throw new RemoteRejectedError('wave', reason, { paths });
   }
@@ -95,7 +95,7 @@ function succeeded<T extends Outcome>({ outcome, errors }: Written<T>, field: st
 function refusalOf(errors: readonly WaveError[], sent: unknown): Error | undefined {
   const [first] = errors;
   if (!first || errors.some(({ path }) => path?.length !== 1)) return undefined;
-  if (nodeNotFound.test(first.message)) return new RemoteUnavailableError('wave', 'Node could not be found');
+  if (nodeNotFound.test(first.message)) return new PassingRefusalError('wave', 'Node could not be found');
   if (first.extensions?.code === 'NOT_FOUND') return new RemoteMissingError('wave: NOT_FOUND');
   return notExecuted(first, sent);
 }

@@ -1,5 +1,5 @@
 import { RemoteUnavailableError } from '../errors.ts';
-import type { Tax, TaxCatalogue } from '../sync/ports.ts';
+import type { Call, Tax, TaxCatalogue } from '../sync/ports.ts';
 import type { WaveClient } from './client.ts';
 import { salesTaxes } from './documents.ts';
 import type { WaveOptions } from './options.ts';
@@ -16,23 +16,33 @@ export function waveTaxes(
 ): TaxCatalogue {
   const pages = pagesOf();
   let cached: { readonly taxes: readonly Tax[]; readonly at: number } | undefined;
+  let underWay: Promise<readonly Tax[]> | undefined;
+
+  async function read(call: Call): Promise<readonly Tax[]> {
+    const rows = await wholeList(pages, async (page, pageSize) => {
+      const variables = { business: businessId, page, pageSize };
+      const { data, errors } = await client(salesTaxes, variables, 'read', call);
+      const list = data?.business?.salesTaxes;
+      if (errors.length > 0 || !list)
+        throw new RemoteUnavailableError('wave', 'the sales taxes were not read');
+      return list.edges;
+    });
+    const taxes = rows.flatMap(({ node }): Tax[] =>
+      node ? [{ id: node.id, abbreviation: node.abbreviation, archived: node.isArchived }] : [],
+    );
+    cached = { taxes, at: now() };
+    return taxes;
+  }
+
   return {
     async taxes(call, options) {
       const keptMs = options?.fresh ? freshAtMostEveryMs : cachedMs;
       if (cached && now() - cached.at < keptMs) return cached.taxes;
-      const rows = await wholeList(pages, async (page, pageSize) => {
-        const variables = { business: businessId, page, pageSize };
-        const { data, errors } = await client(salesTaxes, variables, 'read', call);
-        const list = data?.business?.salesTaxes;
-        if (errors.length > 0 || !list)
-          throw new RemoteUnavailableError('wave', 'the sales taxes were not read');
-        return list.edges;
+      // All records of a batch want them at once.
+      underWay ??= read(call).finally(() => {
+        underWay = undefined;
       });
-      const taxes = rows.flatMap(({ node }): Tax[] =>
-        node ? [{ id: node.id, abbreviation: node.abbreviation, archived: node.isArchived }] : [],
-      );
-      cached = { taxes, at: now() };
-      return taxes;
+      return underWay;
     },
   };
 }

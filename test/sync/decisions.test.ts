@@ -122,6 +122,27 @@ describe('a person who decides', () => {
     assert.ok(await world.counterpart(one));
   });
 
+  test('ends no link for another one while a worker is at what that was', async (t) => {
+    const world = await start();
+    t.after(world.close);
+    const { one, two, there } = await ambiguous(world);
+    await linkRecords(world.engine, one, there, world.call());
+    const own = await world.make('wave', 'customer', { name: 'Two' });
+    await linkRecords(world.engine, two, own, world.call());
+    const until = world.engine.clock.now() + 60_000;
+    const lease = { pk: `customcrm#customer#${one.id}`, sk: 'lease', owner: 'a worker', until };
+    await world.engine.table.write([{ put: lease }]);
+    const refused = await relink(world.engine, two, there, world.call());
+    assert.match(refused.done ? '' : refused.because, /a worker is at this record/);
+    assert.equal((await world.counterpart(one))?.id, there.id);
+    assert.equal((await world.counterpart(two))?.id, own.id);
+    assert.equal(await stateOf(world, two), undefined);
+    await world.engine.table.write([{ delete: lease }]);
+    assert.equal((await relink(world.engine, two, there, world.call())).done, true);
+    assert.equal((await world.counterpart(two))?.id, there.id);
+    for (const left of [one, own]) assert.equal(await stateOf(world, left), 'excluded');
+  });
+
   test('excludes a record, and takes that back', async (t) => {
     const world = await start();
     t.after(world.close);

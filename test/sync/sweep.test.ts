@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
+import { after, before, describe, type TestContext, test } from 'node:test';
 import { localBankAccountId } from '../../infra/local/wave/server.ts';
 import { type Pair, pairs, type RecordRef } from '../../lib/domain/record.ts';
 import { excludeRecord } from '../../lib/sync/decisions.ts';
@@ -129,6 +129,45 @@ describe('what a sweep rings for', () => {
     assert.equal(progress?.phase, 'finished');
     assert.equal(progress?.total, 240);
     assert.equal(rung.size, 240);
+  });
+});
+
+/** Records that have waited for an answer, as many as the limit of a sweep allows at once. */
+async function parkMany(world: SyncWorld, hours: number): Promise<void> {
+  const { table, clock } = world.engine;
+  const since = clock.now() - hours * 3600_000;
+  for (let index = 0; index < outstandingLimit; index++)
+    await table.write([
+      {
+        put: {
+          pk: 'parked#unavailable',
+          sk: `customcrm#order#stuck${index}`,
+          name: 'unavailable',
+          state: 'parked',
+          since,
+          due: clock.now() + 900_000,
+        },
+      },
+    ]);
+}
+
+describe('a sweep among records that wait for an answer', () => {
+  const rungAmong = async (t: TestContext, hours: number): Promise<number> => {
+    const world = await startSyncWorld(database, allStarted);
+    t.after(world.close);
+    await parkMany(world, hours);
+    await Promise.all(customers(3).map((Name) => world.make('customcrm', 'customer', { Name })));
+    await startSweep(world.engine, { pairs: ['customer'] });
+    await sweep(world.engine, world.call(20_000));
+    return world.takeRung().length;
+  };
+
+  test('rings for no more of them while that is an outage', async (t) => {
+    assert.equal(await rungAmong(t, 0.5), 0);
+  });
+
+  test('goes on beside those that keep failing', async (t) => {
+    assert.equal(await rungAmong(t, 2), 3);
   });
 });
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { RecordRef } from '../../lib/domain/record.ts';
 import { findLink } from '../../lib/sync/links.ts';
+import { wakeOverdue } from '../../lib/sync/parking.ts';
 import { recordStateOf } from '../../lib/sync/record-state.ts';
 import { type Database, type SyncWorld, startDatabase, startSyncWorld } from '../support/sync-world.ts';
 
@@ -55,6 +56,64 @@ async function issuedOrder(world: SyncWorld) {
   await world.inWave('invoiceApprove', { invoiceId: invoice.id });
   return { order, invoice };
 }
+
+/** An order that Wave does not take, as it does not find what the invoice names. */
+async function refusedOrder(world: SyncWorld): Promise<RecordRef> {
+  const product = await world.make('customcrm', 'product', { Name: 'Ladder', UnitPrice: '49.9' });
+  const customer = await world.make('customcrm', 'customer', { Name: 'Corner Bakery', Currency: 'CAD' });
+  await settle(world);
+  await world.faults({ nodeNotFound: 1 });
+  const { system, pair, id } = await world.make('customcrm', 'order', {
+    CustomerId: customer.id,
+    Currency: 'CAD',
+    OrderDate: '2026-05-04',
+    Lines: [{ ProductId: product.id, Description: 'Ladder', Quantity: '1', UnitPrice: '49.9', TaxCodes: [] }],
+  });
+  await settle(world);
+  return { system, pair, id };
+}
+
+describe('a node that Wave does not find', () => {
+  test('is mostly found a little later, and one invoice is made', async (t) => {
+    const world = await startSyncWorld(database, started);
+    t.after(world.close);
+    const order = await refusedOrder(world);
+    assert.equal(await world.counterpart(order), undefined);
+    await world.faults({});
+    const { wave } = await world.writes();
+    world.pass(60_000);
+    await wakeOverdue(world.engine);
+    await world.drain();
+    assert.ok(await world.counterpart(order));
+    assert.equal((await world.writes()).wave, wave + 1);
+  });
+
+  test('is looked for during an hour; then the order shows that it is refused, and asks no more', async (t) => {
+    const world = await startSyncWorld(database, started);
+    t.after(world.close);
+    const order = await refusedOrder(world);
+    let looks = 0;
+    while ((await recordStateOf(world.engine, order))?.state !== 'blocked' && looks < 20) {
+      looks += 1;
+      world.pass(10 * 60_000);
+      await wakeOverdue(world.engine);
+      await world.drain();
+    }
+    const shown = await recordStateOf(world.engine, order);
+    assert.equal(shown?.state, 'blocked');
+    assert.match(String(shown?.reason), /Node could not be found/);
+    assert.ok(looks > 5 && looks < 10, `${looks} looks`);
+    const refusals = await world.refusals();
+    world.pass(24 * 3600_000);
+    await wakeOverdue(world.engine);
+    await world.drain();
+    assert.equal(await world.refusals(), refusals);
+    await world.faults({});
+    await world.edit(order, { OrderDate: '2026-05-05' });
+    await settle(world);
+    assert.ok(await world.counterpart(order));
+  });
+});
 
 describe('a refusal', () => {
   test('of a country that Wave does not know is shown by name, and goes away with the next edit', async (t) => {

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { localBusinessId } from '../../infra/local/wave/server.ts';
 import type { Snapshot } from '../../lib/domain/record.ts';
 import {
+  PassingRefusalError,
   ReconnectNeededError,
   RemoteMissingError,
   RemoteOutcomeUnknownError,
@@ -89,7 +90,7 @@ describe('an answer to three writes', () => {
     ['one was refused by its input',            (r) => ({ body: { data: allDone(r, { m1: { didSucceed: false, inputErrors: null } }) } }),     ['done', rejected, 'done']],
     ['one input was malformed',                 (r) => ({ body: { data: allDone(r, { m1: null }), errors: [error('BAD_USER_INPUT', ['m1'])] } }), ['done', rejected, 'done']],
     ['one hit a rate limit of its field',       (r) => ({ body: { data: allDone(r, { m1: null }), errors: [error('RATE_LIMITED', ['m1'])] } }), ['done', unavailable, 'done']],
-    ['one met a passing fault',                 (r) => ({ body: { data: allDone(r, { m1: null }), errors: [error(undefined, ['m1'], 'Node could not be found')] } }), ['done', unavailable, 'done']],
+    ['one met a passing fault',                 (r) => ({ body: { data: allDone(r, { m1: null }), errors: [error(undefined, ['m1'], 'Node could not be found')] } }), ['done', PassingRefusalError.name, 'done']],
     ['one succeeded, a part was not found',     (r) => ({ body: { data: allDone(r, { m1: { ...done('C2'), customer: null } }), errors: [error(undefined, ['m1', 'customer', 'id'], 'Node could not be found')] } }), ['done', unknown, 'done']],
     ['a part of one was not found',             (r) => ({ body: { data: allDone(r, { m1: null }), errors: [error('NOT_FOUND', ['m1', 'customer', 'id'])] } }), ['done', unknown, 'done']],
     ['a part of one met a passing fault',       (r) => ({ body: { data: allDone(r, { m1: null }), errors: [error(undefined, ['m1', 'customer', 'id'], 'Node could not be found')] } }), ['done', unknown, 'done']],
@@ -157,6 +158,18 @@ describe('a request', () => {
       },
     );
   });
+
+  for (const status of [403, 503])
+    test(`waits for no one after ${status} with Retry-After either`, async () => {
+      await during(
+        () => ({ status, headers: { 'retry-after': '120' } }),
+        async ({ records }, received) => {
+          for (const id of ['C1', 'C2', 'C3'])
+            await assert.rejects(records.read('customer', id, callIn(3_000)));
+          assert.equal(received.length, 1);
+        },
+      );
+    });
 
   const inHours = (hours: number) => new Date(Date.now() + hours * hourMs).toUTCString();
   // biome-ignore format: reads as a decision table.

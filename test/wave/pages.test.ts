@@ -130,6 +130,17 @@ describe('a list that costs too much', () => {
     );
   });
 
+  test('of taxes is read once for all who want it at the same time', async () => {
+    const { client, options } = connected(wave.url);
+    const catalogue = waveTaxes(client, options);
+    const before = await wave.requests();
+    const all = await Promise.all(
+      Array.from({ length: 10 }, (_, index) => catalogue.taxes(callIn(), { fresh: index % 2 === 0 })),
+    );
+    assert.deepEqual(new Set(all.map((taxes) => taxes.length)), new Set([2]));
+    assert.equal((await wave.requests()) - before, 1);
+  });
+
   describe('and records that are read together', () => {
     const refs = (): readonly RecordRef[] =>
       [`${ids[0]?.slice(0, -4)}`, ...ids.slice(1, 6)].map((id) => ({ system: 'wave', pair: 'customer', id }));

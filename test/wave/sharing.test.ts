@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Snapshot } from '../../lib/domain/record.ts';
 import { RemoteOutcomeUnknownError, RemoteRejectedError } from '../../lib/errors.ts';
 import type { Records } from '../../lib/sync/ports.ts';
@@ -93,8 +94,10 @@ describe('documents that calls share', () => {
     assert.equal((await living(records, first.id))?.body.name, 'One');
   });
 
-  test('are halved when Wave says they cost too much, which is remembered', async () => {
-    const { records } = connected(wave.url);
+  test('are halved when Wave says they cost too much, which is remembered for ten minutes', async () => {
+    let passed = 0;
+    const clock = { now: () => Date.now() + passed, sleep: (ms: number) => sleep(ms) };
+    const { records } = connected(wave.url, {}, { clock });
     const made = await make(records, 10);
     await wave.behave({ maximumCost: 3 });
     const renameAll = async (prefix: string) => {
@@ -112,6 +115,19 @@ describe('documents that calls share', () => {
     assert.equal(await renameAll('First'), 7);
     // Two at a time from then on: the smaller half of five.
     assert.equal(await renameAll('Second'), 5);
+    // One large record among them may have been why.
+    await wave.behave({ maximumCost: 0 });
+    passed += 10 * 60_000;
+    const before = await wave.requests();
+    await Promise.all(
+      made.map((customer, index) =>
+        rename(records, customer, `Third ${index}`, {
+          deadline: clock.now() + 60_000,
+          priority: 'live',
+        }),
+      ),
+    );
+    assert.equal((await wave.requests()) - before, 1);
     const readings = await Promise.all(made.map(({ id }) => living(records, id)));
     assert.deepEqual(
       readings.map((snapshot) => snapshot?.id),

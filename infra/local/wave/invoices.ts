@@ -64,7 +64,7 @@ function items(business: Business, input: unknown): readonly ItemRecord[] {
     const path = `items.${index}`;
     const product = business.store.find('product', String(line.productId));
     if (!product || product.deleted)
-      throw new InputFault(`${path}.productId`, 'Product could not be found.', 'NOT_FOUND');
+      throw new InputFault(`${path}.productId`, 'Node could not be found.', 'NOT_FOUND');
     if (!product.incomeAccountId) throw new InputFault(`${path}.productId`, 'The product is not sold.');
     const taxes = line.taxes as readonly { salesTaxId: string }[] | null | undefined;
     return {

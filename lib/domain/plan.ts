@@ -61,7 +61,7 @@ export type NothingBecause =
   | 'equal'
   | 'recorded difference'
   | 'waits for the other rows';
-export type WriteBecause = 'changed' | 'filled' | 'first link' | 'conflict' | 'reverted';
+export type WriteBecause = 'changed' | 'filled' | 'first link' | 'conflict' | 'overruled' | 'reverted';
 
 export type Plan = ReadonlyMap<string, Verdict>;
 
@@ -117,7 +117,9 @@ function decideOneWay(row: ShownRow, sender: System): Verdict {
   const receiving = row[otherSystem(sender)].change;
   const nothingAgreed = sending === 'none' && receiving === 'none';
   if (nothingAgreed && row[sender].empty) return nothing('recorded difference', true);
-  if (sending !== 'same') return write(row, otherSystem(sender), nothingAgreed ? 'first link' : 'changed');
+  // The sender wins in any case; what was typed on the other side is kept as a loser.
+  const why = sending === 'changed' && receiving === 'changed' ? 'overruled' : 'changed';
+  if (sending !== 'same') return write(row, otherSystem(sender), nothingAgreed ? 'first link' : why);
   if (receiving === 'same') return nothing('recorded difference');
   return row.revertedBefore
     ? nothing('recorded difference', true)

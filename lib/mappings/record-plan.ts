@@ -216,7 +216,7 @@ const shapeOf = (cells: Cells): string =>
   );
 
 /** Writes that replace what a user of the receiving side may have typed. */
-const overrules: ReadonlySet<WriteBecause> = new Set(['conflict', 'first link', 'reverted']);
+const overrules: ReadonlySet<WriteBecause> = new Set(['conflict', 'first link', 'overruled', 'reverted']);
 
 interface DraftWrite {
   next: Body;

@@ -16,36 +16,39 @@ import { saveLink } from './links.ts';
 import type { Call, Reading } from './ports.ts';
 import { rest } from './rest.ts';
 import { sendChanges } from './send-changes.ts';
-import { type Both, lostLease, type Step, settling, type Work } from './work.ts';
+import { type Both, isTooOld, lostLease, type Pictures, type Step, settling, type Work } from './work.ts';
 
 /** One round: read, plan, write, agree. A stale write or a user in between starts another; then the record waits its turn. */
 const roundLimit = 4;
 
 /** Brings both sides of a link together. The lease is held; `fresh` are snapshots that were read or answered just now. */
-export async function applyChange(given: Work, start: Link, fresh?: Both): Promise<Handled> {
+export async function applyChange(given: Work, start: Link, fresh?: Pictures): Promise<Handled> {
   const work = { ...given, showed: start };
   let link = start;
-  let both = fresh;
+  let pictures = fresh;
   for (let round = 0; round < roundLimit; round++) {
     const { ahead } = link;
     if (ahead && work.engine.clock.now() < ahead.settlesAt) return settling(link, ahead.settlesAt);
-    const readings = both ? undefined : await readBoth(work, link);
-    // From the answer on: a read may have waited for a slot of the request budget.
-    const readAt = work.engine.clock.now();
-    if (readings) {
+    if (!pictures) {
+      const { readings, readAt } = await readBoth(work, link);
       for (const system of systems)
         throwIfReadLags(work.engine, work.doorbell, refOf(link, system), readings[system], link);
-      both = livingOf(readings);
-      if (!both) return handleGone(work, link, readings);
+      const both = livingOf(readings);
+      if (!both) {
+        const step = await handleGone(work, link, readings, readAt);
+        if (step.did !== 'again') return step;
+        link = step.link;
+        continue;
+      }
+      pictures = { both, readAt };
     }
-    if (!both) continue;
     const shown: Link | undefined = link.missing ? await showsAgain(work, link) : link;
     if (!shown) return lostLease(work);
     link = shown;
-    const step = await planAndWrite(work, link, both, readAt);
+    const step = await planAndWrite(work, link, pictures);
     if (step.did !== 'again') return step;
     link = step.link;
-    both = undefined;
+    pictures = undefined;
   }
   return { did: 'parked', cause: { name: 'busy', key: 'busy', due: work.engine.clock.now() + 30_000 } };
 }
@@ -56,12 +59,20 @@ async function showsAgain({ engine, lease }: Work, link: Link): Promise<Link | u
   return saveLink(engine.table, link, { ...bare, state: 'in-sync', reasons: [] }, stillHeld(lease));
 }
 
-async function readBoth({ engine, call }: Work, link: Link): Promise<Readonly<Record<System, Reading>>> {
+async function readBoth(
+  { engine, call }: Work,
+  link: Link,
+): Promise<{ readonly readings: Readonly<Record<System, Reading>>; readonly readAt: number }> {
+  const readWave = async () => {
+    const reading = await engine.systems.wave.read(link.pair, link.waveId, call);
+    // From the answer on, as it may have waited for a slot; but not from the other's answer on.
+    return { reading, readAt: engine.clock.now() };
+  };
   const [customcrm, wave] = await Promise.all([
     engine.systems.customcrm.read(link.pair, link.customcrmId, call),
-    engine.systems.wave.read(link.pair, link.waveId, call),
+    readWave(),
   ]);
-  return { customcrm, wave };
+  return { readings: { customcrm, wave: wave.reading }, readAt: wave.readAt };
 }
 
 function livingOf({ customcrm, wave }: Readonly<Record<System, Reading>>): Both | undefined {
@@ -70,12 +81,12 @@ function livingOf({ customcrm, wave }: Readonly<Record<System, Reading>>): Both 
     : undefined;
 }
 
-async function planAndWrite(work: Work, link: Link, both: Both, readAt: number): Promise<Step> {
+async function planAndWrite(work: Work, link: Link, { both, readAt }: Pictures): Promise<Step> {
   const { engine, call } = work;
   const pictured = arrived(await picture(engine, link, both, call));
   const bare = planRecord(pictured, policiesOf(work, link));
   if (mappings[link.pair].givenUp(both.customcrm.body)) {
-    const ended = await giveUp(work, link, both, bare);
+    const ended = await giveUp(work, link, both, bare, readAt);
     if (ended) return ended;
   }
   const offered = withMarker(link, both, bare);
@@ -101,7 +112,7 @@ async function carryOut(
   const fuses = await throughFuses(work, link, planned);
   if (fuses.did === 'parked') return fuses;
   if (fuses.did === 'rejected') return rejectedByFuse(work, link, planned, fuses);
-  if (engine.clock.now() - readAt > engine.settings.maxReadToWriteMs) return { did: 'again', link };
+  if (isTooOld(engine, readAt)) return { did: 'again', link };
   // What is equal is agreed with the write-ahead: who is killed after it leaves nothing of what was known then.
   const known = { ...pictured, agreed: settle(pictured, planned, {}).agreed };
   return sendChanges(work, link, both, seenBefore(known, planned), planned, readAt, fuses.spends);

@@ -27,12 +27,13 @@ const lateMs = 90_000;
 export const survivorAlone: OutcomeMessage = 'record unlinked';
 
 /** Gives an unlinked record its one counterpart: fence, parents, match, intent, create, link. The lease on the record is held. */
-export async function createCounterpart(work: Work): Promise<Handled> {
-  const { engine, doorbell, call } = work;
+export async function createCounterpart(begun: Work): Promise<Handled> {
+  const { engine, doorbell, call } = begun;
   const intents = await openIntentsInto(engine, doorbell.system, doorbell.pair); // before the link: see docs/ARCHITECTURE.md
   const link = await findLink(engine.table, doorbell);
   if (link) return busy(engine);
   const reading = await engine.systems[doorbell.system].read(doorbell.pair, doorbell.id, call);
+  const work = { ...begun, readAt: engine.clock.now() };
   throwIfReadLags(engine, doorbell, doorbell, reading);
   const open = await findIntent(engine, doorbell);
   if (reading.state !== 'living' && open)

@@ -14,4 +14,7 @@ export const exclusionWrite = (ref: RecordRef, reason: string): Write => ({
   put: { ...exclusionKey(ref), reason },
 });
 
+/** To be part of a write that links a record whose lease is not held. */
+export const notExcluded = (ref: RecordRef): Write => ({ check: exclusionKey(ref), when: 'absent' });
+
 export const removeExclusion = (ref: RecordRef): Write => ({ delete: exclusionKey(ref) });

@@ -3,12 +3,14 @@ import type { Engine } from './engine.ts';
 import { waitingFor, wake } from './parking.ts';
 import type { Key, Write } from './ports.ts';
 
-/** What a fuse watches: records going out of use, values going empty, and rows written to and fro. */
-export const fuseNames = ['deletions', 'emptied', 'loop'] as const;
+/** What a fuse watches: records going out of use, values going empty, everything changed at once, and rows written to and fro. */
+export const fuseNames = ['deletions', 'emptied', 'changed', 'loop'] as const;
 export type FuseName = (typeof fuseNames)[number];
 
 /** How much is counted, ms. */
 const windowMs = 3600_000;
+/** What a person said holds for so long, ms: who has waited is rung for at once. */
+const rulingMs = 24 * 3600_000;
 /** Tries against other workers that count at the same time. */
 const tries = 5;
 
@@ -22,10 +24,12 @@ export type Passage =
 
 interface Window {
   readonly revision: number;
-  /** What was counted, by record: a repeated attempt does not count twice. */
+  /** What was counted, by record and row: a repeated attempt does not count twice. */
   readonly counted: Readonly<Record<string, { readonly at: number; readonly amount: number }>>;
   /** Since when nothing passes (ms). */
   readonly blownAt?: number;
+  /** When a person replaced it (ms): what he said of those that waited may still be unheard. */
+  readonly mendedAt?: number;
 }
 
 const windowKey = (name: FuseName): Key => ({ pk: `fuse#${name}`, sk: 'window' });
@@ -34,12 +38,12 @@ const rulingKey = (ref: RecordRef, name: FuseName): Key => ({ pk: refKey(ref), s
 /** The cause key under which records wait for this fuse. */
 export const fuseCause = (name: FuseName): string => `fuse#${name}`;
 
-/** Counts `amount` for a record, given as both halves of its link. Beyond the limit of an hour the fuse blows, and everything waits until a person has looked. */
+/** Counts these rows of a record, given as both halves of its link. Beyond the limit of an hour the fuse blows, and everything waits until a person has looked. */
 export async function passFuse(
   engine: Engine,
   name: FuseName,
   halves: readonly [RecordRef, RecordRef],
-  amount: number,
+  rows: readonly string[],
 ): Promise<Passage> {
   const [ref] = halves;
   const ruling = await rulingOn(engine, name, halves);
@@ -48,7 +52,7 @@ export async function passFuse(
     const now = engine.clock.now();
     const before = await windowOf(engine, name);
     if (before.blownAt !== undefined) return { did: 'waits' };
-    const counted = countedWith(before, ref, amount, now);
+    const counted = countedWith(before, ref, rows, now);
     const sum = Object.values(counted).reduce((total, entry) => total + entry.amount, 0);
     const blows = sum > engine.settings.fuseLimit;
     const after: Window = blows
@@ -78,17 +82,31 @@ export async function passAlone(
   return { did: 'waits' };
 }
 
+/** A fuse that only a sweep blows holds every write back, as it may be one of those that the sweep did not believe. */
+export async function passUnblown(
+  engine: Engine,
+  name: FuseName,
+  halves: readonly [RecordRef, RecordRef],
+): Promise<Passage> {
+  const { blownAt, mendedAt = Number.NEGATIVE_INFINITY } = await windowOf(engine, name);
+  const isOpen = blownAt === undefined;
+  const passes = { did: 'passes', spends: [] } as const;
+  if (isOpen && mendedAt + rulingMs < engine.clock.now()) return passes;
+  return (await rulingOn(engine, name, halves)) ?? (isOpen ? passes : { did: 'waits' });
+}
+
 /** What a person said about the record that waited: under either half of its link. */
 async function rulingOn(
-  { table }: Engine,
+  { table, clock }: Engine,
   name: FuseName,
   halves: readonly [RecordRef, RecordRef],
 ): Promise<Passage | undefined> {
   const rulings = await Promise.all(halves.map((ref) => table.get(rulingKey(ref, name))));
-  const said = rulings.filter((ruling) => ruling !== undefined);
+  // The table deletes what has expired days later.
+  const said = rulings.filter((ruling) => Number(ruling?.expiresAt) > clock.now() / 1000);
   if (said.length === 0) return undefined;
   const spends = halves.map((ref) => ({ delete: rulingKey(ref, name) }));
-  return { did: said.every(({ released }) => released === true) ? 'passes' : 'rejected', spends };
+  return { did: said.every((ruling) => ruling?.released === true) ? 'passes' : 'rejected', spends };
 }
 
 async function windowOf({ table }: Engine, name: FuseName): Promise<Window> {
@@ -96,9 +114,15 @@ async function windowOf({ table }: Engine, name: FuseName): Promise<Window> {
   return (item?.window as Window | undefined) ?? { revision: 0, counted: {} };
 }
 
-function countedWith({ counted }: Window, ref: RecordRef, amount: number, now: number): Window['counted'] {
+function countedWith(
+  { counted }: Window,
+  ref: RecordRef,
+  rows: readonly string[],
+  now: number,
+): Window['counted'] {
   const recent = Object.entries(counted).filter(([, entry]) => entry.at > now - windowMs);
-  return { ...Object.fromEntries(recent), [refKey(ref)]: { at: now, amount } };
+  const own = rows.map((row) => [`${refKey(ref)} ${row}`, { at: now, amount: 1 }]);
+  return Object.fromEntries([...recent, ...own]);
 }
 
 const windowWrite = (name: FuseName, before: Window, after: Window): Write => ({
@@ -120,15 +144,22 @@ export const blownSince = async (engine: Engine, name: FuseName): Promise<number
 
 /** Replaces the fuse. What waits behind it goes on (`released`), or stays as it is until it changes again. Answers how many. */
 export async function mendFuse(engine: Engine, name: FuseName, released: boolean): Promise<number> {
+  const expiresAt = Math.ceil((engine.clock.now() + rulingMs) / 1000);
   let freed = 0;
   for await (const page of waitingFor(engine, fuseCause(name))) {
     for (const item of page)
-      await engine.table.write([{ put: { ...rulingKey(parseRef(item.sk), name), released } }]);
+      await engine.table.write([{ put: { ...rulingKey(parseRef(item.sk), name), released, expiresAt } }]);
     freed += page.length;
   }
   const before = await windowOf(engine, name);
   if (before.revision > 0)
-    await engine.table.write([windowWrite(name, before, { revision: before.revision + 1, counted: {} })]);
+    await engine.table.write([
+      windowWrite(name, before, {
+        revision: before.revision + 1,
+        counted: {},
+        mendedAt: engine.clock.now(),
+      }),
+    ]);
   await wake(engine, fuseCause(name));
   return freed;
 }

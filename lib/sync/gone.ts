@@ -1,6 +1,6 @@
 import { fingerprints } from '../domain/fingerprint.ts';
 import { type Ahead, type Link, type Refusal, refOf, wholeRecord } from '../domain/link.ts';
-import { otherSystem, type Snapshot, type System, systems } from '../domain/record.ts';
+import { otherSystem, refKey, type Snapshot, type System, systems } from '../domain/record.ts';
 import {
   RemoteMissingError,
   RemoteOutcomeUnknownError,
@@ -24,18 +24,22 @@ import { unpark } from './parking.ts';
 import type { Reading, Write } from './ports.ts';
 import { stateWrite } from './record-state.ts';
 import { tombstoneWrite } from './tombstones.ts';
-import type { Work } from './work.ts';
+import { isTooOld, type Step, type Work } from './work.ts';
 
-/** One side of a link did not show its record. Nothing is concluded from a single answer of Wave's, and never from Customcrm's 404. */
+/**
+ * One side of a link did not show its record. Nothing is concluded from a single answer of Wave's, and never from Customcrm's 404.
+ * @param readAt when Wave was read, ms
+ */
 export async function handleGone(
   work: Work,
   link: Link,
   readings: Readonly<Record<System, Reading>>,
-): Promise<Handled> {
+  readAt: number,
+): Promise<Step> {
   const { customcrm, wave } = readings;
   if (wave.state === 'living')
     return customcrm.state === 'deleted'
-      ? outlive(work, link, wave.snapshot, customcrm.version)
+      ? outlive(work, link, { survivor: wave.snapshot, readAt }, customcrm.version)
       : suspect(work, link, 'customcrm', undefined);
   const proven = await absenceInWave(work.engine, refOf(link, 'wave'), work.call);
   if (proven === 'living') return again(work);
@@ -49,7 +53,7 @@ export async function handleGone(
     return bury(work, link, ['customcrm', 'wave'], 'deleted in both systems');
   const removedAfter = link.ahead?.removedAfter;
   return removedAfter === undefined
-    ? outlive(work, link, customcrm.snapshot)
+    ? outlive(work, link, { survivor: customcrm.snapshot, readAt })
     : removedByUs(work, link, customcrm.snapshot, removedAfter);
 }
 
@@ -59,11 +63,12 @@ export async function giveUp(
   link: Link,
   { customcrm, wave }: Readonly<Record<System, Snapshot>>,
   { picture, refusals }: Pick<RecordPlan, 'picture' | 'refusals'>,
-): Promise<Handled | { readonly did: 'again'; readonly link: Link } | undefined> {
+  readAt: number,
+): Promise<Step | undefined> {
   const aftermath = mappings[link.pair].afterDeletion('customcrm', wave.body);
   if (aftermath.do === 'keep' || refusals[wholeRecord] || (await isEdited(work, link, wave)))
     return undefined;
-  const done = await carryOut(work, link, wave, aftermath, customcrm.version);
+  const done = await carryOut(work, link, { survivor: wave, readAt }, aftermath, customcrm.version);
   if (done.did === 'rejected') {
     const { reason, spends } = done;
     const refusal: Refusal = { print: picture, reason, shows: reason === rejectedHere ? 'held' : 'blocked' };
@@ -113,11 +118,22 @@ async function suspect(work: Work, link: Link, system: System, missing: Link['mi
   };
 }
 
+/** What is left of a link, and when Wave was read, ms. */
+interface Survivor {
+  readonly survivor: Snapshot;
+  readonly readAt: number;
+}
+
 /**
  * The survivor of a deletion: an edit since agreement beats the delete, else the pair's policy is carried out.
  * @param deletedAt the version at which Customcrm shows the other one deleted
  */
-async function outlive(work: Work, link: Link, survivor: Snapshot, deletedAt?: string): Promise<Handled> {
+async function outlive(
+  work: Work,
+  link: Link,
+  { survivor, readAt }: Survivor,
+  deletedAt?: string,
+): Promise<Step> {
   const deletedIn = otherSystem(survivor.system);
   const lifeAfter = ({ system, body, version }: Snapshot) =>
     system === 'customcrm' && mappings[link.pair].givenUp(body) ? version : undefined;
@@ -127,7 +143,7 @@ async function outlive(work: Work, link: Link, survivor: Snapshot, deletedAt?: s
     return bury(work, remains, [deletedIn], reason, lifeAfter(survivor));
   }
   const aftermath = mappings[link.pair].afterDeletion(deletedIn, survivor.body);
-  const done = await carryOut(work, link, survivor, aftermath, deletedAt);
+  const done = await carryOut(work, link, { survivor, readAt }, aftermath, deletedAt);
   if (done.did === 'rejected')
     return bury(work, done.link, [deletedIn], 'deleted on the other side', undefined, done.spends);
   if (done.did !== 'done') return done;
@@ -173,6 +189,7 @@ function wasTouched({ answered, ahead }: Link, survivor: Snapshot): boolean {
 }
 
 type CarriedOut =
+  | { readonly did: 'again'; readonly link: Link }
   | { readonly did: 'done'; readonly link: Link; readonly answer?: Snapshot | undefined }
   | {
       readonly did: 'rejected';
@@ -185,7 +202,7 @@ type CarriedOut =
 async function carryOut(
   work: Work,
   link: Link,
-  survivor: Snapshot,
+  { survivor, readAt }: Survivor,
   aftermath: Aftermath,
   givenUpAt: string | undefined,
 ): Promise<CarriedOut | Handled> {
@@ -195,7 +212,7 @@ async function carryOut(
     engine,
     'deletions',
     [survivor, refOf(link, otherSystem(survivor.system))],
-    1,
+    [wholeRecord],
   );
   if (passage.did === 'waits') return fused(engine);
   const { spends } = passage;
@@ -203,6 +220,8 @@ async function carryOut(
   const settlesAt = engine.clock.now() + engine.settings.settleMs;
   const removes = aftermath.do === 'remove' && givenUpAt !== undefined ? { removedAfter: givenUpAt } : {};
   const ahead = { ...(await aheadOf(work, link, survivor, aftermath)), ...removes, settlesAt };
+  // What its user typed since would go with it, and nobody would know.
+  if (survivor.system === 'wave' && isTooOld(engine, readAt)) return { did: 'again', link };
   const lease = { ...work.lease, until: call.deadline + engine.settings.leaseReserveMs };
   const noted = await saveLink(engine.table, link, { ...link, ahead }, renewed(lease), spends);
   if (!noted) return again(work);
@@ -303,6 +322,9 @@ async function bury(
   if (!ended.done) return again(work);
   for (const system of gone) await forgetKeys(engine, refOf(link, system));
   // Nor does the survivor wait for what it was linked for: what becomes of it is for a person to say.
-  for (const system of systems) await unpark(engine, refOf(link, system));
+  for (const ref of systems.map((system) => refOf(link, system))) {
+    const seen = work.waited.get(refKey(ref));
+    if (seen) await unpark(engine, ref, seen);
+  }
   return { did: 'finished', message: 'record unlinked', because: reason, rows: [] };
 }

@@ -1,9 +1,17 @@
 import { type Link, type Refusal, refOf } from '../domain/link.ts';
 import { loopLimit, nextTurn, type Turns } from '../domain/loop.ts';
-import type { Snapshot, System } from '../domain/record.ts';
+import type { RecordRef, Snapshot, System } from '../domain/record.ts';
 import type { RecordPlan } from '../mappings/record-plan.ts';
 import type { Engine, Handled } from './engine.ts';
-import { type FuseName, fuseCause, fuseNames, passAlone, passFuse } from './fuses.ts';
+import {
+  type FuseName,
+  fuseCause,
+  fuseNames,
+  type Passage,
+  passAlone,
+  passFuse,
+  passUnblown,
+} from './fuses.ts';
 import { stillHeld } from './leases.ts';
 import { saveLink } from './links.ts';
 import type { Write } from './ports.ts';
@@ -23,20 +31,32 @@ export async function throughFuses(
   | (Handled & { readonly did: 'parked' })
 > {
   const halves = [refOf(link, 'customcrm'), refOf(link, 'wave')] as const;
-  const cases = { deletions: planned.archives, emptied: planned.empties, loop: loopingRows(link, planned) };
+  const cases = {
+    deletions: planned.archives,
+    emptied: planned.empties,
+    changed: Object.values(planned.writes).flatMap(({ rows }) => rows),
+    loop: loopingRows(link, planned),
+  };
   const spends: Write[] = [];
   for (const name of fuseNames) {
     const rows = cases[name];
     if (rows.length === 0) continue;
-    const passage =
-      name === 'loop'
-        ? await passAlone(engine, name, halves)
-        : await passFuse(engine, name, halves, rows.length);
+    const passage = await passageOf(engine, name, halves, rows);
     if (passage.did === 'waits') return waits(engine, name);
     spends.push(...passage.spends);
     if (passage.did === 'rejected') return { did: 'rejected', rows, spends };
   }
   return { did: 'passes', spends };
+}
+
+function passageOf(
+  engine: Engine,
+  name: FuseName,
+  halves: readonly [RecordRef, RecordRef],
+  rows: readonly string[],
+): Promise<Passage> {
+  if (name === 'loop') return passAlone(engine, name, halves);
+  return name === 'changed' ? passUnblown(engine, name, halves) : passFuse(engine, name, halves, rows);
 }
 
 /** A person said no to these rows of a plan. */

@@ -178,29 +178,36 @@ async function unavailable(
 }
 
 async function handleOnce(engine: Engine, doorbell: Doorbell, call: Call, waited: Waited): Promise<Handled> {
-  const scope = await pausedBy(engine, doorbell);
-  if (scope !== undefined)
-    return {
-      did: 'parked',
-      cause: {
-        name: 'pause',
-        key: pauseCause(scope),
-        due: engine.clock.now() + pauseLookMs,
-        while: stillPaused(engine, scope),
-      },
-    };
+  const paused = await standsStill(engine, doorbell);
+  if (paused) return paused;
   const link = await findLink(engine.table, doorbell);
   if (link && isOwnEcho(link, doorbell))
     return { did: 'finished', message: 'nothing to do', because: ownEcho };
-  if (link) return handleLinked(engine, doorbell, link, call, waited);
+  if (link)
+    return (
+      (await standsStill(engine, refOf(link, otherSystem(doorbell.system)))) ??
+      handleLinked(engine, doorbell, link, call, waited)
+    );
   if (!(await isStarted(engine, doorbell.pair))) {
+    // It may have waited for a pause, and does not any more.
+    await notedWaiting(engine, waited, doorbell);
     await noteEarly(engine, doorbell);
     return { did: 'finished', message: 'change dropped', because: 'pair not started' };
   }
   return underLease(engine, doorbell, call, async (lease) => {
     await notedWaiting(engine, waited, doorbell);
-    return createCounterpart(workOf(engine, doorbell, call, lease));
+    return createCounterpart(workOf(engine, doorbell, call, lease, waited));
   });
+}
+
+async function standsStill(engine: Engine, ref: RecordRef): Promise<Handled | undefined> {
+  const scope = await pausedBy(engine, ref);
+  if (scope === undefined) return undefined;
+  const due = engine.clock.now() + pauseLookMs;
+  return {
+    did: 'parked',
+    cause: { name: 'pause', key: pauseCause(scope), due, while: stillPaused(engine, scope) },
+  };
 }
 
 /** Only Customcrm has versions that tell our own write apart, and only when its time agrees as well. */
@@ -220,7 +227,7 @@ function handleLinked(
   return underLease(engine, refOf(link, 'customcrm'), call, async (lease) => {
     const current = await findLink(engine.table, doorbell);
     if (!current) return { did: 'parked', cause: { name: 'busy', key: 'busy', due: engine.clock.now() } };
-    const work = workOf(engine, doorbell, call, lease);
+    const work = workOf(engine, doorbell, call, lease, waited);
     return applyChange({ ...work, heard: await heardOf(engine, doorbell, current, waited) }, current);
   });
 }
@@ -238,14 +245,24 @@ async function heardOf(engine: Engine, doorbell: Doorbell, link: Link, waited: W
   return Object.fromEntries((await Promise.all(heard)).flat());
 }
 
-function workOf(engine: Engine, doorbell: Doorbell, call: Call, lease: Lease): Work {
+function workOf(engine: Engine, doorbell: Doorbell, call: Call, lease: Lease, waited: Waited): Work {
+  const tried = new Map<string, Handled>();
   return {
     engine,
     doorbell,
     lease,
     call,
+    readAt: engine.clock.now(),
+    waited,
     heard: { [doorbell.system]: doorbell.at },
-    linkParent: (parent) => linkParent(engine, doorbell, parent, call),
+    // Once: it may take longer than what was read before stays young enough to be written from.
+    async linkParent(parent) {
+      const known = tried.get(refKey(parent));
+      if (known) return known;
+      const handled = await linkParent(engine, doorbell, parent, call);
+      if (handled.did === 'parked' && handled.cause.name !== 'lease') tried.set(refKey(parent), handled);
+      return handled;
+    },
     underLease: (ref, run) =>
       refKey(ref) === refKey(lease.ref) ? run(lease) : underLease(engine, ref, call, run),
   };

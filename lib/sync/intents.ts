@@ -175,7 +175,8 @@ const closedPartition = (target: System, pair: Pair): string => `closed#${target
 /** The writes that close an intent. It stays as a memory when the outcome was ever in doubt: see {@link closedIntentsInto}. */
 export function closeWrites({ clock }: Engine, intent: Intent): readonly Write[] {
   const { origin } = intent;
-  const isDoubtful = intent.attempts > 1 || intent.lookedUpAt !== undefined;
+  // Where a person had to say which record it was, it may be another one all the same.
+  const isDoubtful = intent.attempts > 1 || intent.lookedUpAt !== undefined || intent.suspects !== undefined;
   const expiresAt = Math.ceil((clock.now() + (isDoubtful ? closedKeptMs : forgottenKeptMs)) / 1000);
   const memory: Write = {
     put: {

@@ -5,6 +5,7 @@ import { answeredAfter } from './agree.ts';
 import { applyChange, picture } from './apply-change.ts';
 import { keepLosers, reportLosers } from './conflict-log.ts';
 import { type Engine, type Handled, lineOf } from './engine.ts';
+import { notExcluded } from './exclusions.ts';
 import { firstStart } from './identity.ts';
 import { closeWrites, fenceKey, type Intent, noOpenIntent, settling } from './intents.ts';
 import { indexKeys } from './key-index.ts';
@@ -32,6 +33,7 @@ export async function linkMatch(work: Work, origin: Snapshot, counterpart: Snaps
     noOpenIntent(counterpart),
     removeTombstone(origin),
     removeTombstone(counterpart),
+    notExcluded(counterpart),
   ]);
   if (!written.done) return busy(work.engine);
   return afterLink(work, link, origin, counterpart);
@@ -39,6 +41,8 @@ export async function linkMatch(work: Work, origin: Snapshot, counterpart: Snaps
 
 interface Result {
   readonly snapshot: Snapshot;
+  /** When it was answered or read, ms. */
+  readonly at: number;
   /** Otherwise it is perhaps somebody's own record, of which a create says less. */
   readonly isOurs: boolean;
   readonly known: KnownRows;
@@ -48,7 +52,7 @@ interface Result {
 export async function linkUp(
   work: Work,
   origin: Snapshot,
-  { snapshot: made, isOurs, known }: Result,
+  { snapshot: made, at, isOurs, known }: Result,
   intent: Intent,
 ): Promise<Handled> {
   const { engine, call } = work;
@@ -69,11 +73,12 @@ export async function linkUp(
     stillHeld(work.lease),
     ...closeWrites(engine, intent),
     removeTombstone(origin),
+    ...(isOurs ? [] : [notExcluded(made)]),
     ...keepLosers(engine, both.customcrm, lost),
   ]);
   if (!written.done) return { did: 'parked', cause: settling(engine, intent) };
   reportLosers(engine, work.doorbell, made.id, lost);
-  return afterLink(work, link, origin, made);
+  return afterLink(work, link, origin, made, made.system === 'wave' ? at : work.readAt);
 }
 
 /** A deleted record lives again: its survivor still waits for it, so their link does too. */
@@ -100,12 +105,20 @@ export async function revive(
     noOpenIntent(other),
     removeTombstone(origin),
     removeTombstone(other),
+    notExcluded(other),
   ]);
   if (!written.done) return busy(engine);
   return afterLink(work, revived, origin, reading.snapshot);
 }
 
-async function afterLink(work: Work, link: Link, origin: Snapshot, counterpart: Snapshot): Promise<Handled> {
+/** @param readAt when Wave's half was read or answered, ms: while a match was looked for, it has become old. */
+async function afterLink(
+  work: Work,
+  link: Link,
+  origin: Snapshot,
+  counterpart: Snapshot,
+  readAt = work.readAt,
+): Promise<Handled> {
   const { engine } = work;
   await indexKeys(engine, counterpart);
   for (const ref of [origin, counterpart]) await wake(engine, `parent#${refKey(ref)}`);
@@ -115,7 +128,9 @@ async function afterLink(work: Work, link: Link, origin: Snapshot, counterpart: 
   const message = link.history[0]?.did === 'created' ? 'counterpart created' : 'records linked';
   let applied: Handled | undefined;
   try {
-    applied = await work.underLease(both.customcrm, (lease) => applyChange({ ...work, lease }, link, both));
+    applied = await work.underLease(both.customcrm, (lease) =>
+      applyChange({ ...work, lease }, link, { both, readAt }),
+    );
   } finally {
     // Mostly it is said with what flowed through the link; somebody else may bring that, and says nothing of the link.
     if (applied?.did !== 'finished')

@@ -1,8 +1,8 @@
 import type { Link } from '../domain/link.ts';
 import type { ConflictPolicy } from '../domain/policy.ts';
-import type { RecordRef, System } from '../domain/record.ts';
+import type { Pair, RecordRef, Snapshot, System } from '../domain/record.ts';
 import { RemoteRejectedError } from '../errors.ts';
-import { putCell, setPath } from '../mappings/mapping.ts';
+import { type Facts, putCell, type Row, setPath } from '../mappings/mapping.ts';
 import { mappings } from '../mappings/pairs.ts';
 import { forgetLosers, losersOf } from './conflict-log.ts';
 import type { Engine, Handled } from './engine.ts';
@@ -94,6 +94,8 @@ export async function restoreLoser(
   if (reading.state !== 'living') return 'not found';
   const { snapshot } = reading;
   const facts = await gatherFacts(engine, ref.pair, { [loser.system]: snapshot.body }, call);
+  const refusal = whyNotRestored(ref.pair, rule, loser.system, snapshot, facts);
+  if (refusal !== undefined) throw new RemoteRejectedError(loser.system, refusal);
   const put = putCell(rule, loser.system, loser.value as never, snapshot.body, facts);
   if (!('cell' in put))
     throw new RemoteRejectedError(loser.system, 'blocked' in put ? put.blocked : 'a parent is not linked');
@@ -101,6 +103,18 @@ export async function restoreLoser(
   await engine.systems[loser.system].update(ref.pair, snapshot, next, [rule[loser.system]], call);
   await engine.queues[loser.system].ring([doorbellOf(engine, { system: loser.system, pair: ref.pair, id })]);
   return 'restored';
+}
+
+/** What is locked stays locked for a person's command as well, and what cannot be undone is not done by one. */
+function whyNotRestored(
+  pair: Pair,
+  row: Row,
+  system: System,
+  { body }: Snapshot,
+  { settings }: Facts,
+): string | undefined {
+  if (row.rules.irreversible) return `${row.id} cannot be undone by us: change it in ${system} itself`;
+  return system === 'wave' ? mappings[pair].locked(row.id, body, settings) : undefined;
 }
 
 /**

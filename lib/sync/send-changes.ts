@@ -1,4 +1,5 @@
 import { type Link, refOf } from '../domain/link.ts';
+import type { WriteBecause } from '../domain/plan.ts';
 import { otherSystem, type Snapshot, type System, systems } from '../domain/record.ts';
 import {
   RemoteMissingError,
@@ -71,13 +72,16 @@ export async function sendChanges(
   };
 }
 
+/** What somebody changed on the side that sends. */
+const wasEdited: ReadonlySet<WriteBecause> = new Set(['changed', 'conflict', 'overruled']);
+
 /** When the edits were made that were sent, or put back; the earliest of them. What is filled in or linked was not edited. */
 function editedAt(both: Both, { verdicts, writes }: RecordPlan): { readonly editedAt?: number } {
   const times = [...verdicts].flatMap(([row, verdict]) => {
     if (verdict.do !== 'write' || !writes[verdict.to]?.rows.includes(row)) return [];
     const { to, because } = verdict;
     if (because === 'reverted') return [both[to].modifiedAt];
-    return because === 'changed' || because === 'conflict' ? [both[otherSystem(to)].modifiedAt] : [];
+    return wasEdited.has(because) ? [both[otherSystem(to)].modifiedAt] : [];
   });
   return times.length > 0 ? { editedAt: Math.min(...times) } : {};
 }

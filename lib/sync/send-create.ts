@@ -102,7 +102,12 @@ async function create(work: Work, origin: Snapshot, intent: Intent, creation: Se
     return notMade(work, intent, error);
   }
   // What goes wrong from here on says nothing about the create: its intent stays open, and the result will be found.
-  return linkUp(work, origin, { snapshot: made, isOurs: true, known: creation }, intent);
+  return linkUp(
+    work,
+    origin,
+    { snapshot: made, at: engine.clock.now(), isOurs: true, known: creation },
+    intent,
+  );
 }
 
 async function notMade(work: Work, intent: Intent, error: unknown): Promise<Handled> {
@@ -160,7 +165,7 @@ export async function resume(
     return linkUp(
       work,
       origin,
-      { ...found, known },
+      { ...found, at: now, known },
       { ...intent, lookedUpAt: now, ...(foundAll && { foundAll }) },
     );
   }

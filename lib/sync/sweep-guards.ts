@@ -33,7 +33,7 @@ export async function listAlarm(
     };
   return isNearlyAll(engine, changed, linked)
     ? {
-        fuse: 'emptied',
+        fuse: 'changed',
         system,
         reason: `${changed} of ${linked} linked records of ${pair} changed in ${system} at once`,
       }

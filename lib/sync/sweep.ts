@@ -1,7 +1,7 @@
 import { type Pair, pairs } from '../domain/record.ts';
 import { pauseFor } from '../errors.ts';
 import type { Engine } from './engine.ts';
-import { blowFuse } from './fuses.ts';
+import { blowFuse, mendFuse } from './fuses.ts';
 import type { Call } from './ports.ts';
 import { isStarted, markStarted } from './started-pairs.ts';
 import { comparePage } from './sweep-compare.ts';
@@ -60,7 +60,10 @@ export async function startSweep(
       (pair, index) => started[index] && (wanted.includes(pair) || open.includes(pair)),
     );
     if (chosen.length === 0) throw new RangeError('None of these pairs is started.');
-    if (await saveRun(engine, before, { busyUntil: 0, run: newRun(engine, chosen, confirmed) })) return;
+    if (!(await saveRun(engine, before, { busyUntil: 0, run: newRun(engine, chosen, confirmed) }))) continue;
+    // Who says that everything did change lets it pass.
+    if (confirmed) await mendFuse(engine, 'changed', true);
+    return;
   }
   throw new Error(`The sweep could not be started: another one was faster ${tries} times`);
 }

@@ -3,6 +3,7 @@ import type { ObservedAt } from '../domain/policy.ts';
 import type { RecordRef, Snapshot, System } from '../domain/record.ts';
 import type { Engine, Handled } from './engine.ts';
 import type { Lease } from './leases.ts';
+import type { Parked } from './parking.ts';
 import type { Call, Doorbell } from './ports.ts';
 
 /** What a linked record is worked on with. */
@@ -13,6 +14,10 @@ export interface Work {
   readonly call: Call;
   /** When a change of either side was first heard of, as far as doorbells that came, or wait, tell. */
   readonly heard: ObservedAt;
+  /** When the record that was rung for was read, or the work began, ms. */
+  readonly readAt: number;
+  /** How the record, and the other half of its link, waited before they were read: what is parked meanwhile saw something newer. */
+  readonly waited: ReadonlyMap<string, Parked>;
   /** What the link showed before: only something else is news. */
   readonly showed?: Pick<Link, 'state' | 'reasons'>;
   /** Makes sure that this record is linked; answers what it waits for otherwise. */
@@ -23,6 +28,16 @@ export interface Work {
 
 /** Both records of a link, as they were read or answered just now. */
 export type Both = Readonly<Record<System, Snapshot>>;
+
+/** Both records, and when Wave's was read, ms: Wave has no version check, so nothing is written from an old picture. */
+export interface Pictures {
+  readonly both: Both;
+  readonly readAt: number;
+}
+
+/** Its user may have edited the record since: it is to be read again before it is written to. */
+export const isTooOld = ({ clock, settings }: Engine, readAt: number): boolean =>
+  clock.now() - readAt > settings.maxReadToWriteMs;
 
 /** How a round ended, or that another one follows on this state of the link. */
 export type Step = Handled | { readonly did: 'again'; readonly link: Link };

@@ -22,7 +22,7 @@ const hold = (because: 'first link differs' | 'both changed' | 'irreversible') =
   do: 'hold',
   because,
 });
-type Why = 'changed' | 'filled' | 'first link' | 'conflict' | 'reverted';
+type Why = 'changed' | 'filled' | 'first link' | 'conflict' | 'overruled' | 'reverted';
 
 const empty = (side: Side) => side.known && side.empty;
 const changeOf = (side: Side) => (side.known ? side.change : undefined);
@@ -95,6 +95,11 @@ const oneWayRules = (from: System, to: System): readonly Rule[] => [
     situation: 'first link',
     fits: (row) => !agreedOnce(row),
     verdict: () => ({ do: 'write', to, because: 'first link' }),
+  },
+  {
+    situation: 'both changed: the sender wins, and what the other side held is kept',
+    fits: (row) => changeOf(row[from]) === 'changed' && changeOf(row[to]) === 'changed',
+    verdict: () => ({ do: 'write', to, because: 'overruled' }),
   },
   {
     situation: 'the sender changed',

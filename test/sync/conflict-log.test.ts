@@ -5,7 +5,7 @@ import { pairs, refKey } from '../../lib/domain/record.ts';
 import { mappings } from '../../lib/mappings/pairs.ts';
 import { keepLosers, losersOf, recentLosers } from '../../lib/sync/conflict-log.ts';
 import { forget } from '../../lib/sync/operate.ts';
-import { linkedPair, ring, withWave } from '../support/sync-steps.ts';
+import { linkedOrder, linkedPair, ring, withWave } from '../support/sync-steps.ts';
 import { type Database, type SyncWorld, startDatabase, startSyncWorld } from '../support/sync-world.ts';
 
 let database: Database;
@@ -60,6 +60,26 @@ describe('a value that lost a conflict', () => {
     assert.equal((await recent(1)).length, 1);
     assert.equal(await forget(world.engine, later), 1);
     assert.deepEqual((await recent())[0]?.ref, earlier);
+  });
+
+  test('is kept as well where only one side may send, and both changed', async () => {
+    const { crm, wave } = await linkedOrder(world);
+    await world.inWave('invoicePatch', { id: wave.id, poNumber: 'A' });
+    await ring(world, wave);
+    await world.edit(crm, { PurchaseOrderNumber: 'typed by a person' });
+    await world.inWave('invoicePatch', { id: wave.id, poNumber: 'C' });
+    await ring(world, crm);
+    assert.equal((await world.read(crm)).PurchaseOrderNumber, 'C');
+    const losers = await losersOf(
+      world.engine.table,
+      world.engine.settings.keys,
+      crm,
+      world.engine.clock.now(),
+    );
+    assert.deepEqual(
+      losers.map(({ row, system, value }) => [row, system, value]),
+      [['PurchaseOrderNumber', 'customcrm', 'typed by a person']],
+    );
   });
 
   test('is not listed any longer than it is kept', async () => {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { refKey } from '../../lib/domain/record.ts';
 import { RemoteUnavailableError } from '../../lib/errors.ts';
+import { excludeRecord } from '../../lib/sync/decisions.ts';
 import type { Engine } from '../../lib/sync/engine.ts';
 import { park } from '../../lib/sync/parking.ts';
 import { pollWave } from '../../lib/sync/poll-wave.ts';
@@ -32,6 +33,32 @@ async function sameCustomer(world: SyncWorld) {
 
 const customersInWave = async ({ engine, call }: SyncWorld) =>
   (await engine.feed.listAll('customer', undefined, call())).snapshots.length;
+
+test('a match that a person excludes before it is linked is not linked', async (t) => {
+  const world = await startSyncWorld(database, { startedPairs: () => true });
+  t.after(world.close);
+  const { here, there } = await sameCustomer(world);
+  const { wave } = world.engine.systems;
+  let reads = 0;
+  const slow = withWave(world.engine, {
+    async read(...asked) {
+      const reading = await wave.read(...asked);
+      reads += 1;
+      // After the last look.
+      if (reads === 2) {
+        const { system, pair, id } = there;
+        const excluded = await excludeRecord(world.engine, { system, pair, id }, world.call());
+        assert.equal(excluded.done, true);
+      }
+      return reading;
+    },
+  });
+  await ring(world, here, slow);
+  assert.ok(reads >= 2);
+  assert.equal(await world.counterpart(there), undefined);
+  await world.drain();
+  assert.notEqual((await world.counterpart(here))?.id, there.id);
+});
 
 describe('a match that its system does not show', () => {
   test('is waited for: nothing is created beside it, and it is linked when it shows again', async (t) => {

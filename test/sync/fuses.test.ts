@@ -5,6 +5,7 @@ import type { Engine } from '../../lib/sync/engine.ts';
 import { blowFuse, fuseCause, mendFuse, passFuse } from '../../lib/sync/fuses.ts';
 import { overview } from '../../lib/sync/overview.ts';
 import { park, wake } from '../../lib/sync/parking.ts';
+import { startSweep } from '../../lib/sync/sweep.ts';
 import { linkedOrder, linkedPair, linkOf, ring } from '../support/sync-steps.ts';
 import { type Database, type SyncWorld, startDatabase, startSyncWorld } from '../support/sync-world.ts';
 
@@ -106,8 +107,89 @@ test('as many records as the limit can be set to fit the one item that counts th
   const window = { revision: 1, counted: Object.fromEntries(counted) };
   await world.engine.table.write([{ put: { pk: 'fuse#deletions', sk: 'window', revision: 1, window } }]);
   const pass = async (index: number) =>
-    (await passFuse(world.engine, 'deletions', [ref(index), product(index)], 1)).did;
+    (await passFuse(world.engine, 'deletions', [ref(index), product(index)], ['record'])).did;
   assert.deepEqual([await pass(limit), await pass(limit + 1)], ['passes', 'waits']);
+});
+
+test('fields of one record that go empty one after another count each', async (t) => {
+  const world = await startSyncWorld(database, { startedPairs: () => true, fuseLimit: 2 });
+  t.after(world.close);
+  const { crm, wave } = await linkedPair(world, 'customer', {
+    Name: 'One',
+    Phone: '1',
+    Mobile: '2',
+    Fax: '3',
+  });
+  const did: string[] = [];
+  for (const row of ['Phone', 'Mobile', 'Fax']) {
+    await world.edit(crm, { [row]: null });
+    await ring(world, crm);
+    did.push((await ring(world, crm)).did);
+  }
+  assert.deepEqual(did, ['finished', 'finished', 'parked']);
+  assert.equal((await world.read(wave)).fax, '3');
+});
+
+test('what a person let pass a day ago is not let pass again', async (t) => {
+  const world = await start();
+  t.after(world.close);
+  const { crm, wave } = await linkedPair(world, 'product', { Name: 'Ladder', UnitPrice: '1' });
+  await blowFuse(world.engine, 'deletions');
+  await world.edit(crm, { Active: false });
+  await ring(world, crm);
+  await mendFuse(world.engine, 'deletions', true);
+  // Its user takes it back before anything was written.
+  await world.edit(crm, { Active: true });
+  await world.drain();
+  world.pass(25 * 3600_000);
+  await blowFuse(world.engine, 'deletions');
+  await world.edit(crm, { Active: false });
+  assert.equal((await ring(world, crm)).did, 'parked');
+  assert.equal((await world.read(wave)).isArchived, false);
+});
+
+describe('everything changed at once', () => {
+  const changed = async (world: SyncWorld) => {
+    const { crm, wave } = await linkedPair(world, 'customer', { Name: 'One', Phone: '1' });
+    await blowFuse(world.engine, 'changed');
+    await world.edit(crm, { Name: 'XXXX' });
+    const handled = await ring(world, crm);
+    assert.equal(handled.did === 'parked' && handled.cause.key, fuseCause('changed'));
+    assert.equal((await world.read(wave)).name, 'One');
+    return { crm, wave };
+  };
+
+  test('holds back every write, until a person lets it pass', async (t) => {
+    const world = await start();
+    t.after(world.close);
+    const { wave } = await changed(world);
+    assert.equal(await mendFuse(world.engine, 'changed', true), 1);
+    await world.drain();
+    assert.equal((await world.read(wave)).name, 'XXXX');
+  });
+
+  test('stays as it is where a person says no, and flows again with the next edit', async (t) => {
+    const world = await start();
+    t.after(world.close);
+    const { crm, wave } = await changed(world);
+    assert.equal(await mendFuse(world.engine, 'changed', false), 1);
+    await world.drain();
+    await ring(world, crm);
+    assert.equal((await world.read(wave)).name, 'One');
+    assert.deepEqual((await linkOf(world, crm)).reasons, [`Name: ${rejected}`]);
+    await world.edit(crm, { Name: 'Two' });
+    await ring(world, crm);
+    assert.equal((await world.read(wave)).name, 'Two');
+  });
+
+  test('passes when a person confirms the sweep that stopped', async (t) => {
+    const world = await start();
+    t.after(world.close);
+    const { wave } = await changed(world);
+    await startSweep(world.engine, { pairs: ['customer'], confirmed: true });
+    await world.drain();
+    assert.equal((await world.read(wave)).name, 'XXXX');
+  });
 });
 
 const product = (index: number): RecordRef => ({ system: 'customcrm', pair: 'product', id: `p${index}` });

@@ -215,6 +215,31 @@ test('what is parked while a worker ends is not forgotten by it: it had read bef
   assert.equal((await world.read(crm)).Phone, '2');
 });
 
+test('an order that is opened again while its draft is deleted is not forgotten: it had begun to wait', async (t) => {
+  const world = await start();
+  t.after(world.close);
+  const { crm } = await linkedOrder(world);
+  await world.poll();
+  await world.drain();
+  await world.edit(crm, { Status: 'cancelled' });
+  const { wave } = world.engine.systems;
+  let waited = '';
+  const slow = withWave(world.engine, {
+    async remove(...asked) {
+      await wave.remove(...asked);
+      await world.edit(crm, { Status: 'confirmed' });
+      const handled = await ring(world, crm);
+      waited = handled.did === 'parked' ? handled.cause.name : '';
+      await world.poll();
+      await world.drain();
+    },
+  });
+  await ring(world, crm, slow);
+  assert.equal(waited, 'lease');
+  await world.drain();
+  assert.ok(await world.counterpart(crm));
+});
+
 test('a link that ends while its halves are read is not broken', async (t) => {
   const world = await start();
   t.after(world.close);

@@ -3,7 +3,7 @@ import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Body, type RecordRef, refKey, type Snapshot } from '../../lib/domain/record.ts';
 import { RemoteOutcomeUnknownError, RemoteRejectedError } from '../../lib/errors.ts';
-import { recreate } from '../../lib/sync/decisions.ts';
+import { linkRecords, recreate } from '../../lib/sync/decisions.ts';
 import type { Engine } from '../../lib/sync/engine.ts';
 import type { Intent } from '../../lib/sync/intents.ts';
 import { tidy } from '../../lib/sync/janitor.ts';
@@ -417,6 +417,41 @@ describe('a create whose outcome is not known', () => {
     await world.inWave('customerPatch', { id: next.id, phone: '5' });
     await ring(world, next);
     assert.ok(await world.counterpart(next));
+  });
+
+  test('and is ambiguous is not forgotten when a person links its record with another: the result stays alone', async (t) => {
+    const world = await startSyncWorld(database, { startedPairs: () => true });
+    t.after(world.close);
+    await linkedPair(world, 'customer', { Name: 'Witness' });
+    const Email = 'a@x.example';
+    const customer = await world.make('customcrm', 'customer', { Name: 'Hill Farm', Email, Phone: '1' });
+    const { wave } = world.engine.systems;
+    const made: RecordRef[] = [];
+    const lost = withWave(world.engine, {
+      async create(...asked) {
+        const { system, pair, id } = await wave.create(...asked);
+        made.push({ system, pair, id });
+        throw new RemoteOutcomeUnknownError('wave', 'no answer');
+      },
+    });
+    await ring(world, customer, lost);
+    const [result] = made;
+    assert.ok(result);
+    const twin = await world.make('wave', 'customer', { name: 'Hill Farm Ltd', email: Email });
+    world.pass(3 * minuteMs);
+    await ring(world, customer);
+    assert.equal((await shown(world, customer))?.state, 'ambiguous');
+    const { system, pair, id } = twin;
+    const here = { system: 'customcrm', pair: 'customer', id: customer.id } as const;
+    assert.equal((await linkRecords(world.engine, here, { system, pair, id }, world.call())).done, true);
+    for (let look = 1; look <= 3; look++) {
+      await world.drain();
+      world.pass(61 * minuteMs);
+      await tidy(world.engine);
+    }
+    await ring(world, result);
+    assert.equal(await world.counterpart(result), undefined);
+    assert.match(String((await shown(world, result))?.reason), /may be the late result/);
   });
 
   for (const [whom, isOrigin, isSuspect] of [

@@ -1,17 +1,65 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, type TestContext, test } from 'node:test';
+import type { RecordRef } from '../../lib/domain/record.ts';
+import { RemoteRejectedError } from '../../lib/errors.ts';
+import { keepLosers, losersOf } from '../../lib/sync/conflict-log.ts';
 import type { Engine } from '../../lib/sync/engine.ts';
 import { findLink } from '../../lib/sync/links.ts';
-import { forget } from '../../lib/sync/operate.ts';
+import { forget, restoreLoser } from '../../lib/sync/operate.ts';
+import { linkedOrder, linkedPair, ring } from '../support/sync-steps.ts';
 import { type Database, type SyncWorld, startDatabase, startSyncWorld } from '../support/sync-world.ts';
 
-describe('forgetting what is personal about a record', () => {
-  let database: Database;
-  before(async () => {
-    database = await startDatabase();
-  });
-  after(() => database.close());
+let database: Database;
+before(async () => {
+  database = await startDatabase();
+});
+after(() => database.close());
 
+describe('restoring what lost a conflict', () => {
+  const settings = { startedPairs: () => true, conflict: () => 'customcrm' as const };
+  const loserOf = async ({ engine }: SyncWorld, ref: RecordRef) => {
+    const [loser] = await losersOf(engine.table, engine.settings.keys, ref, engine.clock.now());
+    assert.ok(loser);
+    return loser;
+  };
+
+  test('puts nothing into an invoice that was issued meanwhile', async (t) => {
+    const world = await startSyncWorld(database, settings);
+    t.after(world.close);
+    const { crm, wave, product } = await linkedOrder(world);
+    const line = { ProductId: product.crm.id, Description: 'Ladder', UnitPrice: '100', TaxCodes: [] };
+    await world.edit(crm, { Lines: [{ ...line, Quantity: '3' }] });
+    const item = { productId: product.wave.id, description: 'Ladder', unitPrice: '100', taxes: [] };
+    await world.inWave('invoicePatch', { id: wave.id, items: [{ ...item, quantity: '7' }] });
+    await ring(world, crm);
+    await world.inWave('invoiceApprove', { invoiceId: wave.id });
+    await ring(world, wave);
+    const before = await world.read(wave);
+    const { at, row } = await loserOf(world, crm);
+    await assert.rejects(
+      restoreLoser(world.engine, crm, at, row, world.call()),
+      (error) => error instanceof RemoteRejectedError && /issued|locked/.test(error.reason),
+    );
+    assert.deepEqual((await world.read(wave)).items, before.items);
+  });
+
+  test('takes no record out of use', async (t) => {
+    const world = await startSyncWorld(database, settings);
+    t.after(world.close);
+    const { crm, wave } = await linkedPair(world, 'product', { Name: 'Ladder', UnitPrice: '1' });
+    await world.inWave('productArchive', { id: wave.id });
+    await world.edit(crm, { Name: 'Ladder 2' });
+    await keepLoser(world, crm);
+    const { at, row } = await loserOf(world, crm);
+    await assert.rejects(restoreLoser(world.engine, crm, at, row, world.call()), /cannot be undone/);
+  });
+
+  const keepLoser = async ({ engine }: SyncWorld, ref: RecordRef) => {
+    await engine.table.write([...keepLosers(engine, ref, [{ row: 'Active', system: 'wave', value: false }])]);
+  };
+});
+
+describe('forgetting what is personal about a record', () => {
   async function linked(t: TestContext) {
     const world = await startSyncWorld(database, { startedPairs: () => true });
     t.after(world.close);

@@ -210,7 +210,7 @@ describe('a property that is mapped from now on', () => {
     const writes = await writesOf(world, async () => {
       const progress = await fullSweep(world);
       assert.deepEqual([progress.phase, progress.stopped, progress.repairs], ['finished', undefined, 0]);
-      assert.equal(await blownSince(world.engine, 'emptied'), undefined);
+      assert.equal(await blownSince(world.engine, 'changed'), undefined);
     });
     assert.deepEqual(writes, { customcrm: 0, wave: 0 });
     for (const { here } of links) assert.ok((await linkOf(world, here)).agreed.wave.Fax);

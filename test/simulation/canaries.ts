@@ -79,6 +79,15 @@ export const canaries: readonly Canary[] = [
     faults: ['frozen', 'slowAnswer'],
   },
   { name: 'content-based de-duplication', plant: contentBased },
+  {
+    name: 'written from an old picture',
+    plant: (engine) => ({
+      ...engine,
+      settings: { ...engine.settings, maxReadToWriteMs: Number.POSITIVE_INFINITY },
+    }),
+    faults: ['slowAnswer', 'tightBudget'],
+    busy: true,
+  },
   { name: 'version shortcut for Wave', plant: versionShortcut, faults: ['wholeSeconds'], from: 120 },
   { name: 'NOT_FOUND means deleted', plant: notFoundIsDeleted, faults: ['noRights'] },
   { name: 'null under an error means empty', plant: nullIsEmpty, faults: ['aliasFails', 'serverError'] },

@@ -14,7 +14,6 @@ import {
   sameOnce,
   sideOf,
 } from './ending.ts';
-import type { FaultName } from './faults.ts';
 import { sameLines } from './lines-compare.ts';
 import { describe, type Happening } from './truth.ts';
 
@@ -536,15 +535,8 @@ const lagMs = 30_000;
 
 /** The engine reads again before it writes when its reading is older, ms; and then it notes what it sends. */
 const readToWriteMs = 2_000 + 1_500;
-/** By so much what was read may be older still, where this goes wrong, ms: as container.ts has it. */
-const delays: Readonly<Partial<Record<FaultName, number>>> = {
-  slowAnswer: 15_000,
-  readLag: lagMs,
-  frozen: 300_000,
-  tightBudget: 3_000,
-};
 
-/** The engine wrote over it on the strength of a read that was older, but not older than it may be. */
+/** The engine wrote over it on the strength of a read that did not show it yet, and was not older than it may be. */
 export function lostInGap(ending: Ending, happening: Happening, row: Row, typed: Cell): boolean {
   const { system } = happening;
   if (system !== 'wave') return false;
@@ -552,11 +544,8 @@ export function lostInGap(ending: Ending, happening: Happening, row: Row, typed:
     .of(happening)
     .find(({ order, rows }) => order > happening.order && rows.includes(row.id));
   if (next?.by.who !== 'engine' || !next.by.attempt?.basis) return false;
-  const { basis, at } = next.by.attempt;
-  const { faults } = ending.world.wires;
-  const delay = Object.entries(delays).reduce(
-    (sum, [name, ms]) => sum + (faults.has(name as FaultName) ? ms : 0),
-    readToWriteMs,
-  );
-  return happening.at >= at - delay && ending.cell(row, system, basis)?.form !== typed.form;
+  const { basis, at, read } = next.by.attempt;
+  if (!read || ending.cell(row, system, basis)?.form === typed.form) return false;
+  const shownFrom = read.shownFrom - (ending.world.wires.faults.has('readLag') ? lagMs : 0);
+  return happening.at >= shownFrom && at - read.heardAt - read.frozenMs <= readToWriteMs;
 }

@@ -14,6 +14,8 @@ export interface Container {
   alive: boolean;
   busy: boolean;
   frozenUntil: number;
+  /** Every time that it was frozen, by the true clock, ms. */
+  readonly freezes: { readonly from: number; readonly until: number }[];
   /** Port calls until it is killed or frozen; none while undefined. */
   fate: { steps: number; readonly kind: 'killed before' | 'killed after' | 'frozen' } | undefined;
 }
@@ -53,6 +55,7 @@ export function step<T>(
     }
     if (fate === 'frozen') {
       container.frozenUntil = scheduler.now() + wires.faults.dice.between(5_000, 300_000);
+      container.freezes.push({ from: scheduler.now(), until: container.frozenUntil });
       trace.note(`${container.name} freezes at ${label}`);
     }
     scheduler.after(requestMs, () => {

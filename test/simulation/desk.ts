@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { Body, Pair, System } from '../../lib/domain/record.ts';
+import type { Body, Pair, Snapshot, System } from '../../lib/domain/record.ts';
 import { RemoteOutcomeUnknownError } from '../../lib/errors.ts';
 import type { Intent } from '../../lib/sync/intents.ts';
 import type { Records } from '../../lib/sync/ports.ts';
@@ -35,6 +35,29 @@ export function desk(
   note: (attempt: Attempt) => void,
 ): Desk {
   const pending = new Set<Pending>();
+  /** Snapshots that reads and writes brought: when they were asked for, and when they were heard of. */
+  const heard = new WeakMap<Snapshot, { readonly askedAt: number; readonly heardAt: number }>();
+
+  async function noted<T>(
+    run: () => Promise<T>,
+    snapshotIn: (answer: T) => Snapshot | undefined,
+  ): Promise<T> {
+    const askedAt = now();
+    const answer = await run();
+    const snapshot = snapshotIn(answer);
+    if (snapshot) heard.set(snapshot, { askedAt, heardAt: now() });
+    return answer;
+  }
+
+  function readOf(basis: Snapshot): Attempt['read'] {
+    const known = heard.get(basis);
+    if (!known) return undefined;
+    const frozenMs = container.freezes.reduce(
+      (sum, { from, until }) => sum + Math.max(0, Math.min(until, now()) - Math.max(from, known.heardAt)),
+      0,
+    );
+    return { heardAt: known.heardAt, shownFrom: known.askedAt, frozenMs };
+  }
 
   async function during<T>(entry: Pending, run: () => Promise<T>): Promise<T> {
     pending.add(entry);
@@ -58,6 +81,7 @@ export function desk(
     basis: undefined,
     next: undefined,
     paths: [],
+    read: undefined,
     at: now(),
     answeredAt: undefined,
     ...more,
@@ -66,24 +90,34 @@ export function desk(
   return {
     watched: (records) => ({
       ...records,
+      read: (pair, id, call) =>
+        noted(
+          () => records.read(pair, id, call),
+          (reading) => (reading.state === 'living' ? reading.snapshot : undefined),
+        ),
       create(pair, body, key, call) {
         const { system } = records;
         const origin = originOf(store, system, pair, key);
         // After its deadline nothing is sent: whoever froze that long finds that others have gone on.
         if (!origin && now() < call.deadline) broken(`a create in ${system} without an open intent`);
         const entry = { system, pair, attempt: attempt({ origin }), input: inputOf(system, pair, body) };
-        return during(entry, () => records.create(pair, body, key, call));
+        return noted(
+          () => during(entry, () => records.create(pair, body, key, call)),
+          (made) => made,
+        );
       },
       update(pair, current, next, paths, call) {
         const { system } = records;
-        const set = attempt({ ref: { system, pair, id: current.id }, basis: current.body, next, paths });
+        const basis = { basis: current.body, read: readOf(current) };
+        const set = attempt({ ref: { system, pair, id: current.id }, ...basis, next, paths });
         return during({ system, pair, attempt: set, input: undefined }, () =>
           records.update(pair, current, next, paths, call),
         );
       },
       remove(pair, current, call) {
         const { system } = records;
-        const set = attempt({ ref: { system, pair, id: current.id }, basis: current.body });
+        const basis = { basis: current.body, read: readOf(current) };
+        const set = attempt({ ref: { system, pair, id: current.id }, ...basis });
         return during({ system, pair, attempt: set, input: undefined }, () =>
           records.remove(pair, current, call),
         );

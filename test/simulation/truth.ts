@@ -26,10 +26,22 @@ export interface Attempt {
   readonly basis: Body | undefined;
   readonly next: Body | undefined;
   readonly paths: readonly string[];
+  /** What is known of the read that brought `basis`; undefined when it was no read by id, nor the answer to a write. */
+  readonly read: BasisRead | undefined;
   /** When it set out, ms. */
   readonly at: number;
   /** When the engine heard what came of it, ms; undefined as long as it has not. */
   answeredAt: number | undefined;
+}
+
+/** By the true clock, ms. */
+export interface BasisRead {
+  /** When its answer reached the engine. */
+  readonly heardAt: number;
+  /** The earliest time that it can show, where nothing lags. */
+  readonly shownFrom: number;
+  /** How long the engine stood still between that answer and the write. */
+  readonly frozenMs: number;
 }
 
 /** One change of one record, as it truly happened. */

@@ -164,6 +164,7 @@ export function makeWorld({ seed, keepTrace, faults: allowed, plant }: WorldOpti
       alive: true,
       busy: false,
       frozenUntil: 0,
+      freezes: [],
       fate: undefined,
     };
     everyContainer.push(container);

@@ -296,6 +296,8 @@ export interface Connections {
   readonly engine: Engine;
   readonly customcrm: CustomcrmClient;
   readonly wave: WaveClient;
+  /** As `wave`, with an access token that is not in use yet. */
+  readonly waveWith: (token: string) => WaveClient;
   readonly waveOptions: WaveOptions;
   /** Waits for a worker's turn to go for more changes. */
   readonly rest: WaveConnection['rest'];
@@ -349,7 +351,9 @@ export function connect(
     report,
     settings: engineSettings(config),
   };
-  return { config, engine, customcrm, wave: client, waveOptions, rest, ready };
+  const waveWith = (token: string) =>
+    connectWave({ ...waveSettings(config), access: token }, surroundings).client;
+  return { config, engine, customcrm, wave: client, waveWith, waveOptions, rest, ready };
 }
 
 /** The application that somebody logs in with; undefined where a full-access token is set instead. */

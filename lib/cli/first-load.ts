@@ -62,7 +62,7 @@ export function addFirstLoadCommands(program: Command, terminal: Terminal): void
       say(
         states,
         columns(
-          ['pair', 'started', 'changed before the start'],
+          ['pair', 'started', 'told of before the start'],
           states.map(({ pair, started, changedEarly }) => [
             pair,
             started ? 'yes' : 'no',

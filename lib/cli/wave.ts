@@ -30,7 +30,7 @@ export function addWaveCommands(program: Command, terminal: Terminal): void {
       'the address that the browser ended at, or the code in it, when nothing can listen here',
     )
     .action(async ({ code: pasted }: { code?: string }) => {
-      const { config, engine } = await connected();
+      const { config, engine, waveWith, waveOptions } = await connected();
       const application = waveApplication(config);
       if (!application)
         throw new SettingsError(
@@ -42,6 +42,12 @@ export function addWaveCommands(program: Command, terminal: Terminal): void {
           ? await codeFromBrowser(engine, application, config.WAVE_BUSINESS_ID)
           : codeIn(pasted, await expectedState(engine));
       const pair = await exchangeCode(application, code);
+      // Consent may be given for another business; what stood before is better than that.
+      const { business } = await waveHealth(waveWith(pair.accessToken), waveOptions, callNow('live'));
+      if (!business)
+        throw new SettingsError(
+          'This login does not reach the business of WAVE_BUSINESS_ID: choose that one when you allow the access. Nothing has changed.',
+        );
       const { table, clock, newId } = engine;
       await saveLogin({ table, clock, newId, keys: config.FINGERPRINT_KEYS }, pair, config.WAVE_BUSINESS_ID);
       const woken = await wake(engine, 'reconnect');

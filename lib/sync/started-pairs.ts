@@ -51,7 +51,7 @@ export interface PairState {
   readonly started: boolean;
   /** ms since 1970; undefined for a pair that the settings start, and before the start. */
   readonly startedAt: number | undefined;
-  /** Unlinked records that changed before the start in the last 30 days; at least so many from 1000 on. */
+  /** Unlinked records of which webhooks told before the start in the last 30 days; at least so many from 1000 on. */
   readonly changedEarly: number;
 }
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { createServer } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { localBusinessId, localIncomeAccountId } from '../../infra/local/wave/server.ts';
+import { tokenState } from '../../lib/wave/tokens.ts';
 import { type Cli, cliWith } from '../support/cli.ts';
 import { type Database, type SyncWorld, startDatabase, startSyncWorld } from '../support/sync-world.ts';
 
@@ -95,6 +96,26 @@ describe('wave login', () => {
     assert.match(denied.err, /not allowed \(access_denied\)/);
     await open(await allowed(first.url));
     assert.equal((await first.command.ended).code, 0);
+  });
+
+  test('keeps what stood before when the new login reaches another business only', async () => {
+    const before = await tokenState(world.engine.table);
+    const other = await cliWith({
+      ...world.env,
+      WAVE_REDIRECT_URI: redirect,
+      WAVE_BUSINESS_ID: 'QnVzaW5lc3M6MQ==',
+    });
+    try {
+      const { command, url } = await begun();
+      const { code, err } = await other.run('--yes', 'wave', 'login', '--code', await allowed(url));
+      assert.equal(code, 1);
+      assert.match(err, /does not reach the business of WAVE_BUSINESS_ID/);
+      assert.deepEqual(await tokenState(world.engine.table), before);
+      await open(await allowed(url));
+      assert.equal((await command.ended).code, 0);
+    } finally {
+      await other.close();
+    }
   });
 
   test('says what to copy where nothing can listen', async () => {

@@ -75,7 +75,7 @@ function mortalTable(table: Table, dieAt: number, isAfter: boolean) {
   return { mortal, died };
 }
 
-test('a year of containers that die at every await, slow and lost answers, lapses, revocations and logins uses no refresh token twice, and leaves no dead pair unnoticed', async (t) => {
+test('a year of containers that die at every await, slow and lost answers, lapses, revocations and logins uses no refresh token again whose use may have succeeded in time, and leaves no dead pair unnoticed', async (t) => {
   const random = randomOf(2026);
   const time = commonTime(Date.UTC(2026, 0, 1));
   const table = memoryTable();

@@ -30,7 +30,7 @@ const questions: readonly Question[] = [...customerQuestions, ...invoiceQuestion
 export const notAsked: readonly string[] = [
   'the real limits of rate and concurrency, the form of a 429: finding out means to offend',
   'whether aliased fields are charged one by one: the same',
-  'the life of refresh tokens, and what a reused one does: it would end the connection; what a login gave, `wave status` shows',
+  'the life of refresh tokens, and what a reused one does: it would end the connection; what a login gave, `--json wave status` shows',
   "retries, order, time-outs, rotation, disabling, accepted hosts and the first call of webhooks, and the names of estimate events: they belong to the portal's test page",
   'whether viewing, sending or a due date that passes moves modifiedAt: a person or a day is needed; nothing is ever sent from here',
   'whether hidden customers are listed: only the web app hides one',

@@ -1,7 +1,7 @@
 import { historyLimit, type Link, type Outcome, refOf } from '../domain/link.ts';
 import type { Pair, RecordRef } from '../domain/record.ts';
 import { linkKey, stateKey } from './keys.ts';
-import type { Item, Key, Table, Write, WriteResult } from './ports.ts';
+import type { Condition, Item, Key, Table, Write, WriteResult } from './ports.ts';
 
 /** Version of the stored form of a link. Newer code reads older forms; older code refuses newer ones. */
 const itemVersion = 1;
@@ -52,9 +52,12 @@ export const newLinkWrites = (link: Link): readonly Write[] => [
   { delete: stateKey(refOf(link, 'wave')) },
 ];
 
+/** A record that is linked anew begins with the same revisions. */
+const asRead = ({ id, revision }: Link): Condition => ({ equals: { linkId: id, revision } });
+
 /** Undoes a link, unless somebody else wrote it since it was read. */
 export const endLinkWrites = (link: Link): readonly Write[] => [
-  { delete: linkKey(refOf(link, 'customcrm')), when: { equals: { revision: link.revision } } },
+  { delete: linkKey(refOf(link, 'customcrm')), when: asRead(link) },
   { delete: linkKey(refOf(link, 'wave')) },
   { delete: directoryKey(link) },
 ];
@@ -88,7 +91,7 @@ export async function directoryEntry(
 /** The write that replaces a link's state, unless somebody else wrote it since it was read. */
 export const linkWrite = (before: Link, after: Omit<Link, 'revision'>): Write => ({
   put: toItem({ ...after, revision: before.revision + 1 }),
-  when: { equals: { revision: before.revision } },
+  when: asRead(before),
 });
 
 /** Writes link state under a lease, and what must happen with it. Answers the stored link, or undefined when the lease or the link moved on. */

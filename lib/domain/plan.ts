@@ -118,7 +118,7 @@ function decideOneWay(row: ShownRow, sender: System): Verdict {
   const nothingAgreed = sending === 'none' && receiving === 'none';
   if (nothingAgreed && row[sender].empty) return nothing('recorded difference', true);
   // The sender wins in any case; what was typed on the other side is kept as a loser.
-  const why = sending === 'changed' && receiving === 'changed' ? 'overruled' : 'changed';
+  const why = hasNews(row[otherSystem(sender)]) ? 'overruled' : 'changed';
   if (sending !== 'same') return write(row, otherSystem(sender), nothingAgreed ? 'first link' : why);
   if (receiving === 'same') return nothing('recorded difference');
   return row.revertedBefore

@@ -15,7 +15,7 @@ import {
   sideOf,
 } from './ending.ts';
 import { sameLines } from './lines-compare.ts';
-import { describe, type Happening } from './truth.ts';
+import { describe, type Happening, isFromAYoungPicture } from './truth.ts';
 
 /** Both sides hold the same at the end, and every value that a user typed is there or accounted for. */
 export function checkValues(ending: Ending, notebook: Notebook): void {
@@ -194,7 +194,10 @@ function checkTyped(ending: Ending, standing: Standing, notebook: Notebook): voi
   for (const happening of standing.happenings) {
     if (happening.by.who !== 'user' || (happening.did !== 'created' && happening.did !== 'edited')) continue;
     for (const row of rows) {
-      if (row.direction !== 'both' || row.rules.ratchet || !happening.rows.includes(row.id)) continue;
+      // What was typed on the sending side of a one-way row stands there, whatever becomes of it on the other.
+      const mayLose =
+        row.direction === 'both' || row.direction === (system === 'wave' ? 'toWave' : 'toCustomcrm');
+      if (!mayLose || row.rules.ratchet || !happening.rows.includes(row.id)) continue;
       const cell = ending.cell(row, system, happening.after);
       if (!cell || (happening.did === 'created' && isEmpty(cell))) continue;
       const fault = faultOf(ending, standing, happening, row, cell, notebook);
@@ -270,6 +273,7 @@ function accountFor(
   if (lost) return '';
   if (namesRow(linked, row.id)) return '';
   if (row.id === 'Active' && wentWithIts(ending, happening)) return 'archivedAfterDeletion';
+  if (isEmpty(typed) && row.direction !== 'both') return 'restoredEmpty';
   if (isEmpty(typed) && row.rules.emptyInWave === 'restore') return 'restoredEmpty';
   if (isEmpty(typed) && row.rules.required) return 'restoredEmpty';
   if (
@@ -533,9 +537,6 @@ function typedWhatLagged(ending: Ending, happening: Happening, row: Row, typed: 
 /** A lagging read shows what stood there this long ago, at most, ms. */
 const lagMs = 30_000;
 
-/** The engine reads again before it writes when its reading is older, ms; and then it notes what it sends. */
-const readToWriteMs = 2_000 + 1_500;
-
 /** The engine wrote over it on the strength of a read that did not show it yet, and was not older than it may be. */
 export function lostInGap(ending: Ending, happening: Happening, row: Row, typed: Cell): boolean {
   const { system } = happening;
@@ -544,8 +545,8 @@ export function lostInGap(ending: Ending, happening: Happening, row: Row, typed:
     .of(happening)
     .find(({ order, rows }) => order > happening.order && rows.includes(row.id));
   if (next?.by.who !== 'engine' || !next.by.attempt?.basis) return false;
-  const { basis, at, read } = next.by.attempt;
+  const { basis, read } = next.by.attempt;
   if (!read || ending.cell(row, system, basis)?.form === typed.form) return false;
   const shownFrom = read.shownFrom - (ending.world.wires.faults.has('readLag') ? lagMs : 0);
-  return happening.at >= shownFrom && at - read.heardAt - read.frozenMs <= readToWriteMs;
+  return happening.at >= shownFrom && isFromAYoungPicture(next.by.attempt);
 }

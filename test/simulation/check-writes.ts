@@ -2,12 +2,14 @@ import { otherSystem, refKey, type System } from '../../lib/domain/record.ts';
 import type { Row } from '../../lib/mappings/mapping.ts';
 import type { Notebook } from './checks.ts';
 import { bothCells, type Ending, everOpposite, sameOnce } from './ending.ts';
-import { describe, type Happening } from './truth.ts';
+import { describe, type Happening, isFromAYoungPicture } from './truth.ts';
 
 /** Everything that the engine wrote was somebody's value, was allowed, and was written on what had been read. */
 export function checkWrites(ending: Ending, notebook: Notebook): void {
   for (const happening of ending.world.truth.all()) {
-    if (happening.by.who !== 'engine' || happening.did !== 'edited') continue;
+    if (happening.by.who !== 'engine') continue;
+    if (happening.did === 'deleted') checkDeletedDraft(happening, notebook);
+    if (happening.did !== 'edited') continue;
     checkLocks(ending, happening, notebook);
     checkJustified(ending, happening, notebook);
     checkOwnEcho(ending, happening, notebook);
@@ -116,13 +118,29 @@ function checkLocks(ending: Ending, happening: Happening, { look, except }: Note
   }
   const allowed = paid.has(status) ? whilePaid : whileIssued;
   const { editIssuedInvoices } = ending.world.settings.mapping;
-  const moved = happening.by.attempt?.basis?.status !== happening.before?.status;
+  const moved = movedInGap(happening);
   for (const row of sentRows(ending, happening)) {
     const isAllowed =
       allowed.has(row.id) || (editIssuedInvoices && !paid.has(status)) || row.wave === 'poNumber';
     if (!isAllowed && moved) except('lockedInGap', `${row.id} of ${describe(happening)}`);
     look('locks', isAllowed || moved ? undefined : `${row.id} of ${describe(happening)} while ${status}`);
   }
+}
+
+/** It had another status when it was read, and was written to as soon after that as is promised. */
+const movedInGap = ({ by, before }: Happening): boolean =>
+  by.who === 'engine' &&
+  by.attempt !== undefined &&
+  by.attempt.basis?.status !== before?.status &&
+  isFromAYoungPicture(by.attempt);
+
+/** Only drafts are ever deleted. */
+function checkDeletedDraft(happening: Happening, { look, except }: Notebook): void {
+  if (happening.system !== 'wave' || happening.pair !== 'order') return;
+  const status = String(happening.before?.status);
+  const moved = movedInGap(happening);
+  if (status !== 'DRAFT' && moved) except('lockedInGap', `the deletion of ${describe(happening)}`);
+  look('locks', status === 'DRAFT' || moved ? undefined : `${describe(happening)} while ${status}`);
 }
 
 /** A row is written at most once for each thing that people did to it (twice where they may leave a part to Wave), and once for what a system filled in at the beginning. */

@@ -44,6 +44,13 @@ export interface BasisRead {
   readonly frozenMs: number;
 }
 
+/** The engine reads again before it writes when its reading is older, ms; and then it notes what it sends. */
+const readToWriteMs = 2_000 + 1_500;
+
+/** Did it set out as soon after its read as the engine promises? */
+export const isFromAYoungPicture = ({ read, at }: Attempt): boolean =>
+  read !== undefined && at - read.heardAt - read.frozenMs <= readToWriteMs;
+
 /** One change of one record, as it truly happened. */
 export interface Happening extends RecordRef {
   readonly order: number;

@@ -98,7 +98,7 @@ const oneWayRules = (from: System, to: System): readonly Rule[] => [
   },
   {
     situation: 'both changed: the sender wins, and what the other side held is kept',
-    fits: (row) => changeOf(row[from]) === 'changed' && changeOf(row[to]) === 'changed',
+    fits: (row) => moved(row[from]) && hasNews(row[to]),
     verdict: () => ({ do: 'write', to, because: 'overruled' }),
   },
   {

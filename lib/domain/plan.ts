@@ -28,6 +28,8 @@ export interface RowState {
   readonly required: boolean;
   /** The receiving side of this one-way row was already put back since the sending side last changed. */
   readonly revertedBefore: boolean;
+  /** What was agreed is not the same on both sides: the receiving side of this one-way row had kept a value of its own. */
+  readonly keptApart: boolean;
   /** Only for the life cycle of an order: where each side stands, and whether we may move Wave forward. */
   readonly lifeCycle?: {
     readonly customcrm: LifeCycle;
@@ -117,9 +119,10 @@ function decideOneWay(row: ShownRow, sender: System): Verdict {
   const receiving = row[otherSystem(sender)].change;
   const nothingAgreed = sending === 'none' && receiving === 'none';
   if (nothingAgreed && row[sender].empty) return nothing('recorded difference', true);
-  // The sender wins in any case; what was typed on the other side is kept as a loser.
-  const why = hasNews(row[otherSystem(sender)]) ? 'overruled' : 'changed';
-  if (sending !== 'same') return write(row, otherSystem(sender), nothingAgreed ? 'first link' : why);
+  // The sender wins in any case; what it never sent, and now replaces, is kept as a loser.
+  const isNew = sending === 'none' || row.keptApart || hasNews(row[otherSystem(sender)]);
+  if (sending !== 'same')
+    return write(row, otherSystem(sender), nothingAgreed ? 'first link' : isNew ? 'overruled' : 'changed');
   if (receiving === 'same') return nothing('recorded difference');
   return row.revertedBefore
     ? nothing('recorded difference', true)

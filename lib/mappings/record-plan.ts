@@ -109,6 +109,7 @@ function rowState(row: Row, pictured: Pictured, cells: Cells): RowState {
     required: row.rules.required ?? false,
     revertedBefore:
       sent !== undefined && prints.compare(agreed.reverted[row.id], row.id, sent.form) === 'same',
+    keptApart: agreed.customcrm[row.id] !== agreed.wave[row.id],
     ...(row.rules.ratchet && {
       lifeCycle: {
         customcrm: cell.customcrm?.form as 'draft' | 'issued' | 'cancelled',

@@ -18,6 +18,7 @@ import {
   newLinkWrites,
   remainsWrites,
 } from './links.ts';
+import { fenceOf } from './look-up.ts';
 import { unpark, wake } from './parking.ts';
 import type { Call, Doorbell, Write } from './ports.ts';
 import { ownWrite, recordStateOf, setRecordState, stateWrite } from './record-state.ts';
@@ -47,7 +48,7 @@ export async function linkRecords(
       const other = await counterpartOf(engine.table, ref);
       if (other !== undefined) return refused(`${refKey(ref)} is linked with ${other} already: relink`);
     }
-    return linkUnder(engine, both, leases);
+    return linkUnder(engine, both, call, leases);
   });
   return linked.done ? firstPlan(engine, both, call) : linked;
 }
@@ -58,8 +59,34 @@ interface Both {
   readonly counterpart: Snapshot;
 }
 
+/** A refusal while this record, as it was read before, may be the result of somebody's create: to be found by that, it must stay free. */
+async function maybeResult(
+  engine: Engine,
+  record: Snapshot,
+  call: Call,
+  own?: RecordRef,
+): Promise<Refused | undefined> {
+  const open = (await openIntentsInto(engine, record.system, record.pair)).filter(
+    ({ origin, lookAgainAt }) =>
+      lookAgainAt === undefined && (own === undefined || refKey(origin) !== refKey(own)),
+  );
+  const by = await fenceOf(engine, open, record, call);
+  return (
+    by &&
+    refused(`${refKey(record)} may be the result of the create for ${refKey(by.origin)}, which is under way`)
+  );
+}
+
 /** The creates that are open for these; a refusal while the outcome of one is not known. */
-async function closable(engine: Engine, { origin, counterpart }: Both): Promise<readonly Intent[] | Refused> {
+async function closable(
+  engine: Engine,
+  { origin, counterpart }: Both,
+  call: Call,
+): Promise<readonly Intent[] | Refused> {
+  const fenced =
+    (await maybeResult(engine, origin, call, counterpart)) ??
+    (await maybeResult(engine, counterpart, call, origin));
+  if (fenced) return fenced;
   const found = await Promise.all([origin, counterpart].map((ref) => findIntent(engine, ref)));
   const intents = found.filter((intent) => intent !== undefined);
   const open = intents.find(({ lookAgainAt }) => lookAgainAt === undefined);
@@ -68,9 +95,9 @@ async function closable(engine: Engine, { origin, counterpart }: Both): Promise<
     : intents;
 }
 
-async function linkUnder(engine: Engine, both: Both, leases: readonly Lease[]): Promise<Decided> {
+async function linkUnder(engine: Engine, both: Both, call: Call, leases: readonly Lease[]): Promise<Decided> {
   const { origin, counterpart } = both;
-  const intents = await closable(engine, both);
+  const intents = await closable(engine, both, call);
   if ('done' in intents) return intents;
   const link = newLink(engine, origin, counterpart, 'matched');
   const answered = answeredAfter(engine, link, [origin, counterpart]);
@@ -198,11 +225,11 @@ export async function relink(
   const refs = [customcrm, wave, ...linked.map(mainOf)];
   const distinct = [...new Map(refs.map((ref) => [refKey(ref), ref])).values()];
   const done = await underLeases(engine, distinct, call, async (leases) => {
-    const intents = await closable(engine, both);
+    const intents = await closable(engine, both, call);
     if ('done' in intents) return intents;
     const ended: Decided = linked.length > 0 ? await endUnder(engine, linked, leases) : { done: true };
     if (!ended.done) return ended;
-    return linkUnder(engine, both, leases);
+    return linkUnder(engine, both, call, leases);
   });
   return done.done ? firstPlan(engine, both, call) : done;
 }
@@ -214,6 +241,9 @@ export async function excludeRecord(engine: Engine, ref: RecordRef, call: Call):
       return refused('it is linked: unlink it instead');
     if (await findIntent(engine, ref))
       return refused('its counterpart is being created, and the outcome is not known yet');
+    const reading = await engine.systems[ref.system].read(ref.pair, ref.id, call);
+    const fenced = reading.state === 'living' ? await maybeResult(engine, reading.snapshot, call) : undefined;
+    if (fenced) return fenced;
     const written = await engine.table.write([
       ...exclude(engine, ref, 'excluded by a person'),
       ...leases.map(stillHeld),

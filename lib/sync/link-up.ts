@@ -5,7 +5,7 @@ import { answeredAfter } from './agree.ts';
 import { applyChange, picture } from './apply-change.ts';
 import { keepLosers, reportLosers } from './conflict-log.ts';
 import { type Engine, type Handled, lineOf } from './engine.ts';
-import { notExcluded } from './exclusions.ts';
+import { notExcluded, removeExclusion } from './exclusions.ts';
 import { firstStart } from './identity.ts';
 import { closeWrites, fenceKey, type Intent, noOpenIntent, settling } from './intents.ts';
 import { indexKeys } from './key-index.ts';
@@ -105,7 +105,8 @@ export async function revive(
     noOpenIntent(other),
     removeTombstone(origin),
     removeTombstone(other),
-    notExcluded(other),
+    // A person let it stay alone while the other one was gone.
+    removeExclusion(other),
   ]);
   if (!written.done) return busy(engine);
   return afterLink(work, revived, origin, reading.snapshot);

@@ -32,11 +32,13 @@ const rows: readonly RowState[] = [
     emptyInWave: ['allow', 'block', 'restore'],
     required: bools,
     revertedBefore: bools,
+    keptApart: [false],
   }),
   ...combinations({
     direction: ['toWave', 'toCustomcrm'],
     applies: bools,
     revertedBefore: bools,
+    keptApart: bools,
     ...rest,
   }),
   ...combinations({
@@ -44,6 +46,7 @@ const rows: readonly RowState[] = [
     lifeCycle: lifeCycles,
     applies: bools,
     revertedBefore: bools,
+    keptApart: [false],
     ...rest,
   }),
 ].flatMap((declared) => sides.map((shown) => ({ id: 'City', ...declared, ...shown })));
@@ -132,6 +135,7 @@ describe('decide, a situation a line', () => {
     ['both changed, the winner is an empty that Wave refuses', { customcrm: changedToEmpty, wave: changed, emptyInWave: 'block' }, {}, 'block: City is empty, and Wave needs one'],
     ['to Wave only: the sender changed',             { direction: 'toWave', customcrm: changed },                         {}, 'write wave: changed'],
     ['to Wave only: both changed',                   { direction: 'toWave', customcrm: changed, wave: changed },          {}, 'write wave: overruled'],
+    ['to Wave only: it had been left alone',         { direction: 'toWave', customcrm: changed, keptApart: true },        {}, 'write wave: overruled'],
     ['to Wave only: the receiver changed',           { direction: 'toWave', wave: changed },                              {}, 'write wave: reverted'],
     ['to Wave only: it changed again',               { direction: 'toWave', wave: changed, revertedBefore: true },        {}, 'nothing, agreed: recorded difference'],
     ['to Wave only: first link, nothing to send',    { direction: 'toWave', customcrm: freshEmpty, wave: fresh },         {}, 'nothing, agreed: recorded difference'],

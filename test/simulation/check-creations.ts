@@ -20,13 +20,13 @@ export function checkCreations(ending: Ending, { look, except }: Notebook): void
     made.set(refKey(origin), all);
     look(
       'zero duplicates',
-      isSecond(ending, origin, all, except)
+      !isAskedFor(ending, origin, happening) && isSecond(ending, origin, all, except)
         ? `${refKey(origin)} got ${all.map(describe).join(' and ')}`
         : undefined,
     );
     look(
       'zero duplicates',
-      isEcho(ending, origin, happening, except)
+      !isAskedFor(ending, origin, happening) && isEcho(ending, origin, happening, except)
         ? `${refKey(origin)} is our own, and got ${describe(happening)}`
         : undefined,
     );
@@ -46,6 +46,13 @@ export function checkCreations(ending: Ending, { look, except }: Notebook): void
       );
   }
 }
+
+/** A person has said since that the record is on its own, or takes part again. */
+const isAskedFor = ({ world }: Ending, origin: RecordRef, made: Happening): boolean =>
+  world.decided.some(
+    ({ what, about, at }) =>
+      (what === 'include' || what === 'recreate') && about.includes(refKey(origin)) && at <= made.at,
+  );
 
 /** An earlier counterpart was still there, or nobody had brought the record itself back to life since it went. */
 function isSecond(

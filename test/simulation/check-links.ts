@@ -46,7 +46,9 @@ function faultOf(ending: Ending, { ref, key, body }: Standing, { except }: Noteb
   }
   if (shown.state === 'excluded') {
     const snapshot = { ...ref, body, createdAt: 0, modifiedAt: 0 };
-    const reason = mappings[ref.pair].excluded(snapshot, ending.world.settings.mapping);
+    const reason =
+      mappings[ref.pair].excluded(snapshot, ending.world.settings.mapping) ??
+      ending.world.store.item({ pk: key, sk: 'exclusion' })?.reason;
     return reason === undefined ? `${key} shows excluded and is not` : undefined;
   }
   if (shown.state === 'failed') return `${key} failed: ${shown.reason}`;

@@ -62,7 +62,10 @@ function isAlike(
   const wasLinked = [ref, other].some((each) =>
     world.store.linksOf(refKey(each)).some(({ madeAt }) => madeAt <= at),
   );
-  return !touched && !wasLinked;
+  const wasDecided = world.decided.some(
+    ({ about, at: saidAt }) => saidAt <= at && [ref, other].some((each) => about.includes(refKey(each))),
+  );
+  return !touched && !wasLinked && !wasDecided;
 }
 const keyRows = new Set(['Name', 'Email', 'Number', 'Active']);
 

@@ -137,9 +137,16 @@ function checkLosers(ending: Ending, linked: Linked, { look, except }: Notebook)
     );
     const isDerived = wasCreatedWith(ending, row, system, system === 'customcrm' ? here : there, lost);
     const about = `${id} of ${sideOf(linked, system).key}: ${canonical(value as Value)}`;
-    if (!wasTyped && isDerived) except('derivedWrite', about);
+    // Of its former counterpart: to the one that a person linked it with now it is its own.
+    const isOfAnother = ending.world.decided.some(
+      ({ what, about: refs }) => /link/.test(what) && refs.includes(sideOf(linked, system).key),
+    );
+    if (!wasTyped && (isDerived || isOfAnother)) except('derivedWrite', about);
     else if (!wasTyped && isForgotten) except('forgottenByRestore', about);
-    look('losers were typed', wasTyped || isOurs || isForgotten || isDerived ? undefined : about);
+    look(
+      'losers were typed',
+      wasTyped || isOurs || isForgotten || isDerived || isOfAnother ? undefined : about,
+    );
   }
 }
 
@@ -283,6 +290,7 @@ function accountFor(
     return 'filledAtFirstLink';
   if (isEmpty(typed) && agreementForgotten(ending, linked, happening, row)) return 'forgottenByRestore';
   if (own && filledIn(ending, row, typed, own)) return 'defaultWrittenBack';
+  if (namesParents.has(row.id) && wasLinkedOtherwise(ending)) return 'referenceMoved';
   if (typedBack(ending, linked, happening, row, typed)) return 'typedBackToAgreed';
   if (typedBackToBackup(ending, happening, row, typed)) return 'forgottenByRestore';
   if (undoneUnseen(ending, happening, row, typed)) return 'undoneUnseen';
@@ -290,6 +298,12 @@ function accountFor(
   if (typedWhatLagged(ending, happening, row, typed)) return 'typedWhatLagged';
   return lostInGap(ending, happening, row, typed) ? 'editInGap' : undefined;
 }
+
+const namesParents: ReadonlySet<string> = new Set(['CustomerId', 'Lines']);
+
+/** A person has linked some parent with another record: what the invoice names is that one now. */
+const wasLinkedOtherwise = ({ world }: Ending): boolean =>
+  world.decided.some(({ what, about }) => /link/.test(what) && about.some((key) => !key.includes('#order#')));
 
 const sameSide = (row: Row, typed: Cell, own: Cell): boolean =>
   typed.form === own.form ||

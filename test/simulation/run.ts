@@ -1,5 +1,5 @@
 import { blownSince, fuseNames, mendFuse } from '../../lib/sync/fuses.ts';
-import { resume } from '../../lib/sync/pause.ts';
+import { pauses, resume } from '../../lib/sync/pause.ts';
 import { startSweep } from '../../lib/sync/sweep.ts';
 import { sweepProgress } from '../../lib/sync/sweep-progress.ts';
 import { waitingForNobody } from './check-rest.ts';
@@ -8,6 +8,7 @@ import type { Dice } from './dice.ts';
 import { endingOf } from './ending.ts';
 import type { FaultName } from './faults.ts';
 import { type Lambda, lambda } from './lambda.ts';
+import { operators } from './operators.ts';
 import { robots } from './robots.ts';
 import { user } from './truth.ts';
 import { type Users, users } from './users.ts';
@@ -21,6 +22,8 @@ export interface RunOptions {
   readonly plant?: Plant;
   /** Many people at few records: what needs them at once happens more often. */
   readonly busy?: boolean;
+  /** Operators decide about records; unless said, in a part of the worlds with all faults. */
+  readonly decides?: boolean;
 }
 
 /** What one seed showed. */
@@ -44,6 +47,7 @@ const longShare = 0.06;
 /** In some worlds people have worked for so long before the product was installed; some have typed the same things in both systems. */
 const pastMs = 20 * minute;
 const pastShare = 0.2;
+const operatedShare = 0.25;
 const pastActs = 15;
 const pastTwins = 4;
 /** Until then everything must have come to rest: several settle times, the longest pause, two looks at a deletion. */
@@ -67,6 +71,7 @@ export async function run({
   faults,
   plant,
   busy = false,
+  decides,
 }: RunOptions): Promise<Result> {
   const world = makeWorld({ seed, keepTrace, ...(faults && { faults }), ...(plant && { plant }) });
   const functions = lambda(world);
@@ -79,6 +84,11 @@ export async function run({
   schedule(world, functions, peaceAt);
   people(world, peaceAt, { busy, isLong });
   accidents(world, functions);
+  const office = world.dice.fork('operators');
+  // What a restored table has forgotten of decisions, nobody could tell from what he decided to forget.
+  const mayDecide = !world.wires.faults.has('tableRestored');
+  if (mayDecide && (decides ?? (faults === undefined && office.chance(operatedShare))))
+    operators(world, functions, office, peaceAt - 10 * minute);
   await scheduler.runUntil(peaceAt);
   world.wires.faults.stop();
   world.waveDoor.noRightsUntil = 0;
@@ -140,6 +150,10 @@ function schedule(world: World, functions: Lambda, peaceAt: number): void {
       });
     if (scheduler.now() > (world.restored?.until ?? Number.POSITIVE_INFINITY))
       functions.run('resume again', (engine) => resume(engine, 'all'));
+    if (scheduler.now() > peaceAt && world.decided.length > 0)
+      functions.run('resume everything', async (engine) => {
+        for (const { scope } of await pauses(engine)) await resume(engine, scope);
+      });
     functions.run('confirm the sweep', async (engine) => {
       const progress = await sweepProgress(engine);
       if (progress?.stopped !== undefined) await startSweep(engine, { confirmed: true });

@@ -48,6 +48,8 @@ export interface World {
   restored: { readonly from: number; readonly at: number; readonly until: number } | undefined;
   /** When a person replaced a blown fuse, ms. */
   readonly mended: number[];
+  /** What an operator said, about which records, and when, ms; he may not have been heard. */
+  readonly decided: { readonly what: string; readonly about: readonly string[]; readonly at: number }[];
   /** Before, people worked without us; ms. */
   installedAt: number;
   /** Messages are deleted before they are dealt with: a planted bug. */
@@ -265,6 +267,7 @@ export function makeWorld({ seed, keepTrace, faults: allowed, plant }: WorldOpti
     attempts,
     twins: [],
     mended: [],
+    decided: [],
     installedAt: Number.POSITIVE_INFINITY,
     acknowledgesEarly: false,
     onWork: (listener) => listeners.push(listener),

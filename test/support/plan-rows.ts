@@ -21,6 +21,7 @@ export function rowState(parts: Partial<RowState> = {}): RowState {
     emptyInWave: 'allow',
     required: false,
     revertedBefore: false,
+    keptApart: false,
     ...parts,
   };
 }

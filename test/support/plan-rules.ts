@@ -97,8 +97,8 @@ const oneWayRules = (from: System, to: System): readonly Rule[] => [
     verdict: () => ({ do: 'write', to, because: 'first link' }),
   },
   {
-    situation: 'both changed: the sender wins, and what the other side held is kept',
-    fits: (row) => moved(row[from]) && hasNews(row[to]),
+    situation: 'the sender wins, and what the other side held by itself is kept',
+    fits: (row) => moved(row[from]) && (changeOf(row[from]) === 'none' || row.keptApart || hasNews(row[to])),
     verdict: () => ({ do: 'write', to, because: 'overruled' }),
   },
   {

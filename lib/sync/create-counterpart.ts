@@ -55,16 +55,17 @@ export async function createCounterpart(begun: Work): Promise<Handled> {
   if (open) return resume(work, origin, open, excluded);
   if (excluded) return show(work, 'excluded', excluded);
   const tombstone = await tombstoneOf(engine.table, origin);
-  if (tombstone?.kind === 'deleted') throwIfFromBefore(engine, origin, tombstone);
+  if (tombstone?.kind === 'deleted') {
+    throwIfFromBefore(engine, origin, tombstone);
+    // Whatever its marker says: a person may have linked it with another one since that was put there.
+    const revived = await revive(work, origin, tombstone);
+    if (revived) return revived;
+  }
   const foreign = isOwn ? undefined : await markedForAnother(engine, origin);
   if (foreign) return show(work, 'ambiguous', foreign);
   // What was linked once is no create that nobody knew of.
   const late = isOwn || tombstone ? {} : await lateCreate(engine, origin, intents, call);
   if (late.held) return show(work, 'ambiguous', late.held);
-  if (tombstone?.kind === 'deleted') {
-    const revived = await revive(work, origin, tombstone);
-    if (revived) return revived;
-  }
   const parents = await linkParents(work, origin);
   if (parents) return parents;
   return matchOrCreate(work, origin, late);

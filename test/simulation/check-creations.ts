@@ -90,7 +90,10 @@ function isHeldAsLate(ending: Ending, origin: RecordRef, made: readonly Happenin
     if (late.at - setOut(late) <= ending.world.settings.settleMs) return false;
     const standing = ending.standingOf(late);
     const linked = ending.linkOf(late);
-    const isAlone = !linked && (!standing.isLiving || ending.shownOf(late) !== undefined);
+    const isAlone =
+      (!linked && (!standing.isLiving || ending.shownOf(late) !== undefined)) ||
+      // Or a person has said that it is on its own.
+      ending.world.decided.some(({ about }) => about.includes(refKey(late)));
     return isAlone || (linked && refKey(sideOf(linked, origin.system).ref) === refKey(origin));
   });
 }

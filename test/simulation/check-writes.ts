@@ -149,6 +149,10 @@ function checkAlternation(ending: Ending, { look }: Notebook): void {
     const both = [linked.customcrm, linked.wave];
     const all = both.flatMap(({ happenings }) => happenings);
     const former = both.flatMap(({ ref }) => everOpposite(ending, ref));
+    // A new link brings the values of the one to the other.
+    const decisions = ending.world.decided.filter(({ about }) =>
+      both.some(({ key }) => about.includes(key)),
+    ).length;
     for (const row of ending.world.truth.rowsOf(linked.link.pair)) {
       if (row.direction !== 'both') continue;
       const touched = all.filter(({ rows }) => rows.includes(row.id));
@@ -157,7 +161,7 @@ function checkAlternation(ending: Ending, { look }: Notebook): void {
       );
       const people = new Set(byPeople.map(({ order }) => order)).size;
       const ours = touched.filter(({ by, did }) => by.who === 'engine' && did === 'edited').length;
-      const most = (row.conversion.partial ? 2 : 1) * people + 1;
+      const most = (row.conversion.partial ? 2 : 1) * people + 1 + decisions;
       const wrong =
         ours > most
           ? `${row.id} of ${refKey(linked.customcrm.ref)} was written ${ours} times, people changed it ${people} times`

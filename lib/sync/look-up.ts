@@ -271,7 +271,7 @@ export const printsOfIntent = (engine: Engine, origin: Intent['origin']) =>
   fingerprints(engine.settings.keys, refKey(origin));
 
 /** Neither linked, nor about to get a counterpart of its own, nor kept without one by a person. */
-const isFree = async (engine: Engine, snapshot: RecordRef): Promise<boolean> =>
+export const isFree = async (engine: Engine, snapshot: RecordRef): Promise<boolean> =>
   (await counterpartOf(engine.table, snapshot)) === undefined &&
   (await findIntent(engine, snapshot)) === undefined &&
   (await exclusionOf(engine.table, snapshot)) === undefined &&

@@ -29,7 +29,7 @@ import { waitBehind } from './late-create.ts';
 import { stillHeld } from './leases.ts';
 import { linkUp, newLink } from './link-up.ts';
 import { newLinkWrites } from './links.ts';
-import { agreedWithoutOrigin, type Found, knownRows, lookUp, printsOfIntent } from './look-up.ts';
+import { agreedWithoutOrigin, type Found, isFree, knownRows, lookUp, printsOfIntent } from './look-up.ts';
 import { parkedNow, wake } from './parking.ts';
 import { clockAhead } from './poll-progress.ts';
 import { setRecordState } from './record-state.ts';
@@ -100,6 +100,11 @@ async function create(work: Work, origin: Snapshot, intent: Intent, creation: Se
     made = await engine.systems[target].create(origin.pair, marked, intent.opId, call);
   } catch (error) {
     return notMade(work, intent, error);
+  }
+  // The same key brings the same record again, and a person may have said meanwhile whose that is: the next create is another one.
+  if (intent.attempts > 1 && !(await isFree(engine, made))) {
+    await close(work, intent);
+    return busy(engine);
   }
   // What goes wrong from here on says nothing about the create: its intent stays open, and the result will be found.
   return linkUp(

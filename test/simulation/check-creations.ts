@@ -68,6 +68,9 @@ function isSecond(
       except('lateCreateHeld', `${describe(earlier)} and ${describe(latest)}`);
       return false;
     }
+    // A person has said what that one is.
+    if (world.decided.some(({ about, at }) => about.includes(refKey(earlier)) && at <= (latest?.at ?? 0)))
+      return false;
     const gone = world.truth
       .of(earlier)
       .find(({ did, order }) => did === 'deleted' && order < (latest?.order ?? 0));

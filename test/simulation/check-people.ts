@@ -151,7 +151,11 @@ function checkLoops(ending: Ending, linked: Linked, { look }: Notebook): void {
       .flatMap((system) => sideOf(linked, system).happenings)
       .filter(({ did, rows }) => did === 'edited' && rows.includes(row.id))
       .sort((one, other) => one.order - other.order);
-    let looks = world.mended;
+    // A new link counts anew.
+    const links = world.decided
+      .filter(({ about }) => about.includes(linked.customcrm.key))
+      .map(({ at }) => at);
+    let looks = [...world.mended, ...links].sort((one, other) => one - other);
     let count = 0;
     for (const { by, system, after, at } of edits) {
       const isNew =

@@ -139,7 +139,8 @@ function checkLosers(ending: Ending, linked: Linked, { look, except }: Notebook)
     const about = `${id} of ${sideOf(linked, system).key}: ${canonical(value as Value)}`;
     // Of its former counterpart: to the one that a person linked it with now it is its own.
     const isOfAnother = ending.world.decided.some(
-      ({ what, about: refs }) => /link/.test(what) && refs.includes(sideOf(linked, system).key),
+      ({ what, about: refs }) =>
+        /link/.test(what) && (refs.includes(linked.customcrm.key) || refs.includes(linked.wave.key)),
     );
     if (!wasTyped && (isDerived || isOfAnother)) except('derivedWrite', about);
     else if (!wasTyped && isForgotten) except('forgottenByRestore', about);

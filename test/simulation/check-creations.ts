@@ -47,12 +47,16 @@ export function checkCreations(ending: Ending, { look, except }: Notebook): void
   }
 }
 
-/** A person has said since that the record is on its own, or takes part again. */
-const isAskedFor = ({ world }: Ending, origin: RecordRef, made: Happening): boolean =>
-  world.decided.some(
+/** A person has said since that the record, or what it was made for, is on its own, or takes part again. */
+function isAskedFor({ world }: Ending, origin: RecordRef, made: Happening): boolean {
+  const [first] = world.truth.of(origin);
+  const madeFor = first?.by.who === 'engine' ? first.by.attempt?.origin : undefined;
+  const keys = [origin, ...(madeFor ? [madeFor] : [])].map(refKey);
+  return world.decided.some(
     ({ what, about, at }) =>
-      (what === 'include' || what === 'recreate') && about.includes(refKey(origin)) && at <= made.at,
+      (what === 'include' || what === 'recreate') && at <= made.at && keys.some((key) => about.includes(key)),
   );
+}
 
 /** An earlier counterpart was still there, or nobody had brought the record itself back to life since it went. */
 function isSecond(

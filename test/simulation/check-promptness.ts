@@ -16,8 +16,8 @@ const promptMs = 6 * 60_000;
 export function checkPromptness(ending: Ending, { look }: Notebook): void {
   const { truth, wires, outcomes } = ending.world;
   if (!isOnly(wires.faults.on, 'punctual')) return;
-  // Behind a fuse, changes wait for a person.
-  if (outcomes.some(({ message }) => message === 'fuse blown')) return;
+  // Behind a fuse, and in a pause, changes wait for a person.
+  if (ending.world.decided.length > 0 || outcomes.some(({ message }) => message === 'fuse blown')) return;
   for (const linked of ending.links)
     for (const row of truth.rowsOf(linked.link.pair)) {
       const mayWait = linked.link.pair === 'order' || row.rules.irreversible || row.id === 'TaxCodes';

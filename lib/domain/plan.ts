@@ -93,6 +93,9 @@ export function decide(row: RowState, policies: Policies): Verdict {
   if (customcrmChanged && waveChanged) return decideConflict(row, policies);
   if (customcrmChanged) return write(row, 'wave', 'changed');
   if (waveChanged) return write(row, 'customcrm', 'changed');
+  // Emptied before the first agreement on it: a first link fills.
+  if (customcrm.change === 'none') return write(row, 'customcrm', 'filled');
+  if (wave.change === 'none') return write(row, 'wave', 'filled');
   return nothing('recorded difference');
 }
 

@@ -84,7 +84,12 @@ function checkOwnEcho(ending: Ending, happening: Happening, { look, except }: No
       .of(happening)
       .some((other) => other.did === 'restored' && other.order > earlier.order && other.order < order);
     // Linked with another record since: that one's values, and a first link.
-    const isLinkedSince = world.store.linksOf(refKey(happening)).some(({ madeAt }) => madeAt > last.at);
+    const isLinkedSince =
+      world.store.linksOf(refKey(happening)).some(({ madeAt }) => madeAt > last.at) ||
+      // Or linked again by a person: what was typed before the first look at that is of a first link too, and kept.
+      world.decided.some(
+        ({ what, about, at }) => /link/.test(what) && at > earlier.at && about.includes(refKey(happening)),
+      );
     const between =
       isTheirs ||
       isLinkedSince ||

@@ -156,6 +156,16 @@ const twoWayRules: readonly Rule[] = [
     verdict: send('customcrm', 'changed'),
   },
   { situation: 'only Wave changed', fits: (row) => hasNews(row.wave), verdict: send('wave', 'changed') },
+  {
+    situation: 'never agreed in Customcrm, and empty there',
+    fits: (row) => changeOf(row.customcrm) === 'none',
+    verdict: send('wave', 'filled'),
+  },
+  {
+    situation: 'never agreed in Wave, and empty there',
+    fits: (row) => changeOf(row.wave) === 'none',
+    verdict: send('customcrm', 'filled'),
+  },
   { situation: 'recorded difference', fits: () => true, verdict: leave('recorded difference', false) },
 ];
 

@@ -5,12 +5,12 @@ import { canaries } from './canaries.ts';
 import { runPlanted } from './planted.ts';
 import { run } from './run.ts';
 
-const { faults, canary: name } = workerData as BatchOptions;
+const { faults, decides, canary: name } = workerData as BatchOptions;
 const canary = canaries.find((each) => each.name === name);
 
 parentPort?.on('message', async (seed: number) => {
   const result = canary
     ? await runPlanted(canary, seed, faults)
-    : await run({ seed, ...(faults && { faults }) });
+    : await run({ seed, ...(faults && { faults }), ...(decides && { decides }) });
   parentPort?.postMessage(result);
 });

@@ -5,6 +5,7 @@ import type { Result } from './run.ts';
 /** What every seed of a batch has in common. Plain data: it goes to the workers. */
 export interface BatchOptions {
   readonly faults?: readonly FaultName[];
+  readonly decides?: boolean;
   /** The name of a planted bug. */
   readonly canary?: string;
 }

@@ -6,6 +6,7 @@
  *   table.ts, queue.ts  the ports to DynamoDB, SQS    customcrm.ts, wave.ts  state and rules of the systems
  *   *-client.ts   their APIs, below the real adapters truth.ts      what truly happened: edits, writes, origins of creates
  *   users.ts      the people                          lambda.ts     schedules, queue workers, time-outs
+ *   operators.ts  who decides from the command line   desk.ts       what each remote write was for
  *   run.ts        one seed, to rest and a full pass   check-*.ts    the invariants, on an Ending
  *   faults.ts     what goes wrong, swarm style        canaries.ts   planted bugs that must be found
  *   batch.ts      many seeds, on every core           report.ts     what a batch prints
@@ -29,6 +30,7 @@ const help = `npm run simulate -- [options]
   --seed N         one seed, with its trace
   --grep TEXT      of the trace, only the lines that match this regular expression
   --faults A,B     exactly these faults; none with --faults ''; by default each seed draws its own
+  --operators      operators decide in every world whose table is not restored; by default in a quarter of them
   --canary NAME    with a planted bug, or 'all' of them in turn: fails unless each is found
   --list           the faults and the canaries
   --help           this`;
@@ -41,6 +43,7 @@ const { values: options } = parseArgs({
     seed: { type: 'string' },
     grep: { type: 'string' },
     faults: { type: 'string' },
+    operators: { type: 'boolean', default: false },
     canary: { type: 'string' },
     list: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
@@ -88,18 +91,19 @@ async function main(): Promise<number> {
   }
   const faults = chosenFaults();
   if (options.canary !== undefined) return plantAll(chosenCanaries(options.canary), faults);
+  const chosen = { ...(faults && { faults }), ...(options.operators && { decides: true }) };
   const sums = nothingYet();
   const startedAt = performance.now();
   if (options.seed === undefined) {
     const batch = batchOf();
-    await runBatch(batch, faults ? { faults } : {}, (result) => {
+    await runBatch(batch, chosen, (result) => {
       count(sums, result);
       progress(sums.counts.seeds, batch.last - batch.from + 1, sums.failing.length, result);
       return true;
     });
   } else {
     const seed = whole('seed', options.seed);
-    const result = await run({ seed, ...(faults && { faults }), keepTrace: true });
+    const result = await run({ seed, ...chosen, keepTrace: true });
     count(sums, result);
     const pattern = new RegExp(options.grep ?? '');
     for (const line of result.trace) if (pattern.test(line)) print(line);

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { Command } from 'commander';
 import { waveAccess, waveApplication } from '../app.ts';
-import { SettingsError } from '../errors.ts';
+import { RemoteUnavailableError, SettingsError } from '../errors.ts';
 import type { Engine } from '../sync/engine.ts';
 import { wake } from '../sync/parking.ts';
 import { waveHealth } from '../wave/health.ts';
@@ -43,8 +43,14 @@ export function addWaveCommands(program: Command, terminal: Terminal): void {
           : codeIn(pasted, await expectedState(engine));
       const pair = await exchangeCode(application, code);
       // Consent may be given for another business; what stood before is better than that.
-      const { business } = await waveHealth(waveWith(pair.accessToken), waveOptions, callNow('live'));
-      if (!business)
+      const found = await waveHealth(waveWith(pair.accessToken), waveOptions, callNow('live')).catch(
+        (error: unknown) => {
+          // A code is good for once: a login that cannot be looked at now is kept.
+          if (error instanceof RemoteUnavailableError) return undefined;
+          throw error;
+        },
+      );
+      if (found && !found.business)
         throw new SettingsError(
           'This login does not reach the business of WAVE_BUSINESS_ID: choose that one when you allow the access. Nothing has changed.',
         );

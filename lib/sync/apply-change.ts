@@ -30,7 +30,7 @@ export async function applyChange(given: Work, start: Link, fresh?: Pictures): P
     const { ahead } = link;
     if (ahead && work.engine.clock.now() < ahead.settlesAt) return settling(link, ahead.settlesAt);
     if (!pictures) {
-      const { readings, readAt } = await readBoth(work, link);
+      const { readings, readAt } = await readBoth(work, link, round > 0);
       for (const system of systems)
         throwIfReadLags(work.engine, work.doorbell, refOf(link, system), readings[system], link);
       const both = livingOf(readings);
@@ -59,19 +59,20 @@ async function showsAgain({ engine, lease }: Work, link: Link): Promise<Link | u
   return saveLink(engine.table, link, { ...bare, state: 'in-sync', reasons: [] }, stillHeld(lease));
 }
 
+/** @param wavesLast Wave's picture became too old before: it is not to wait for the other's answer again */
 async function readBoth(
   { engine, call }: Work,
   link: Link,
+  wavesLast: boolean,
 ): Promise<{ readonly readings: Readonly<Record<System, Reading>>; readonly readAt: number }> {
   const readWave = async () => {
     const reading = await engine.systems.wave.read(link.pair, link.waveId, call);
     // From the answer on, as it may have waited for a slot; but not from the other's answer on.
     return { reading, readAt: engine.clock.now() };
   };
-  const [customcrm, wave] = await Promise.all([
-    engine.systems.customcrm.read(link.pair, link.customcrmId, call),
-    readWave(),
-  ]);
+  const reading = engine.systems.customcrm.read(link.pair, link.customcrmId, call);
+  if (wavesLast) await reading;
+  const [customcrm, wave] = await Promise.all([reading, readWave()]);
   return { readings: { customcrm, wave: wave.reading }, readAt: wave.readAt };
 }
 

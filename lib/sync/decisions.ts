@@ -48,7 +48,8 @@ export async function linkRecords(
       const other = await counterpartOf(engine.table, ref);
       if (other !== undefined) return refused(`${refKey(ref)} is linked with ${other} already: relink`);
     }
-    return linkUnder(engine, both, call, leases);
+    const intents = await closable(engine, both, call);
+    return 'done' in intents ? intents : linkUnder(engine, both, intents, leases);
   });
   return linked.done ? firstPlan(engine, both, call) : linked;
 }
@@ -59,17 +60,21 @@ interface Both {
   readonly counterpart: Snapshot;
 }
 
-/** A refusal while this record, as it was read before, may be the result of somebody's create: to be found by that, it must stay free. */
+/** Creates under way that may make a record of this kind, those of a person's own choice aside. */
+async function underWayInto(engine: Engine, ref: RecordRef, own?: RecordRef): Promise<readonly Intent[]> {
+  const open = await openIntentsInto(engine, ref.system, ref.pair);
+  return open.filter(
+    ({ origin, lookAgainAt }) => lookAgainAt === undefined && (!own || refKey(origin) !== refKey(own)),
+  );
+}
+
+/** A refusal while this record may be the result of one of these creates: to be found by that, it must stay free. */
 async function maybeResult(
   engine: Engine,
   record: Snapshot,
+  open: readonly Intent[],
   call: Call,
-  own?: RecordRef,
 ): Promise<Refused | undefined> {
-  const open = (await openIntentsInto(engine, record.system, record.pair)).filter(
-    ({ origin, lookAgainAt }) =>
-      lookAgainAt === undefined && (own === undefined || refKey(origin) !== refKey(own)),
-  );
   const by = await fenceOf(engine, open, record, call);
   return (
     by &&
@@ -84,8 +89,8 @@ async function closable(
   call: Call,
 ): Promise<readonly Intent[] | Refused> {
   const fenced =
-    (await maybeResult(engine, origin, call, counterpart)) ??
-    (await maybeResult(engine, counterpart, call, origin));
+    (await maybeResult(engine, origin, await underWayInto(engine, origin, counterpart), call)) ??
+    (await maybeResult(engine, counterpart, await underWayInto(engine, counterpart, origin), call));
   if (fenced) return fenced;
   const found = await Promise.all([origin, counterpart].map((ref) => findIntent(engine, ref)));
   const intents = found.filter((intent) => intent !== undefined);
@@ -95,10 +100,12 @@ async function closable(
     : intents;
 }
 
-async function linkUnder(engine: Engine, both: Both, call: Call, leases: readonly Lease[]): Promise<Decided> {
-  const { origin, counterpart } = both;
-  const intents = await closable(engine, both, call);
-  if ('done' in intents) return intents;
+async function linkUnder(
+  engine: Engine,
+  { origin, counterpart }: Both,
+  intents: readonly Intent[],
+  leases: readonly Lease[],
+): Promise<Decided> {
   const link = newLink(engine, origin, counterpart, 'matched');
   const answered = answeredAfter(engine, link, [origin, counterpart]);
   const written = await engine.table.write([
@@ -229,7 +236,7 @@ export async function relink(
     if ('done' in intents) return intents;
     const ended: Decided = linked.length > 0 ? await endUnder(engine, linked, leases) : { done: true };
     if (!ended.done) return ended;
-    return linkUnder(engine, both, call, leases);
+    return linkUnder(engine, both, intents, leases);
   });
   return done.done ? firstPlan(engine, both, call) : done;
 }
@@ -241,8 +248,12 @@ export async function excludeRecord(engine: Engine, ref: RecordRef, call: Call):
       return refused('it is linked: unlink it instead');
     if (await findIntent(engine, ref))
       return refused('its counterpart is being created, and the outcome is not known yet');
-    const reading = await engine.systems[ref.system].read(ref.pair, ref.id, call);
-    const fenced = reading.state === 'living' ? await maybeResult(engine, reading.snapshot, call) : undefined;
+    const open = await underWayInto(engine, ref);
+    // Nothing is asked of its system without need: it may be excluded because that does not answer.
+    const reading =
+      open.length > 0 ? await engine.systems[ref.system].read(ref.pair, ref.id, call) : undefined;
+    const fenced =
+      reading?.state === 'living' ? await maybeResult(engine, reading.snapshot, open, call) : undefined;
     if (fenced) return fenced;
     const written = await engine.table.write([
       ...exclude(engine, ref, 'excluded by a person'),

@@ -1,10 +1,13 @@
 import { parseRef, type RecordRef, refKey } from '../domain/record.ts';
 import type { Engine } from './engine.ts';
 import { waitingFor, wake } from './parking.ts';
-import type { Key, Write } from './ports.ts';
+import type { Item, Key, Write } from './ports.ts';
 
-/** What a fuse watches: records going out of use, values going empty, everything changed at once, and rows written to and fro. */
-export const fuseNames = ['deletions', 'emptied', 'changed', 'loop'] as const;
+/**
+ * What a fuse watches: everything changed at once, records going out of use, values going empty, and rows written to and fro. Asked in
+ * this order: what waits for the first is not counted by the others again and again.
+ */
+export const fuseNames = ['changed', 'deletions', 'emptied', 'loop'] as const;
 export type FuseName = (typeof fuseNames)[number];
 
 /** How much is counted, ms. */
@@ -102,8 +105,9 @@ async function rulingOn(
   halves: readonly [RecordRef, RecordRef],
 ): Promise<Passage | undefined> {
   const rulings = await Promise.all(halves.map((ref) => table.get(rulingKey(ref, name))));
-  // The table deletes what has expired days later.
-  const said = rulings.filter((ruling) => Number(ruling?.expiresAt) > clock.now() / 1000);
+  // The table deletes what has expired days later. Those of older code say no time.
+  const isValid = ({ expiresAt }: Item) => expiresAt === undefined || Number(expiresAt) > clock.now() / 1000;
+  const said = rulings.filter((ruling) => ruling !== undefined && isValid(ruling));
   if (said.length === 0) return undefined;
   const spends = halves.map((ref) => ({ delete: rulingKey(ref, name) }));
   return { did: said.every((ruling) => ruling?.released === true) ? 'passes' : 'rejected', spends };

@@ -17,7 +17,7 @@ const backlogs = ['unavailable', 'reconnect', 'busy', ...systems.map(pollKey)];
 const stuckAfterMs = 3600_000;
 /** ...and, however many they are, leaves room for others: an outage parks so many more in that time, and no run is held up for good. */
 const stuckLimit = outstandingLimit / 2;
-/** Pages of one backlog that are looked at, {@link outstandingLimit} records each. With more than these it is an outage. */
+/** Pages of one backlog that are looked at, {@link outstandingLimit} records each. */
 const backlogPages = 20;
 
 /** How many doorbells of sweeps, records and creates wait for the workers, or for an answer; undefined where the queue does not tell. */
@@ -51,7 +51,7 @@ async function backlog(
     if (items.length < outstandingLimit) return counts;
     after = items.at(-1)?.sk;
   }
-  return { ...counts, fresh: outstandingLimit };
+  return counts;
 }
 
 /** What one batch came to. `last`: the pair has no more. */

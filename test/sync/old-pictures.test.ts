@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import type { Engine } from '../../lib/sync/engine.ts';
 import type { Records } from '../../lib/sync/ports.ts';
 import { linkedOrder, ring } from '../support/sync-steps.ts';
@@ -103,6 +104,45 @@ describe('a picture of Wave that has become old', () => {
     await world.drain();
     assert.equal((await world.read(wave)).memo, 'typed by a person');
     assert.equal(await world.counterpart(wave), undefined);
+  });
+
+  test('is read after Customcrm’s answer, where that takes long: nothing waits for ever', async (t) => {
+    const world = await startSyncWorld(database, settings);
+    t.after(world.close);
+    const { crm, wave } = await linkedOrder(world);
+    await world.edit(crm, { Title: 'New title' });
+    const { customcrm } = world.engine.systems;
+    const reads = { customcrm: 0, wave: 0 };
+    const slow: Engine = {
+      ...world.engine,
+      systems: {
+        wave: {
+          ...world.engine.systems.wave,
+          async read(...asked) {
+            const reading = await world.engine.systems.wave.read(...asked);
+            reads.wave += 1;
+            return reading;
+          },
+        },
+        customcrm: {
+          ...customcrm,
+          async read(...asked) {
+            const reading = await customcrm.read(...asked);
+            if (asked[0] !== 'order') return reading;
+            reads.customcrm += 1;
+            // Longer than Wave, where that is asked at the same time.
+            for (let look = 0; look < 50 && reads.wave < reads.customcrm; look++) await sleep(10);
+            await nextTurn();
+            world.pass(3_000);
+            return reading;
+          },
+        },
+      },
+    };
+    const handled = await ring(world, crm, slow);
+    assert.equal(handled.did, 'finished');
+    assert.equal((await world.read(wave)).title, 'New title');
+    assert.equal(reads.customcrm, 2);
   });
 
   test('holds no row back because a parent takes long that waits for a person', async (t) => {

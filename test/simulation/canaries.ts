@@ -103,10 +103,10 @@ export const canaries: readonly Canary[] = [
       return engine;
     },
     faults: ['killed'],
-    from: 20,
+    from: 40,
   },
   { name: 'fuse that never blows', plant: noFuse, faults: ['massDeletion'] },
-  { name: 'parked without a check of the cause', plant: parkedBlindly, from: 40 },
+  { name: 'parked without a check of the cause', plant: parkedBlindly },
   {
     name: 'nothing is ever matched',
     plant: (engine) =>

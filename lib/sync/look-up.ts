@@ -49,6 +49,8 @@ export async function lookUp(engine: Engine, intent: Intent, call: Call, origin?
   const since = earliestResult(engine, intent);
   const marker = externalIdOf(intent.origin.id);
   const alikes = await alikesOf(engine, intent);
+  // Before other background work, whoever rang: what is put off grows by all that is created meanwhile, and others wait behind it.
+  const first: Call = { ...call, priority: 'live' };
   /** By id: the list shifts while it is read, and shows some again. */
   const byId = new Map<string, { readonly snapshot: Snapshot; readonly likeness: Likeness }>();
   let cursor: string | undefined;
@@ -57,20 +59,28 @@ export async function lookUp(engine: Engine, intent: Intent, call: Call, origin?
       intent.origin.pair,
       since,
       cursor,
-      call,
+      first,
     );
-    for (const change of changes) {
-      if (change.state === 'unreadable' && (await isFree(engine, change.ref)))
+    // Together, and before anything is compared: in a first load nearly all of them are somebody's counterpart by now.
+    const free = await Promise.all(
+      changes.map((change) => isFree(engine, change.state === 'living' ? change.snapshot : change.ref)),
+    );
+    for (const [index, change] of changes.entries()) {
+      if (change.state === 'unreadable' && free[index])
         throw new RemoteUnavailableError(change.ref.system, 'a record that may be the result cannot be read');
       if (change.state !== 'living' || change.snapshot.createdAt < since) continue;
       const { snapshot } = change;
       if (isMarkedForAnother(snapshot, intent)) continue;
+      if (!free[index]) {
+        byId.delete(snapshot.id);
+        continue;
+      }
       const isNamed = origin?.body.ExternalId === externalIdOf(snapshot.id);
       const isMarked = snapshot.body.ExternalId === marker || isNamed || alikes.get(snapshot.id) === 'all';
       const now = isMarked ? 'all' : await likenessOf(engine, intent, snapshot, call);
       const likeness = now === 'all' ? now : (alikes.get(snapshot.id) ?? now);
       const isSuspect = likeness !== 'little' || intent.suspects?.includes(snapshot.id);
-      if (isSuspect && (await isFree(engine, snapshot))) byId.set(snapshot.id, { snapshot, likeness });
+      if (isSuspect) byId.set(snapshot.id, { snapshot, likeness });
       else byId.delete(snapshot.id);
     }
     cursor = next;

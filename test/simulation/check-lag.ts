@@ -30,6 +30,8 @@ const arrived = new Set(['change applied', 'counterpart created', 'records linke
 
 /** One record that fails, or kills whoever reads it, delays no other; and while nothing is lost, no sweep is needed. */
 export function checkLag({ world }: Ending, { look }: Notebook): void {
+  // What a person left out, or let stand still, waits for him.
+  if (world.decided.length > 0) return;
   const { faults } = world.wires;
   const isAlone = faults.on.size > 0 && isOnly(faults.on, 'isolation');
   const isLossless = lossy.every((name) => !faults.has(name));

@@ -322,18 +322,18 @@ const filledIn = ({ world }: Ending, row: Row, typed: Cell, own: Cell): boolean 
 
 export const isEmpty = ({ form }: Cell): boolean => form === '' || form === 'null';
 
-/** This value stood in the other system, and a later user there typed another. */
+/** This value stood in the other system, in one that was its counterpart at some time, and a later user there typed another. */
 function replacedKnowingly(ending: Ending, happening: Happening, row: Row, typed: Cell): boolean {
   const other: System = otherSystem(happening.system);
-  let arrived = false;
-  for (const { order, by, rows, after } of everOpposite(ending, happening)) {
+  const arrived = new Map<string, boolean>();
+  for (const { id, order, by, rows, after } of everOpposite(ending, happening)) {
     const cell = ending.cell(row, other, after);
     if (!cell) continue;
     const cells = bothCells(happening.system, typed, cell);
     const isThere = agree(ending, row, ...cells) || sameOnce(ending, row, ...cells);
-    if (order < happening.order) arrived = isThere;
-    else if (arrived && by.who === 'user' && rows.includes(row.id)) return true;
-    else if (isThere) arrived = true;
+    if (order < happening.order) arrived.set(id, isThere);
+    else if (arrived.get(id) && by.who === 'user' && rows.includes(row.id)) return true;
+    else if (isThere) arrived.set(id, true);
   }
   return false;
 }

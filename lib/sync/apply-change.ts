@@ -21,7 +21,7 @@ import { type Both, isTooOld, lostLease, type Pictures, type Step, settling, typ
 /** One round: read, plan, write, agree. A stale write or a user in between starts another; then the record waits its turn. */
 const roundLimit = 4;
 
-/** Brings both sides of a link together. The lease is held; `fresh` are snapshots that were read or answered just now. */
+/** Brings both sides of a link together. The lease is held; `fresh` is what its linking brought, and serves the first round if it is young enough. */
 export async function applyChange(given: Work, start: Link, fresh?: Pictures): Promise<Handled> {
   const work = { ...given, showed: start };
   let link = start;

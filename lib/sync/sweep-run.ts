@@ -118,7 +118,7 @@ export interface SweptPage {
 }
 
 /** Pages are forgotten by then, ms: long after the end of any run, as a first load may take a week at the standard daily limit. */
-const keptMs = 60 * 24 * 3600 * 1000;
+const keptMs = 30 * 24 * 3600 * 1000;
 /** Pages of one list that are looked at together: 100 rows or more each. */
 const pageLimit = 100_000;
 

@@ -26,7 +26,7 @@ export interface Work {
   readonly underLease: (ref: RecordRef, run: (lease: Lease) => Promise<Handled>) => Promise<Handled>;
 }
 
-/** Both records of a link, as they were read or answered just now. */
+/** Both records of a link, as they were read or answered. */
 export type Both = Readonly<Record<System, Snapshot>>;
 
 /** Both records, and when Wave's was read, ms: Wave has no version check, so nothing is written from an old picture. */

@@ -82,7 +82,7 @@ export function meaningOf(answer: Response<string>, intention: Intention, sent: 
     return { outcome: new TokenRefusedError('HTTP 403: has the plan lapsed?'), ending: answered };
   const failure = failedStatus('wave', intention, answer);
   const pauseMs = retryAfterMs(headers['retry-after']);
-  // Whoever says when to come back slows everyone down, whatever its status.
+  // An answer that says when to come back slows everyone down, also one that is no 429.
   if (failure && (statusCode === 429 || pauseMs !== undefined))
     return { outcome: failure, ending: { did: 'refused', retryAfterMs: pauseMs } };
   if (failure) return { outcome: failure, ending: answered };

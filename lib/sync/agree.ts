@@ -1,5 +1,5 @@
 import type { Link, LinkState, Refusal, Refusals } from '../domain/link.ts';
-import type { NothingBecause } from '../domain/plan.ts';
+import type { NothingBecause, Verdict } from '../domain/plan.ts';
 import type { ObservedAt } from '../domain/policy.ts';
 import { type Snapshot, type System, systems } from '../domain/record.ts';
 import type { RemoteRejectedError } from '../errors.ts';
@@ -202,11 +202,21 @@ export function stampOf(
     : {};
 }
 
-/** While something stays open, the times at which each side's change was first seen are kept: the same conflict is decided the same way. */
+/**
+ * While something stays open, the times at which each side's change was first heard of are kept: the same conflict is decided the
+ * same way. What a side that nobody told of held when it was decided is no later edit when somebody rings for that side.
+ */
 export function observedAfter(work: Work, link: Link, planned: RecordPlan): Link['observed'] {
-  const isOpen = planned.blocked.length > 0 || planned.held.length > 0 || planned.waitsFor.length > 0;
-  return isOpen ? firstSeen(work, link) : {};
+  const open = [...planned.blocked, ...planned.held, ...planned.waitsFor].map(({ row }) => row);
+  if (open.length === 0) return {};
+  const seen = firstSeen(work, link);
+  const isDecided = open.some((row) => isContest(planned.verdicts.get(row)));
+  const [at] = Object.values(seen);
+  return isDecided && at !== undefined ? { customcrm: at, wave: at, ...seen } : seen;
 }
+
+const isContest = (verdict: Verdict | undefined): boolean =>
+  verdict?.do === 'write' && (verdict.because === 'conflict' || verdict.because === 'first link');
 
 /** When a change of each side was first heard of since both agreed, ms; of a side that nobody told of, unknown. */
 export function firstSeen({ heard }: Work, { observed }: Link): ObservedAt {

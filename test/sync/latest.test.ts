@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { System } from '../../lib/domain/record.ts';
+import { excludeRecord } from '../../lib/sync/decisions.ts';
 import { handleDoorbell } from '../../lib/sync/handle-doorbell.ts';
 import { pause, resume } from '../../lib/sync/pause.ts';
-import { linkedPair, ring } from '../support/sync-steps.ts';
+import { linkedOrder, linkedPair, linkOf, ring } from '../support/sync-steps.ts';
 import { type Database, type SyncWorld, startDatabase, startSyncWorld } from '../support/sync-world.ts';
 
 let database: Database;
@@ -97,5 +98,24 @@ describe("Customcrm's stays", () => {
     world.pass(minuteMs);
     await world.drain();
     assert.equal(await winner(), 'customcrm');
+  });
+
+  test('while its order waits, whoever rings for the other side afterwards', async (t) => {
+    const world = await startSyncWorld(database, { startedPairs: () => true });
+    t.after(world.close);
+    const { crm, wave } = await linkedOrder(world);
+    const { wave: other } = await linkedPair(world, 'customer', { Name: 'Garage', Currency: 'CAD' });
+    const excluded = await world.make('customcrm', 'customer', { Name: 'Nobody', Currency: 'CAD' });
+    await excludeRecord(world.engine, excluded, world.call());
+    await world.edit(crm, { CustomerId: excluded.id });
+    await world.edit(wave, { customer: { id: other.id } });
+    await ring(world, crm);
+    const decided = await linkOf(world, crm);
+    assert.equal(decided.state, 'blocked');
+
+    world.pass(60 * minuteMs);
+    await ring(world, wave);
+    assert.equal((await world.read(crm)).CustomerId, excluded.id);
+    assert.deepEqual((await linkOf(world, crm)).reasons, decided.reasons);
   });
 });

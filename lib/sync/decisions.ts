@@ -6,7 +6,7 @@ import { exclusionOf, exclusionWrite, removeExclusion } from './exclusions.ts';
 import { handleDoorbell } from './handle-doorbell.ts';
 import { closeWrites, fenceKey, findIntent, type Intent, openIntentsInto } from './intents.ts';
 import { indexKeys } from './key-index.ts';
-import { linkKey } from './keys.ts';
+import { linkKey, stateKey } from './keys.ts';
 import { type Lease, leaseCause, releaseLease, stillHeld, takeLease } from './leases.ts';
 import { newLink } from './link-up.ts';
 import {
@@ -21,7 +21,7 @@ import {
 import { fenceOf } from './look-up.ts';
 import { unpark, wake } from './parking.ts';
 import type { Call, Doorbell, Write } from './ports.ts';
-import { ownWrite, recordStateOf, setRecordState, stateWrite } from './record-state.ts';
+import { ownWrite, recordStateOf, stateWrite } from './record-state.ts';
 import { removeTombstone, tombstoneOf } from './tombstones.ts';
 
 // What a person decides about records for which the rules have no answer. Nothing is written to either system here: a doorbell does.
@@ -266,9 +266,11 @@ export async function excludeRecord(engine: Engine, ref: RecordRef, call: Call):
   });
 }
 
-/** Takes an exclusion back: the record is looked at as if it were new. */
+/** Takes an exclusion back: the record is looked at as if it were new. Said again when the queue did not answer, it rings again. */
 export async function includeRecord(engine: Engine, ref: RecordRef): Promise<Decided> {
-  if ((await exclusionOf(engine.table, ref)) === undefined) return refused('no person excluded it');
+  const isShown = (await recordStateOf(engine, ref))?.state === 'excluded';
+  if (!isShown && (await exclusionOf(engine.table, ref)) === undefined)
+    return refused('no person excluded it');
   await engine.table.write([removeExclusion(ref)]);
   return lookAgain(engine, ref);
 }
@@ -318,9 +320,12 @@ export async function accept(engine: Engine, ref: RecordRef, call: Call): Promis
 
 const noSurvivor = 'its counterpart was not deleted';
 
+/** What it showed goes last, and only that: a queue that does not answer leaves nothing that nobody sees. */
 async function lookAgain(engine: Engine, ref: RecordRef): Promise<Decided> {
-  await setRecordState(engine, ref, undefined, '');
+  const shown = await engine.table.get(stateKey(ref));
   await engine.queues[ref.system].ring([doorbellOf(engine, ref)]);
+  if (shown)
+    await engine.table.write([{ delete: stateKey(ref), when: { equals: { reason: String(shown.reason) } } }]);
   return { done: true };
 }
 

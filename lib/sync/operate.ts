@@ -10,7 +10,6 @@ import { gatherFacts } from './facts.ts';
 import { handleDoorbell } from './handle-doorbell.ts';
 import { findLink, linkWrite } from './links.ts';
 import type { Call, Doorbell } from './ports.ts';
-import { setRecordState } from './record-state.ts';
 
 // What a person does about one record from the command line. Everything goes the way that a doorbell goes.
 
@@ -66,11 +65,10 @@ async function changeLink(
   return false;
 }
 
-/** Tries again what was refused or failed, although nothing changed. */
+/** Tries again what was refused or failed, although nothing changed. What the record shows stays until a worker knows better. */
 export async function retry(engine: Engine, ref: RecordRef): Promise<void> {
   const link = await findLink(engine.table, ref);
   if (link?.refusals) await changeLink(engine, ref, ({ refusals: _, ...open }) => open);
-  await setRecordState(engine, ref, undefined, '');
   await engine.queues[ref.system].ring([doorbellOf(engine, ref)]);
 }
 

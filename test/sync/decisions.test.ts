@@ -13,6 +13,7 @@ import {
 import { handleDoorbell } from '../../lib/sync/handle-doorbell.ts';
 import { linkKey } from '../../lib/sync/keys.ts';
 import { findLink } from '../../lib/sync/links.ts';
+import { retry } from '../../lib/sync/operate.ts';
 import { recordStateOf } from '../../lib/sync/record-state.ts';
 import { type Database, type SyncWorld, startDatabase, startSyncWorld } from '../support/sync-world.ts';
 
@@ -156,6 +157,28 @@ describe('a person who decides', () => {
     await world.drain();
     assert.ok(await world.counterpart(record));
     assert.equal((await excludeRecord(world.engine, record, world.call())).done, false);
+  });
+
+  test('leaves what a record shows when the queue does not answer, and can be said again', async (t) => {
+    const world = await start();
+    t.after(world.close);
+    const silent = { ring: () => Promise.reject(new Error('the queue did not answer')) };
+    const engine = { ...world.engine, queues: { customcrm: silent, wave: silent } };
+    const { one: held } = await ambiguous(world);
+    const excluded = await world.make('wave', 'customer', { name: 'Hill Farm' });
+    await excludeRecord(world.engine, excluded, world.call());
+    for (const [record, shows, run] of [
+      [held, 'ambiguous', () => retry(engine, held)],
+      [held, 'ambiguous', () => recreate(engine, held)],
+      [excluded, 'excluded', () => includeRecord(engine, excluded)],
+    ] as const) {
+      await assert.rejects(run(), /did not answer/);
+      assert.equal(await stateOf(world, record), shows);
+    }
+    assert.equal((await includeRecord(world.engine, excluded)).done, true);
+    assert.equal((await recreate(world.engine, held)).done, true);
+    await world.drain();
+    for (const record of [excluded, held]) assert.ok(await world.counterpart(record));
   });
 
   test('mends a broken link by unlinking and linking again', async (t) => {

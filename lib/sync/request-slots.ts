@@ -72,6 +72,8 @@ const liveADay = 2_000;
  */
 const burstShare = 0.3;
 const burstWindows = 1 / 4;
+/** For so long, in windows, live changes may come as they came of late while no slot comes free: longer than it takes where they come free evenly. */
+const liveWindows = 1 / 8;
 /** What reads leave to writes of their kind: this share of the budget and one, no more than may go out at once, and live ones than is to be expected. */
 const writeShare = 0.02;
 /** While changes are gathered, workers go for about so many at a time: read and written together they take two requests, at times three. */
@@ -105,7 +107,7 @@ export const nothingYet: Slots = {
 export const costOf = (entries: readonly { readonly cost: number }[]): number =>
   entries.reduce((sum, { cost }) => sum + cost, 0);
 
-/** What a kind of request may fill the window up to. Background work leaves what live changes will take in a quarter of it when they come as they came of late. */
+/** What a kind of request may fill the window up to. Background work leaves what live changes will take in an eighth of it when they come as they came of late. */
 export function allowedFor(
   slots: Slots,
   limits: BudgetLimits,
@@ -116,7 +118,7 @@ export function allowedFor(
   const changes = demandAt(slots, limits, now) / demandShare;
   // Slots come free all the time: what is left is for those that come while none do.
   const quiet = Math.min(quietRequests, quietShare * perMinute);
-  const left = Math.min(liveShare * perMinute, quiet + changes * requestsAChange * burstWindows);
+  const left = Math.min(liveShare * perMinute, quiet + changes * requestsAChange * liveWindows);
   const isLive = priority === 'live';
   const whole = isLive ? perMinute : Math.floor(perMinute - left);
   const most = Math.min(inFlight, 1 + Math.floor(perMinute * writeShare));

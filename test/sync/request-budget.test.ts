@@ -192,11 +192,11 @@ describe('the request budget', () => {
   }
 
   test('keeps a fifth at the most for live work, and the last of each share for writes', () => {
-    assert.deepEqual(sharesAfter(100), [48, 50, 58, 60]);
+    assert.deepEqual(sharesAfter(200), [48, 50, 58, 60]);
   });
 
-  test('keeps what live changes take in a quarter of the window that come as they came of late', () => {
-    assert.deepEqual(sharesAfter(10), [55, 57, 58, 60]);
+  test('keeps what live changes take in an eighth of the window that come as they came of late', () => {
+    assert.deepEqual(sharesAfter(60), [53, 55, 58, 60]);
   });
 
   test('keeps some for polls and the first changes while there are none', () => {

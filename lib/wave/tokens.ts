@@ -38,6 +38,8 @@ export type TokenState =
   | {
       readonly connection: 'good' | 'reconnect-needed';
       readonly because: string | undefined;
+      /** Why it cannot be renewed, although the grant may be fine; undefined while nothing says so. */
+      readonly trouble: string | undefined;
       readonly generation: number;
       readonly businessId: string;
       /** When the access token is renewed, ms since 1970. */
@@ -49,6 +51,8 @@ interface Stored {
   readonly generation: number;
   readonly connection: 'good' | 'reconnect-needed';
   readonly because?: string;
+  /** Why the token endpoint refuses us, whatever the pair is. Gone with the next pair. */
+  readonly trouble?: string;
   /** The sealed pair. */
   readonly secret: string;
   /** The access token is renewed from here on, and expires there; ms since 1970. */
@@ -161,6 +165,12 @@ export function oauthTokens(options: TokenOptions): AccessTokens {
       await table.write([{ put: { ...tokensKey, ...marked }, when }]);
       return undefined;
     }
+    if (answer.did === 'misconfigured' && stored.trouble !== answer.because) {
+      const troubled = { ...stored, trouble: answer.because };
+      await table.write([
+        { put: { ...tokensKey, ...troubled }, when: { equals: { generation: stored.generation } } },
+      ]);
+    }
     throw failureOf(answer);
   }
 
@@ -229,8 +239,8 @@ export async function saveLogin(
 export async function tokenState(table: Table): Promise<TokenState> {
   const stored = storedOf(await table.get(tokensKey));
   if (!stored) return { connection: 'none' };
-  const { connection, because, generation, businessId, goodUntil, issuedAt } = stored;
-  return { connection, because, generation, businessId, goodUntil, issuedAt };
+  const { connection, because, trouble, generation, businessId, goodUntil, issuedAt } = stored;
+  return { connection, because, trouble, generation, businessId, goodUntil, issuedAt };
 }
 
 const storedOf = (item: Item | undefined): Stored | undefined => item as Stored | undefined;

@@ -4,6 +4,7 @@ import { localIncomeAccountId, startWave } from '../../infra/local/wave/server.t
 import { openDesk } from '../../lib/cli/probe/desk.ts';
 import { type Answer, probe } from '../../lib/cli/probe/probe.ts';
 import { probeText, settingsFrom } from '../../lib/cli/probe/say.ts';
+import { RemoteUnavailableError } from '../../lib/errors.ts';
 import { callIn, connected } from './connected.ts';
 
 type Behaviours = NonNullable<Parameters<typeof startWave>[0]['behaviours']>;
@@ -14,13 +15,16 @@ interface State {
   readonly invoices: readonly { readonly id: string; readonly deleted?: boolean }[];
 }
 
-/** What a probe of a Wave that behaves so says, and what it leaves behind. */
-async function probed(behaviours: Behaviours) {
+/** What a probe of a Wave that behaves so says, and what it leaves behind. @param fails whether Wave does not answer this request of it */
+async function probed(behaviours: Behaviours, fails: (request: number) => boolean = () => false) {
   const wave = await startWave({ port: 0, path: ':memory:', token: 'local', sample: false, behaviours });
   try {
     const { client, options } = connected(wave.url);
+    let requests = 0;
+    const failing: typeof client = (...request) =>
+      fails(requests++) ? Promise.reject(new RemoteUnavailableError('wave', 'HTTP 503')) : client(...request);
     const { desk, clear } = await openDesk({
-      client,
+      client: failing,
       business: options.businessId,
       incomeAccountId: localIncomeAccountId,
       callNow: () => callIn(),
@@ -59,7 +63,9 @@ describe('the probe of a business for tests', () => {
     paidInvoicesCanChange: true,
   });
   const strict = probed({ stampResolutionMs: 60_000, maximumCost: 100, issuedAreFinal: true });
-  after(() => Promise.allSettled([plain, other, strict]));
+  const once = probed({}, (request) => request === 5);
+  const dead = probed({}, (request) => request >= 5);
+  after(() => Promise.allSettled([plain, other, strict, once, dead]));
 
   test('answers every question, and sends nothing to anybody', async () => {
     const { answers, emailsSent } = await plain;
@@ -68,6 +74,20 @@ describe('the probe of a business for tests', () => {
       [],
     );
     assert.equal(emailsSent, 0);
+  });
+
+  test('leaves a question open that Wave does not answer, and asks the others', async () => {
+    const open = (await once).answers.filter((answer) => answer.open !== undefined);
+    assert.equal(open.length, 1);
+    assert.match(open[0]?.open ?? '', /503/);
+  });
+
+  test('stops when Wave answers no more, keeps what it knows, and names what it could not take away', async () => {
+    const { answers, left } = await dead;
+    assert.equal(answers.length, (await plain).answers.length);
+    assert.equal(answers.filter(({ open }) => open?.includes('503')).length, 3);
+    assert.match(answers.at(-1)?.open ?? '', /run the probe again/);
+    assert.ok(left.some((what) => what.startsWith('product ')));
   });
 
   test('prints the settings that follow', async () => {

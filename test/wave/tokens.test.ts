@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { connection } from '../../lib/cli/print.ts';
 import { ReconnectNeededError, RemoteUnavailableError } from '../../lib/errors.ts';
 import type { Call, Table } from '../../lib/sync/ports.ts';
 import type { TokenPair } from '../../lib/wave/oauth.ts';
@@ -181,8 +182,13 @@ describe('a connection that was lost', () => {
     const application = { ...server.application, clientSecret: 'other' };
     const wrong = oauthTokens({ ...surroundings(), application });
     await assert.rejects(wrong.current(call()), /WAVE_CLIENT_SECRET/);
+    assert.match(
+      connection(await tokenState(table)),
+      /cannot be renewed: .*invalid_client.*WAVE_CLIENT_SECRET/,
+    );
     time += minute;
     assert.ok(server.accepts((await container().current(call())).text));
+    assert.doesNotMatch(connection(await tokenState(table)), /cannot/);
   });
 
   test('shows after a crash between the answer of a refresh and its storage', async () => {

@@ -1,6 +1,6 @@
 import type { TadaDocumentNode } from 'gql.tada';
 import type { DocumentNode } from 'graphql';
-import { RemoteRejectedError } from '../../errors.ts';
+import { RemoteRejectedError, SyncError } from '../../errors.ts';
 import type { Call } from '../../sync/ports.ts';
 import type { WaveError } from '../../wave/answer.ts';
 import type { WaveClient } from '../../wave/client.ts';
@@ -135,11 +135,17 @@ export async function openDesk(options: {
   /** Invoices before their customers and products. */
   async function clear(): Promise<readonly string[]> {
     const stays: string[] = [];
-    const note = (what: string, { answer }: Written<unknown>) => void (answer || stays.push(what));
+    const take = async (what: string, written: Promise<Written<unknown>>) => {
+      const { answer } = await written.catch((error: unknown) => {
+        if (error instanceof SyncError) return { answer: undefined };
+        throw error;
+      });
+      if (!answer) stays.push(what);
+    };
     const left = (ids: readonly string[]) => ids.filter((id) => !gone.has(id));
-    for (const id of left(made.invoice)) note(`invoice ${id}`, await write(invoiceDelete, { invoiceId: id }));
-    for (const id of left(made.customer)) note(`customer ${id}`, await write(customerDelete, { id }));
-    for (const id of made.product) note(`product ${id}`, await write(productArchive, { id }));
+    for (const id of left(made.invoice)) await take(`invoice ${id}`, write(invoiceDelete, { invoiceId: id }));
+    for (const id of left(made.customer)) await take(`customer ${id}`, write(customerDelete, { id }));
+    for (const id of made.product) await take(`product ${id}`, write(productArchive, { id }));
     return stays;
   }
 

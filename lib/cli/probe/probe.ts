@@ -37,15 +37,25 @@ export const notAsked: readonly string[] = [
   'whether documents show the account number of a customer: a person looks at one',
 ];
 
-/** Asks one question after another. A refusal leaves a question open, and the next one is asked. @throws SyncError when Wave does not answer */
+/** So many questions in a row that Wave does not answer are the last ones. */
+const patience = 3;
+
+/** Asks one question after another. What is refused or not answered stays open, and the next one is asked. Never throws a SyncError. */
 export async function probe(desk: Desk, say: (question: string) => void): Promise<readonly Answer[]> {
   const answers: Answer[] = [];
+  let unanswered = 0;
   for (const { question, ask } of questions) {
+    if (unanswered === patience) {
+      answers.push({ question, open: 'not asked, as Wave stopped answering: run the probe again' });
+      continue;
+    }
     say(question);
     try {
       answers.push({ question, ...(await ask(desk)) });
+      unanswered = 0;
     } catch (error) {
-      if (!(error instanceof NotAskedError || (error instanceof SyncError && !error.retryable))) throw error;
+      if (!(error instanceof NotAskedError || error instanceof SyncError)) throw error;
+      unanswered = error instanceof SyncError && error.retryable ? unanswered + 1 : 0;
       answers.push({ question, open: error.message });
     }
   }

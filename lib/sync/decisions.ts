@@ -1,6 +1,5 @@
 import { type Link, refOf } from '../domain/link.ts';
 import { otherSystem, type RecordRef, refKey, type Snapshot, systems } from '../domain/record.ts';
-import { answeredAfter } from './agree.ts';
 import type { Engine, Handled } from './engine.ts';
 import { exclusionOf, exclusionWrite, removeExclusion } from './exclusions.ts';
 import { handleDoorbell } from './handle-doorbell.ts';
@@ -8,7 +7,7 @@ import { closeWrites, fenceKey, findIntent, type Intent, openIntentsInto } from 
 import { indexKeys } from './key-index.ts';
 import { linkKey, stateKey } from './keys.ts';
 import { type Lease, leaseCause, releaseLease, stillHeld, takeLease } from './leases.ts';
-import { newLink } from './link-up.ts';
+import { matchedLink } from './link-up.ts';
 import {
   BrokenLinkError,
   counterpartOf,
@@ -49,7 +48,8 @@ export async function linkRecords(
       if (other !== undefined) return refused(`${refKey(ref)} is linked with ${other} already: relink`);
     }
     const intents = await closable(engine, both, call);
-    return 'done' in intents ? intents : linkUnder(engine, both, intents, leases);
+    if ('done' in intents) return intents;
+    return linkUnder(engine, both, await linkOf(engine, both, call), intents, leases);
   });
   return linked.done ? firstPlan(engine, both, call) : linked;
 }
@@ -100,16 +100,18 @@ async function closable(
     : intents;
 }
 
+const linkOf = (engine: Engine, { origin, counterpart }: Both, call: Call): Promise<Link> =>
+  matchedLink(engine, origin, counterpart, call);
+
 async function linkUnder(
   engine: Engine,
   { origin, counterpart }: Both,
+  link: Link,
   intents: readonly Intent[],
   leases: readonly Lease[],
 ): Promise<Decided> {
-  const link = newLink(engine, origin, counterpart, 'matched');
-  const answered = answeredAfter(engine, link, [origin, counterpart]);
   const written = await engine.table.write([
-    ...newLinkWrites({ ...link, answered }),
+    ...newLinkWrites(link),
     ...leases.map(stillHeld),
     ...[origin, counterpart].flatMap((ref) => [removeTombstone(ref), removeExclusion(ref)]),
     ...intents.flatMap((intent) => closeWrites(engine, intent)),
@@ -234,9 +236,10 @@ export async function relink(
   const done = await underLeases(engine, distinct, call, async (leases) => {
     const intents = await closable(engine, both, call);
     if ('done' in intents) return intents;
+    const link = await linkOf(engine, both, call);
     const ended: Decided = linked.length > 0 ? await endUnder(engine, linked, leases) : { done: true };
     if (!ended.done) return ended;
-    return linkUnder(engine, both, intents, leases);
+    return linkUnder(engine, both, link, intents, leases);
   });
   return done.done ? firstPlan(engine, both, call) : done;
 }

@@ -12,20 +12,15 @@ import { indexKeys } from './key-index.ts';
 import { stillHeld } from './leases.ts';
 import { newLinkWrites } from './links.ts';
 import { wake, wakeRecord } from './parking.ts';
+import type { Call } from './ports.ts';
 import { startedAt } from './started-pairs.ts';
 import { removeTombstone, type Tombstone, tombstoneOf } from './tombstones.ts';
 import { awaitProof, busy } from './unlinked-record.ts';
 import type { Work } from './work.ts';
 
-/** Links a record that was found, without a create. Only what is equal is agreed: the first plan says what flows. */
+/** Links a record that was found, without a create. */
 export async function linkMatch(work: Work, origin: Snapshot, counterpart: Snapshot): Promise<Handled> {
-  const bare = newLink(work.engine, origin, counterpart, 'matched');
-  const pictured = await picture(work.engine, bare, bothOf(origin, counterpart), work.call);
-  const link = {
-    ...bare,
-    agreed: agreedAtLink(pictured).agreed,
-    answered: answeredAfter(work.engine, bare, [origin, counterpart]),
-  };
+  const link = await matchedLink(work.engine, origin, counterpart, work.call);
   const written = await work.engine.table.write([
     ...newLinkWrites(link),
     stillHeld(work.lease),
@@ -152,6 +147,19 @@ async function afterLink(
 
 const bothOf = (origin: Snapshot, other: Snapshot) =>
   origin.system === 'customcrm' ? { customcrm: origin, wave: other } : { customcrm: other, wave: origin };
+
+/** Two records that match, or of which a person says that they are one. Only what is equal is agreed: the first plan says what flows. */
+export async function matchedLink(
+  engine: Engine,
+  origin: Snapshot,
+  counterpart: Snapshot,
+  call: Call,
+): Promise<Link> {
+  const bare = newLink(engine, origin, counterpart, 'matched');
+  const pictured = await picture(engine, bare, bothOf(origin, counterpart), call);
+  const { agreed } = agreedAtLink(pictured);
+  return { ...bare, agreed, answered: answeredAfter(engine, bare, [origin, counterpart]) };
+}
 
 /** Two unlinked records as one link. Nothing is agreed yet. */
 export function newLink(

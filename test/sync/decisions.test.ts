@@ -14,6 +14,7 @@ import { handleDoorbell } from '../../lib/sync/handle-doorbell.ts';
 import { linkKey } from '../../lib/sync/keys.ts';
 import { findLink } from '../../lib/sync/links.ts';
 import { retry } from '../../lib/sync/operate.ts';
+import { pause, resume } from '../../lib/sync/pause.ts';
 import { recordStateOf } from '../../lib/sync/record-state.ts';
 import { type Database, type SyncWorld, startDatabase, startSyncWorld } from '../support/sync-world.ts';
 
@@ -59,6 +60,20 @@ describe('a person who decides', () => {
     await ring(world, one);
     assert.notEqual((await world.counterpart(one))?.id, there.id);
     assert.ok(await world.counterpart(one), 'nothing is ambiguous any more');
+  });
+
+  test('has agreed on what was equal then: what is emptied while the first plan waits is emptied', async (t) => {
+    const world = await start();
+    t.after(world.close);
+    const { two, there } = await ambiguous(world);
+    await world.edit(two, { Phone: '7' });
+    await world.edit(there, { phone: '7' });
+    await pause(world.engine, 'all', 'for a test');
+    assert.equal((await linkRecords(world.engine, two, there, world.call())).done, true);
+    await world.edit(there, { phone: '' });
+    await resume(world.engine, 'all');
+    await world.drain();
+    assert.deepEqual([(await world.read(two)).Phone, (await world.read(there)).phone || null], [null, null]);
   });
 
   test('cannot link a record twice, nor one that is gone, nor two of one system', async (t) => {

@@ -113,6 +113,14 @@ async function rulingOn(
   return { did: said.every((ruling) => ruling?.released === true) ? 'passes' : 'rejected', spends };
 }
 
+/** What was said of a record that waited for this cause: it came to rest, and what it changes next is something else. */
+export const forgetRuling = ({ table }: Engine, ref: RecordRef, cause: string): Promise<unknown> =>
+  Promise.all(
+    fuseNames
+      .filter((name) => fuseCause(name) === cause)
+      .map((name) => table.write([{ delete: rulingKey(ref, name) }])),
+  );
+
 async function windowOf({ table }: Engine, name: FuseName): Promise<Window> {
   const item = await table.get(windowKey(name));
   return (item?.window as Window | undefined) ?? { revision: 0, counted: {} };

@@ -5,6 +5,7 @@ import { pauseFor } from '../errors.ts';
 import { applyChange } from './apply-change.ts';
 import { createCounterpart, survivorAlone } from './create-counterpart.ts';
 import { type Cause, type Engine, type Handled, lineOf, type OutcomeLine } from './engine.ts';
+import { forgetRuling } from './fuses.ts';
 import { linkKey } from './keys.ts';
 import { type Lease, leaseCause, notGivenBack, releaseLease, takeLease } from './leases.ts';
 import { counterpartOf, findLink } from './links.ts';
@@ -129,7 +130,12 @@ async function unparkBoth(
   // What shows a state without a link has just been judged; of a link only that it failed stands beside it.
   const mended = counterpart === undefined ? [] : halves.map((half) => noLongerFailed(engine, half));
   const parked = halves.map((half) => ({ half, seen: waited.get(refKey(half)) }));
-  await Promise.all([...parked.map(({ half, seen }) => seen && unpark(engine, half, seen)), ...mended]);
+  await Promise.all([...parked.map(({ half, seen }) => seen && putBack(engine, half, seen)), ...mended]);
+}
+
+async function putBack(engine: Engine, half: RecordRef, seen: NonNullable<Parked>): Promise<void> {
+  await forgetRuling(engine, half, String(seen.cause));
+  await unpark(engine, half, seen);
 }
 
 async function tryThreeTimes(

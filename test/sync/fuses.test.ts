@@ -41,6 +41,17 @@ describe('what a person rejected at a fuse', () => {
     assert.deepEqual([state, reasons], ['held', [`Active: ${rejected}`]]);
   });
 
+  test('says nothing of a next change, when its user had taken the first one back before', async (t) => {
+    const world = await start();
+    t.after(world.close);
+    const { crm, wave } = await keptProduct(world);
+    await world.edit(crm, { Active: true });
+    await world.drain();
+    await world.edit(crm, { Active: false });
+    await ring(world, crm);
+    assert.equal((await world.read(wave)).isArchived, true);
+  });
+
   test('stays rejected when the worker dies before it has noted that', async (t) => {
     const world = await start();
     t.after(world.close);

@@ -5,13 +5,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { DescribeTableCommand, DynamoDBClient, ScanCommand } from '@aws-sdk/client-dynamodb';
 import { GetFunctionConfigurationCommand, InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
-import {
-  GetQueueAttributesCommand,
-  GetQueueUrlCommand,
-  ListQueueTagsCommand,
-  SendMessageCommand,
-  SQSClient,
-} from '@aws-sdk/client-sqs';
+import { GetQueueUrlCommand, ListQueueTagsCommand, SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
 import { readTemplate, resourcesOf, type Template } from '../../infra/local/template.ts';
 import {
   at,
@@ -24,6 +18,7 @@ import {
   readWave,
   type World,
 } from '../end-to-end/world.ts';
+import { messagesIn } from '../support/queues.ts';
 import { deploy, isLeftOut, run } from './deployment.ts';
 import { deviations } from './deviations.ts';
 import { clientSettings, type Stage, serviceName, stage as stageName, startStage } from './stage.ts';
@@ -179,7 +174,7 @@ describe('the deployed service', () => {
   test('notes a record whose message ended in a dead-letter queue, and shows it to the operator', async () => {
     const sqs = clientOf(SQSClient);
     const QueueName = `${serviceName}-customcrm-changes-dead.fifo`;
-    const { QueueUrl } = await sqs.send(new GetQueueUrlCommand({ QueueName }));
+    const { QueueUrl = '' } = await sqs.send(new GetQueueUrlCommand({ QueueName }));
     const id = String(customer.path.split('/').at(-1));
     const doorbell = {
       system: 'customcrm',
@@ -208,16 +203,7 @@ describe('the deployed service', () => {
       'nothing has failed',
       async () => !JSON.stringify(await stage.cli('failed')).includes(id),
     );
-    await eventually('the queue is empty again', async () => {
-      const AttributeNames = [
-        'ApproximateNumberOfMessages',
-        'ApproximateNumberOfMessagesNotVisible',
-      ] as const;
-      const { Attributes = {} } = await sqs.send(
-        new GetQueueAttributesCommand({ QueueUrl, AttributeNames: [...AttributeNames] }),
-      );
-      return Object.values(Attributes).every((count) => count === '0');
-    });
+    await eventually('the queue is empty again', async () => (await messagesIn(sqs, QueueUrl)) === 0);
   });
 
   test('was refused nothing by its roles, and failed nowhere', async () => {

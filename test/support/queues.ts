@@ -1,4 +1,4 @@
-import { CreateQueueCommand, SQSClient } from '@aws-sdk/client-sqs';
+import { CreateQueueCommand, GetQueueAttributesCommand, SQSClient } from '@aws-sdk/client-sqs';
 import { startSqs } from '../../infra/local/sqs/server.ts';
 
 const credentials = { accessKeyId: 'local', secretAccessKey: 'local' };
@@ -23,4 +23,15 @@ export async function startQueues() {
   };
   client.destroy();
   return { env, close };
+}
+
+/** How many messages a queue holds, those that somebody has in hand included. */
+export async function messagesIn(sqs: SQSClient, QueueUrl: string): Promise<number> {
+  const { Attributes = {} } = await sqs.send(
+    new GetQueueAttributesCommand({
+      QueueUrl,
+      AttributeNames: ['ApproximateNumberOfMessages', 'ApproximateNumberOfMessagesNotVisible'],
+    }),
+  );
+  return Object.values(Attributes).reduce((sum, count) => sum + Number(count), 0);
 }

@@ -9,10 +9,11 @@ import { join } from 'node:path';
 import { before, type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { GetQueueAttributesCommand, ListQueuesCommand, SQSClient } from '@aws-sdk/client-sqs';
+import { ListQueuesCommand, SQSClient } from '@aws-sdk/client-sqs';
 import { packaged } from '../../../infra/local/package.ts';
 import { type Stack, startStack } from '../../../infra/local/stack.ts';
 import { localBusinessId } from '../../../infra/local/wave/server.ts';
+import { messagesIn } from '../../support/queues.ts';
 
 const main = new URL('../../../infra/local/main.ts', import.meta.url).pathname;
 const patienceMs = 90_000;
@@ -97,18 +98,7 @@ async function isAtRest(statePath: string): Promise<boolean> {
     credentials: { accessKeyId: 'local', secretAccessKey: 'local' },
   });
   const { QueueUrls = [] } = await sqs.send(new ListQueuesCommand({}));
-  const depths = await Promise.all(
-    QueueUrls.map(async (QueueUrl) => {
-      const AttributeNames = [
-        'ApproximateNumberOfMessages',
-        'ApproximateNumberOfMessagesNotVisible',
-      ] as const;
-      const { Attributes = {} } = await sqs.send(
-        new GetQueueAttributesCommand({ QueueUrl, AttributeNames: [...AttributeNames] }),
-      );
-      return Object.values(Attributes).reduce((sum, count) => sum + Number(count), 0);
-    }),
-  );
+  const depths = await Promise.all(QueueUrls.map((url) => messagesIn(sqs, url)));
   sqs.destroy();
   assert.ok(depths.length > 0, 'the stack has queues');
   return depths.every((depth) => depth === 0);

@@ -40,15 +40,16 @@ export async function handleGone(
   if (wave.state === 'living')
     return customcrm.state === 'deleted'
       ? outlive(work, link, { survivor: wave.snapshot, readAt }, customcrm.version)
-      : suspect(work, link, 'customcrm', undefined);
+      : suspect(work, link, 'customcrm', undefined, wave.snapshot);
   const proven = await absenceInWave(work.engine, refOf(link, 'wave'), work.call);
   if (proven === 'living') return again(work);
   const { missing } = link;
   const { clock } = work.engine;
-  if (!proven) return suspect(work, link, 'wave', missing);
+  const shown = customcrm.state === 'living' ? customcrm.snapshot : undefined;
+  if (!proven) return suspect(work, link, 'wave', missing, shown);
   const since = missing?.system === 'wave' ? missing.since : clock.now();
   if (clock.now() < since + secondLookMs || customcrm.state === 'not-found')
-    return suspect(work, link, 'wave', { system: 'wave', since });
+    return suspect(work, link, 'wave', { system: 'wave', since }, shown);
   if (customcrm.state === 'deleted')
     return bury(work, link, ['customcrm', 'wave'], 'deleted in both systems');
   const removedAfter = link.ahead?.removedAfter;
@@ -99,13 +100,26 @@ const again = ({ engine }: Work): Handled => ({
   cause: { name: 'busy', key: 'busy', due: engine.clock.now() },
 });
 
-/** Marked and asked again later; the link stays. */
-async function suspect(work: Work, link: Link, system: System, missing: Link['missing']): Promise<Handled> {
+/**
+ * Marked and asked again later; the link stays.
+ * @param shown the other side, if it shows: that what was sent to it without an answer has arrived is known now
+ */
+async function suspect(
+  work: Work,
+  link: Link,
+  system: System,
+  missing: Link['missing'],
+  shown: Snapshot | undefined,
+): Promise<Handled> {
   const { engine } = work;
-  const { missing: _before, ...bare } = link;
+  const { missing: _before, ...bare } = shown && link.ahead ? await withArrived(work, link, shown) : link;
   const reason = `not found in ${system}`;
-  const noted = missing?.since === link.missing?.since && link.reasons[0] === reason;
-  if (link.state !== 'deletion-suspected' || !noted)
+  const isNoted =
+    link.state === 'deletion-suspected' &&
+    missing?.since === link.missing?.since &&
+    link.reasons[0] === reason &&
+    JSON.stringify(bare.agreed) === JSON.stringify(link.agreed);
+  if (!isNoted)
     await saveLink(
       engine.table,
       link,

@@ -117,11 +117,27 @@ export async function unpark(engine: Engine, ref: RecordRef, seen?: Parked): Pro
   ]);
 }
 
+/** After this long the janitor rings again for what still waits for a cause that was removed, ms: a doorbell may have been lost. */
+const wokenAgainMs = 15 * 60_000;
+
 /** Rings for everything that waits for this cause. */
 export async function wake(engine: Engine, causeKey: string): Promise<number> {
   let rung = 0;
-  for await (const page of waitingFor(engine, causeKey)) rung += await ringFor(engine, page);
+  for await (const page of waitingFor(engine, causeKey)) {
+    const soon = engine.clock.now() + wokenAgainMs;
+    await setDue(
+      engine,
+      page.filter(({ due }) => Number(due) > soon),
+      soon,
+    );
+    rung += await ringFor(engine, page);
+  }
   return rung;
+}
+
+/** When these are rung for next; one that is no longer parked is not put back by this. */
+async function setDue({ table }: Engine, items: readonly Item[], due: number): Promise<void> {
+  for (const item of items) await table.write([{ put: { ...item, due }, when: 'present' }]);
 }
 
 /** These are woken by whoever removes the cause, who is about to. */
@@ -150,10 +166,8 @@ export async function* waitingFor({ table }: Engine, causeKey: string): AsyncGen
 export async function wakeOverdue(engine: Engine): Promise<number> {
   const now = engine.clock.now();
   const overdue = await engine.table.byState('parked', now, ringLimit);
-  for (const item of overdue) {
-    // Rung once a minute at most; a record that is no longer parked is not put back by this.
-    await engine.table.write([{ put: { ...item, due: now + 60_000 }, when: 'present' }]);
-  }
+  // Rung once a minute at most.
+  await setDue(engine, overdue, now + 60_000);
   return ringFor(engine, overdue);
 }
 

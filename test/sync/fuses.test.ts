@@ -4,7 +4,7 @@ import { type RecordRef, refKey } from '../../lib/domain/record.ts';
 import type { Engine } from '../../lib/sync/engine.ts';
 import { blowFuse, fuseCause, mendFuse, passFuse } from '../../lib/sync/fuses.ts';
 import { overview } from '../../lib/sync/overview.ts';
-import { park, wake } from '../../lib/sync/parking.ts';
+import { park, wake, wakeOverdue } from '../../lib/sync/parking.ts';
 import { startSweep } from '../../lib/sync/sweep.ts';
 import { linkedOrder, linkedPair, linkOf, ring } from '../support/sync-steps.ts';
 import { type Database, type SyncWorld, startDatabase, startSyncWorld } from '../support/sync-world.ts';
@@ -213,6 +213,11 @@ test('whoever removes a cause wakes everything that waits for it', async (t) => 
     await park(world.engine, product(index), { name: 'reconnect', key: 'reconnect', due });
   assert.equal(await wake(world.engine, 'reconnect'), 401);
   assert.equal(new Set(world.takeRung().map(({ id }) => id)).size, 401);
+  // Those doorbells are lost.
+  world.pass(14 * 60_000);
+  assert.equal(await wakeOverdue(world.engine), 0);
+  world.pass(2 * 60_000);
+  assert.equal(await wakeOverdue(world.engine), 200);
 });
 
 test('a loop stops at its fuse, which tells a person, and goes on when he lets it pass', async (t) => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { RemoteOutcomeUnknownError, RemoteUnavailableError } from '../../lib/errors.ts';
+import { losersOf } from '../../lib/sync/conflict-log.ts';
 import { unlinkRecords } from '../../lib/sync/decisions.ts';
 import type { Engine } from '../../lib/sync/engine.ts';
 import { handleBatch } from '../../lib/sync/handle-batch.ts';
@@ -8,7 +9,7 @@ import { type Lease, releaseLease, takeLease } from '../../lib/sync/leases.ts';
 import { findLink, linkWrite } from '../../lib/sync/links.ts';
 import { pause, resume } from '../../lib/sync/pause.ts';
 import { alteredWave } from '../support/altered-wave.ts';
-import { linkedOrder, linkedPair, linkOf, ring, withWave } from '../support/sync-steps.ts';
+import { blindTo, linkedOrder, linkedPair, linkOf, ring, withWave } from '../support/sync-steps.ts';
 import { type Database, type SyncWorld, startDatabase, startSyncWorld } from '../support/sync-world.ts';
 
 let database: Database;
@@ -309,4 +310,37 @@ describe('a record that another worker has', () => {
     const handled = await ring(world, crm, { ...engine, clock: { ...engine.clock, sleep } }, echo);
     assert.equal(handled.did === 'finished' && handled.because, 'echo');
   });
+});
+
+test('what arrived without an answer is known once it shows, also while the other side does not: what its user does then is kept', async (t) => {
+  const world = await start();
+  t.after(world.close);
+  const { crm, wave } = await linkedPair(world, 'customer', { Name: 'One' });
+  await world.edit(wave, { phone: '7' });
+  const { customcrm } = world.engine.systems;
+  const silent: Engine = {
+    ...world.engine,
+    systems: {
+      ...world.engine.systems,
+      customcrm: {
+        ...customcrm,
+        async update(...write) {
+          await customcrm.update(...write);
+          throw new RemoteOutcomeUnknownError('customcrm', 'no answer');
+        },
+      },
+    },
+  };
+  await ring(world, wave, silent);
+  assert.equal((await world.read(crm)).Phone, '7');
+  world.pass(11 * minuteMs);
+  await ring(world, crm, blindTo(world.engine, wave));
+  assert.equal((await linkOf(world, crm)).state, 'deletion-suspected');
+  await world.edit(crm, { Phone: '' });
+  world.pass(minuteMs);
+  await ring(world, crm);
+  const { table, settings, clock } = world.engine;
+  const lost = await losersOf(table, settings.keys, crm, clock.now());
+  const { Phone } = await world.read(crm);
+  assert.ok(!Phone || lost.some(({ row, system }) => row === 'Phone' && system === 'customcrm'));
 });

@@ -83,4 +83,21 @@ export const scenarios: readonly Scenario[] = [
     decides: true,
   },
   { name: 'a row is emptied before the first write of a new link was carried out', seed: 749, decides: true },
+  { name: 'a conflict waits for a parent, and its other side is rung for', seed: 414, decides: true },
+  {
+    name: 'a record is tried again by an operator, whose doorbell the queue does not take',
+    seed: 771,
+    decides: true,
+  },
+  {
+    name: 'a row is emptied while a pause holds the first plan of a link that an operator made',
+    seed: 433,
+    decides: true,
+  },
+  { name: 'a child is woken, and the message of that is lost', seed: 20_719, decides: true },
+  {
+    name: 'a write arrives late, and is taken back while the other side does not show',
+    seed: 20_788,
+    decides: true,
+  },
 ];

@@ -80,7 +80,9 @@ async function showSurvivor(work: Work): Promise<Handled> {
 /** "Not found" proves nothing at first: a lagging replica, or no rights. In the end there is nothing to make a counterpart for. */
 async function missing(work: Work): Promise<Handled> {
   const { engine, doorbell } = work;
-  if (await isNotedGone(engine, doorbell)) return neverLinked(work);
+  const isProven =
+    (await tombstoneOf(engine.table, doorbell))?.kind === 'deleted' || (await isNotedGone(engine, doorbell));
+  if (isProven) return neverLinked(work);
   const unproven = await awaitProof(work, doorbell);
   if (unproven) return unproven;
   await noteGone(engine, doorbell);

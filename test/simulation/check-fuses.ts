@@ -1,4 +1,6 @@
 import { type RecordRef, refKey } from '../../lib/domain/record.ts';
+import { isBlankOrNone } from '../../lib/mappings/cells.ts';
+import { mappings } from '../../lib/mappings/pairs.ts';
 import type { OutcomeLine } from '../../lib/sync/engine.ts';
 import type { Notebook } from './checks.ts';
 import { type Ending, everOpposite } from './ending.ts';
@@ -10,8 +12,8 @@ const windowMs = 3600_000;
 const countedBeforeMs = 60_000;
 
 /**
- * Out of use by the engine: never more records within an hour than the fuse allows, unless a person mended it in between, or let the
- * record through after it had waited.
+ * Out of use, or emptied, by the engine: never more records, or rows, within an hour than the fuse allows, unless a person mended it in
+ * between, or let the record through after it had waited.
  */
 export function checkFuses(ending: Ending, { look }: Notebook): void {
   const { world } = ending;
@@ -21,21 +23,37 @@ export function checkFuses(ending: Ending, { look }: Notebook): void {
   const waited = new Set(world.outcomes.filter(isFused).map((line) => recordOf(line)));
   const wasReleased = (ref: RecordRef) =>
     [refKey(ref), ...everOpposite(ending, ref).map((other) => refKey(other))].some((key) => waited.has(key));
-  const taken = world.truth
-    .all()
-    .filter((happening) => takesOut(happening) && !wasReleased(happening))
-    .map((happening) => ({ key: refKey(happening), at: setOut(happening) }));
-  for (const { at } of taken) {
-    const mendedAt = Math.max(0, ...world.mended.filter((time) => time <= at));
-    const since = Math.max(at - windowMs, mendedAt) + countedBeforeMs;
-    const records = new Set(
-      taken.filter((other) => other.at > since && other.at <= at).map(({ key }) => key),
-    );
-    look(
-      'fuses hold',
-      records.size > limit ? `${records.size} records within an hour, ${limit} may` : undefined,
-    );
-  }
+  const counted = world.truth.all().filter((happening) => !wasReleased(happening));
+  const archived = counted.filter(takesOut).map((each) => ({ key: refKey(each), at: setOut(each) }));
+  const emptied = counted.flatMap((each) =>
+    emptiedCells(ending, each).map((cell) => ({ key: cell, at: setOut(each) })),
+  );
+  for (const cases of [archived, emptied])
+    for (const { at } of cases) {
+      const mendedAt = Math.max(0, ...world.mended.filter((time) => time <= at));
+      const since = Math.max(at - windowMs, mendedAt) + countedBeforeMs;
+      const keys = new Set(cases.filter((other) => other.at > since && other.at <= at).map(({ key }) => key));
+      look(
+        'fuses hold',
+        keys.size > limit ? `${[...keys].join(', ')} within an hour: ${limit} may` : undefined,
+      );
+    }
+}
+
+/** By link, as a fuse counts them, whichever side was emptied; of two rows in one cell of Wave one. */
+function emptiedCells({ world, cell }: Ending, happening: Happening): readonly string[] {
+  const { by, did, pair, system, rows, before, after } = happening;
+  if (by.who !== 'engine' || did !== 'edited' || !before) return [];
+  const own = refKey(happening);
+  const link =
+    system === 'customcrm'
+      ? own
+      : refKey({ system: 'customcrm', pair, id: world.store.everLinkedWith(own).at(-1) ?? own });
+  const emptied = mappings[pair]
+    .rows(world.settings.mapping)
+    .filter((row) => rows.includes(row.id))
+    .filter((row) => !isBlankOrNone(cell(row, system, before)) && isBlankOrNone(cell(row, system, after)));
+  return [...new Set(emptied.map(({ id, rules }) => `${link} ${rules.waveCellOf ?? id}`))];
 }
 
 /** Whoever blows it is told so first, and may be killed before the record is reported to wait. */

@@ -53,7 +53,7 @@ export function waveClientOf(
       intention,
       label,
       call,
-      creates: writes.some(({ field }) => field.endsWith('Create')),
+      creates: writes.length > 0 && writes.every(({ field }) => field.endsWith('Create')),
       sent: () => door.requests.push(wires.scheduler.now()),
       ended(how: RequestEnding) {
         ending = how;

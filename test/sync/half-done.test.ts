@@ -344,3 +344,23 @@ test('what arrived without an answer is known once it shows, also while the othe
   const { Phone } = await world.read(crm);
   assert.ok(!Phone || lost.some(({ row, system }) => row === 'Phone' && system === 'customcrm'));
 });
+
+test('what waits for a parent whose link has ended with its deletion is told so at once', async (t) => {
+  const world = await start();
+  t.after(world.close);
+  const { customer, product } = await linkedOrder(world);
+  const invoice = await world.make('wave', 'order', {
+    customer: { id: customer.wave.id },
+    currency: { code: 'CAD' },
+    invoiceDate: '2026-10-01',
+    items: [{ product: { id: product.wave.id }, quantity: '1', price: '5', taxes: [] }],
+  });
+  const blind = blindTo(world.engine, customer.wave);
+  for (let look = 1; look <= 2; look++) {
+    await ring(world, customer.wave, blind);
+    world.pass(11 * minuteMs);
+  }
+  assert.equal(await world.counterpart(customer.wave), undefined);
+  const handled = await ring(world, invoice, blind);
+  assert.equal(handled.did === 'parked' && handled.cause.shows, 'parent deleted');
+});

@@ -1,5 +1,6 @@
-import { type RecordRef, refKey } from '../../lib/domain/record.ts';
+import { type Body, type RecordRef, refKey } from '../../lib/domain/record.ts';
 import { isBlankOrNone } from '../../lib/mappings/cells.ts';
+import type { Row } from '../../lib/mappings/mapping.ts';
 import { mappings } from '../../lib/mappings/pairs.ts';
 import type { OutcomeLine } from '../../lib/sync/engine.ts';
 import type { Notebook } from './checks.ts';
@@ -40,19 +41,21 @@ export function checkFuses(ending: Ending, { look }: Notebook): void {
     }
 }
 
-/** By link, as a fuse counts them, whichever side was emptied; of two rows in one cell of Wave one. */
+/**
+ * By link, as a fuse counts them, whichever side was emptied; of two rows in one cell of Wave one. What was emptied beside them, as it was
+ * filled in after our read, was in no plan: see `editInGap`.
+ */
 function emptiedCells({ world, cell }: Ending, happening: Happening): readonly string[] {
-  const { by, did, pair, system, rows, before, after } = happening;
-  if (by.who !== 'engine' || did !== 'edited' || !before) return [];
+  const { by, did, pair, system } = happening;
+  const { basis, next } = (by.who === 'engine' && did === 'edited' && by.attempt) || {};
+  if (!basis || !next) return [];
   const own = refKey(happening);
-  const link =
-    system === 'customcrm'
-      ? own
-      : refKey({ system: 'customcrm', pair, id: world.store.everLinkedWith(own).at(-1) ?? own });
+  const other = system === 'wave' ? world.store.everLinkedWith(own).at(-1) : undefined;
+  const link = other === undefined ? own : refKey({ system: 'customcrm', pair, id: other });
+  const isBlank = (row: Row, body: Body) => isBlankOrNone(cell(row, system, body));
   const emptied = mappings[pair]
     .rows(world.settings.mapping)
-    .filter((row) => rows.includes(row.id))
-    .filter((row) => !isBlankOrNone(cell(row, system, before)) && isBlankOrNone(cell(row, system, after)));
+    .filter((row) => !isBlank(row, basis) && isBlank(row, next));
   return [...new Set(emptied.map(({ id, rules }) => `${link} ${rules.waveCellOf ?? id}`))];
 }
 

@@ -1,5 +1,5 @@
 import type { Link, LinkState, Refusal, Refusals } from '../domain/link.ts';
-import type { NothingBecause, Verdict } from '../domain/plan.ts';
+import type { NothingBecause } from '../domain/plan.ts';
 import type { ObservedAt } from '../domain/policy.ts';
 import { type Snapshot, type System, systems } from '../domain/record.ts';
 import type { RemoteRejectedError } from '../errors.ts';
@@ -11,7 +11,7 @@ import { turnsAfter } from './guard-write.ts';
 import { pictureStamp } from './lagging.ts';
 import { stillHeld } from './leases.ts';
 import { saveLink, withOutcome } from './links.ts';
-import type { Work } from './work.ts';
+import type { Both, Work } from './work.ts';
 
 /** What the two systems answered to the writes of one plan, which of them refused, and the error that ended it early. */
 export interface Sent {
@@ -24,7 +24,7 @@ export interface Sent {
 export async function agree(
   work: Work,
   link: Link,
-  both: Readonly<Record<System, Snapshot>>,
+  both: Both,
   pictured: Pictured,
   planned: RecordPlan,
   sent: Sent,
@@ -69,7 +69,7 @@ export async function agree(
     agreed: settled.agreed,
     state: complete || isRefused ? state : link.state,
     reasons: complete || isRefused ? reasonsOf(shown, settled.differences) : link.reasons,
-    observed: complete ? observedAfter(work, link, planned) : link.observed,
+    observed: complete ? observedAfter(work, link, planned, both) : link.observed,
     turns: turnsAfter(link, planned, sent.answers),
     history: withOutcome(link, {
       at: engine.clock.now(),
@@ -202,26 +202,21 @@ export function stampOf(
     : {};
 }
 
-/**
- * While something stays open, the times at which each side's change was first heard of are kept: the same conflict is decided the
- * same way. What a side that nobody told of held when it was decided is no later edit when somebody rings for that side.
- */
-export function observedAfter(work: Work, link: Link, planned: RecordPlan): Link['observed'] {
-  const open = [...planned.blocked, ...planned.held, ...planned.waitsFor].map(({ row }) => row);
-  if (open.length === 0) return {};
-  const seen = firstSeen(work, link);
-  const isDecided = open.some((row) => isContest(planned.verdicts.get(row)));
-  const [at] = Object.values(seen);
-  return isDecided && at !== undefined ? { customcrm: at, wave: at, ...seen } : seen;
+/** While something stays open, the times at which each side's change was first heard of are kept: the same conflict is decided the same way. */
+export function observedAfter(work: Work, link: Link, planned: RecordPlan, both: Both): Link['observed'] {
+  const isOpen = planned.blocked.length > 0 || planned.held.length > 0 || planned.waitsFor.length > 0;
+  return isOpen ? firstSeen(work, link, both) : {};
 }
 
-const isContest = (verdict: Verdict | undefined): boolean =>
-  verdict?.do === 'write' && (verdict.because === 'conflict' || verdict.because === 'first link');
-
-/** When a change of each side was first heard of since both agreed, ms; of a side that nobody told of, unknown. */
-export function firstSeen({ heard }: Work, { observed }: Link): ObservedAt {
+/**
+ * When a change of each side was first heard of since both agreed, ms; of a side that nobody told of, unknown. Where something stayed
+ * open, who rings for a side that has not moved since tells of no change: what is decided stays decided, however often it is looked at.
+ */
+export function firstSeen({ heard }: Work, { observed, answered, state }: Link, both: Both): ObservedAt {
+  const stayedOpen = state === 'blocked' || state === 'held' || state === 'conflict';
   const known = systems.flatMap((system) => {
-    const times = [observed[system], heard[system]].filter((at) => at !== undefined);
+    const stands = stayedOpen && pictureStamp(both[system]) === answered?.[system];
+    const times = [observed[system], stands ? undefined : heard[system]].filter((at) => at !== undefined);
     return times.length > 0 ? [[system, Math.min(...times)]] : [];
   });
   return Object.fromEntries(known);

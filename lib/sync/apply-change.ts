@@ -1,6 +1,6 @@
 import { fingerprints } from '../domain/fingerprint.ts';
 import { type Link, refOf } from '../domain/link.ts';
-import { type System, systems } from '../domain/record.ts';
+import { type RecordRef, refKey, type System, systems } from '../domain/record.ts';
 import { arrived, seenBefore, settle } from '../mappings/agreement.ts';
 import { externalIdOf } from '../mappings/match-keys.ts';
 import { mappings } from '../mappings/pairs.ts';
@@ -13,7 +13,8 @@ import { rejectedByFuse, throughFuses } from './guard-write.ts';
 import { throwIfReadLags } from './lagging.ts';
 import { stillHeld } from './leases.ts';
 import { saveLink } from './links.ts';
-import type { Call, Reading } from './ports.ts';
+import { waitsSince } from './parking.ts';
+import type { Call, Doorbell, Reading } from './ports.ts';
 import { rest } from './rest.ts';
 import { sendChanges } from './send-changes.ts';
 import { type Both, isTooOld, lostLease, type Pictures, type Step, settling, type Work } from './work.ts';
@@ -32,7 +33,8 @@ export async function applyChange(given: Work, start: Link, fresh?: Pictures): P
     if (!pictures) {
       const { readings, readAt } = await readBoth(work, link, round > 0);
       for (const system of systems)
-        throwIfReadLags(work.engine, work.doorbell, refOf(link, system), readings[system], link);
+        for (const told of [work.doorbell, ...waitingDoorbell(work, refOf(link, system))])
+          throwIfReadLags(work.engine, told, refOf(link, system), readings[system], link);
       const both = livingOf(readings);
       if (!both) {
         const step = await handleGone(work, link, readings, readAt);
@@ -51,6 +53,14 @@ export async function applyChange(given: Work, start: Link, fresh?: Pictures): P
     pictures = undefined;
   }
   return { did: 'parked', cause: { name: 'busy', key: 'busy', due: work.engine.clock.now() + 30_000 } };
+}
+
+/** What this half waits with was heard of as well, whoever rang now. */
+function waitingDoorbell({ waited, doorbell }: Work, { system, pair, id }: RecordRef): readonly Doorbell[] {
+  const parked = waited.get(refKey({ system, pair, id }));
+  if (parked?.seen === undefined) return [];
+  const { eventId } = doorbell;
+  return [{ system, pair, id, eventId, at: waitsSince(parked) ?? doorbell.at, seen: Number(parked.seen) }];
 }
 
 /** What was missing once is there: the next time that it is not found is the first one. */
@@ -85,7 +95,7 @@ function livingOf({ customcrm, wave }: Readonly<Record<System, Reading>>): Both 
 async function planAndWrite(work: Work, link: Link, { both, readAt }: Pictures): Promise<Step> {
   const { engine, call } = work;
   const pictured = arrived(await picture(engine, link, both, call));
-  const bare = planRecord(pictured, policiesOf(work, link));
+  const bare = planRecord(pictured, policiesOf(work, link, both));
   if (mappings[link.pair].givenUp(both.customcrm.body)) {
     const ended = await giveUp(work, link, both, bare, readAt);
     if (ended) return ended;
@@ -155,12 +165,12 @@ export async function picture(engine: Engine, link: Link, both: Both, call: Call
   };
 }
 
-function policiesOf(work: Work, link: Link) {
+function policiesOf(work: Work, link: Link, both: Both) {
   const { settings } = work.engine;
   return {
     conflict: (row: string) => settings.conflict(link.pair, row),
     firstLink: (row: string) => settings.firstLink(link.pair, row),
-    observed: firstSeen(work, link),
+    observed: firstSeen(work, link, both),
   };
 }
 

@@ -12,6 +12,7 @@ import { linkMatch, revive } from './link-up.ts';
 import { counterpartOf, findLink } from './links.ts';
 import { fenceOf, noteIfAlike } from './look-up.ts';
 import { wake } from './parking.ts';
+import { standsStill } from './pause.ts';
 import { pollKey } from './poll-progress.ts';
 import { isOnItsOwn, recordStateOf } from './record-state.ts';
 import { abandon, openCreate, resume } from './send-create.ts';
@@ -127,7 +128,7 @@ async function matchOrCreate(work: Work, origin: Snapshot, { unlessMatched }: La
   const tombstone = await tombstoneOf(engine.table, origin);
   if (tombstone?.kind === 'survivor' && !beginsNewLife(tombstone, origin)) return showSurvivor(work);
   if (unlessMatched) return show(work, 'ambiguous', unlessMatched);
-  return openCreate(work, origin);
+  return openCreate(work, origin, tombstone);
 }
 
 /** Cancelled orders come back by being edited; an older picture than the cancelled one is a lagging one. */
@@ -143,6 +144,7 @@ const polled = ({ clock }: Engine, system: System): Cause => ({
 /** Looked for again now that both systems are known up to the doorbell: a rival on our own side makes the match ambiguous. */
 async function linkUniqueMatch(work: Work, origin: Snapshot): Promise<Handled> {
   const match = await findMatch(work.engine, origin, work.call);
-  if (match.found === 'one') return linkMatch(work, origin, match.snapshot);
+  if (match.found === 'one')
+    return (await standsStill(work.engine, match.snapshot)) ?? linkMatch(work, origin, match.snapshot);
   return match.found === 'ambiguous' ? show(work, 'ambiguous', match.reason) : busy(work.engine);
 }

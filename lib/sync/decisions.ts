@@ -3,11 +3,11 @@ import { otherSystem, type RecordRef, refKey, type Snapshot, systems } from '../
 import type { Engine, Handled } from './engine.ts';
 import { exclusionOf, exclusionWrite, removeExclusion } from './exclusions.ts';
 import { handleDoorbell } from './handle-doorbell.ts';
-import { closeWrites, fenceKey, findIntent, type Intent, openIntentsInto } from './intents.ts';
+import { closeWrites, findIntent, type Intent, openIntentsInto } from './intents.ts';
 import { indexKeys } from './key-index.ts';
-import { linkKey, stateKey } from './keys.ts';
+import { linkKey } from './keys.ts';
 import { type Lease, leaseCause, releaseLease, stillHeld, takeLease } from './leases.ts';
-import { matchedLink } from './link-up.ts';
+import { matchedLink, wakeBehind } from './link-up.ts';
 import {
   BrokenLinkError,
   counterpartOf,
@@ -110,6 +110,8 @@ async function linkUnder(
   intents: readonly Intent[],
   leases: readonly Lease[],
 ): Promise<Decided> {
+  // Before: who is killed after the write leaves no link whose first plan nobody makes. The doorbell waits for the leases.
+  await engine.queues[origin.system].ring([doorbellOf(engine, origin)]);
   const written = await engine.table.write([
     ...newLinkWrites(link),
     ...leases.map(stillHeld),
@@ -124,9 +126,8 @@ async function firstPlan(engine: Engine, { origin, counterpart }: Both, call: Ca
   for (const record of [origin, counterpart]) {
     await indexKeys(engine, record);
     await unpark(engine, record);
-    await wake(engine, `parent#${refKey(record)}`);
-    await wake(engine, fenceKey(record));
   }
+  await wakeBehind(engine, [origin, counterpart]);
   return { done: true, handled: await handleDoorbell(engine, doorbellOf(engine, origin), call) };
 }
 
@@ -151,7 +152,7 @@ async function readBoth(
 /** The link ends, both records stay as they are, and neither gets another counterpart until a person says so. Mends a broken link too. */
 export async function unlinkRecords(engine: Engine, ref: RecordRef, call: Call): Promise<Decided> {
   const linked = await linkedBy(engine, ref);
-  return underLeases(engine, [mainOf(linked)], call, (leases) => endUnder(engine, [linked], leases));
+  return underLeases(engine, recordsOf(linked), call, (leases) => endUnder(engine, [linked], leases));
 }
 
 /** A record and its link; without one when it is broken, and what is left of it stands by itself. */
@@ -169,8 +170,9 @@ async function linkedBy({ table }: Engine, ref: RecordRef): Promise<Linked> {
   }
 }
 
-/** The record whose lease is that of the link. */
-const mainOf = ({ link, ref }: Linked): RecordRef => (link ? refOf(link, 'customcrm') : ref);
+/** Both, though the lease of a link is that of its Customcrm record: a worker that began before they were linked has that of the other one. */
+const recordsOf = ({ link, ref }: Linked): readonly RecordRef[] =>
+  link ? systems.map((system) => refOf(link, system)) : [ref];
 
 /** All of them or none. */
 async function endUnder(
@@ -182,13 +184,11 @@ async function endUnder(
     linked.map(({ link, ref }) => (link ? endingWrites(engine, link) : remainsOf(engine, ref))),
   );
   if (endings.some((writes) => writes === undefined)) return refused('it is not linked');
-  const records = linked.flatMap(({ link, ref }) =>
-    link ? systems.map((system) => refOf(link, system)) : [ref],
-  );
+  const records = linked.flatMap(recordsOf);
   const written = await engine.table.write([
     ...endings.flatMap((writes) => writes ?? []),
     ...leases.map(stillHeld),
-    ...records.flatMap((record) => exclude(engine, record, 'unlinked by a person')),
+    ...records.flatMap((record) => exclude(engine, record, byAPerson.unlinked)),
   ]);
   if (!written.done) return workerIsThere;
   for (const record of records) await unpark(engine, record);
@@ -212,6 +212,9 @@ async function remainsOf({ table }: Engine, ref: RecordRef): Promise<readonly Wr
   return half || entry !== undefined ? remainsWrites(ref) : undefined;
 }
 
+/** Why a person keeps a record without a counterpart. */
+const byAPerson = { unlinked: 'unlinked by a person', excluded: 'excluded by a person' } as const;
+
 const exclude = (engine: Engine, ref: RecordRef, reason: string): readonly Write[] => [
   exclusionWrite(ref, reason),
   stateWrite(engine, ref, 'excluded', reason),
@@ -231,7 +234,7 @@ export async function relink(
   for (const ref of [customcrm, wave])
     if ((await counterpartOf(engine.table, ref)) !== undefined) linked.push(await linkedBy(engine, ref));
   // Nothing ends before everything is ours: the records, and whatever they are linked with.
-  const refs = [customcrm, wave, ...linked.map(mainOf)];
+  const refs = [customcrm, wave, ...linked.flatMap(recordsOf)];
   const distinct = [...new Map(refs.map((ref) => [refKey(ref), ref])).values()];
   const done = await underLeases(engine, distinct, call, async (leases) => {
     const intents = await closable(engine, both, call);
@@ -259,7 +262,7 @@ export async function excludeRecord(engine: Engine, ref: RecordRef, call: Call):
       reading?.state === 'living' ? await maybeResult(engine, reading.snapshot, open, call) : undefined;
     if (fenced) return fenced;
     const written = await engine.table.write([
-      ...exclude(engine, ref, 'excluded by a person'),
+      ...exclude(engine, ref, byAPerson.excluded),
       ...leases.map(stillHeld),
       { check: linkKey(ref), when: 'absent' },
     ]);
@@ -271,7 +274,8 @@ export async function excludeRecord(engine: Engine, ref: RecordRef, call: Call):
 
 /** Takes an exclusion back: the record is looked at as if it were new. Said again when the queue did not answer, it rings again. */
 export async function includeRecord(engine: Engine, ref: RecordRef): Promise<Decided> {
-  const isShown = (await recordStateOf(engine, ref))?.state === 'excluded';
+  const shown = await recordStateOf(engine, ref);
+  const isShown = shown?.state === 'excluded' && Object.values<string>(byAPerson).includes(shown.reason);
   if (!isShown && (await exclusionOf(engine.table, ref)) === undefined)
     return refused('no person excluded it');
   await engine.table.write([removeExclusion(ref)]);
@@ -283,8 +287,10 @@ export async function includeRecord(engine: Engine, ref: RecordRef): Promise<Dec
  * its create is, and it is not the result of any.
  */
 export async function recreate(engine: Engine, ref: RecordRef): Promise<Decided> {
-  const isSurvivor = (await tombstoneOf(engine.table, ref))?.kind === 'survivor';
-  const isHeld = (await recordStateOf(engine, ref))?.state === 'ambiguous';
+  const shown = (await recordStateOf(engine, ref))?.state;
+  // Said again: what it shows goes last.
+  const isSurvivor = shown === 'unlinked' || (await tombstoneOf(engine.table, ref))?.kind === 'survivor';
+  const isHeld = shown === 'ambiguous';
   if (!isSurvivor && !isHeld) return refused(`${noSurvivor}, and it is not ambiguous`);
   const intent = await findIntent(engine, ref);
   if (intent && !intent.suspects)
@@ -323,12 +329,9 @@ export async function accept(engine: Engine, ref: RecordRef, call: Call): Promis
 
 const noSurvivor = 'its counterpart was not deleted';
 
-/** What it showed goes last, and only that: a queue that does not answer leaves nothing that nobody sees. */
+/** What it shows stays until a worker knows better: a doorbell that the queue does not take, or loses, leaves nothing that nobody sees. */
 async function lookAgain(engine: Engine, ref: RecordRef): Promise<Decided> {
-  const shown = await engine.table.get(stateKey(ref));
   await engine.queues[ref.system].ring([doorbellOf(engine, ref)]);
-  if (shown)
-    await engine.table.write([{ delete: stateKey(ref), when: { equals: { reason: String(shown.reason) } } }]);
   return { done: true };
 }
 

@@ -12,18 +12,22 @@ export type FuseName = (typeof fuseNames)[number];
 
 /** How much is counted, ms. */
 const windowMs = 3600_000;
-/** What a person said holds for so long, ms: who has waited is rung for at once. */
+/** What a person said of a change holds for so long, ms: who has waited is rung for at once. */
 const rulingMs = 24 * 3600_000;
 /** Tries against other workers that count at the same time. */
 const tries = 5;
 
+/** What is to pass: its rows, each with the print of what is asked there. */
+export type Asked = Readonly<Record<string, string>>;
+
 /**
- * How a record passes a fuse: freely, not at all for now, or never (a person said no). What a person said is used up by the write that
- * follows from it, so `spends` is to be a part of that.
+ * How a record passes a fuse: freely, not at all for now, or never (a person said no to these rows). What a person said is used up by the
+ * write that follows from it, so `spends` is to be a part of that.
  */
 export type Passage =
   | { readonly did: 'waits' }
-  | { readonly did: 'passes' | 'rejected'; readonly spends: readonly Write[] };
+  | { readonly did: 'passes'; readonly spends: readonly Write[] }
+  | { readonly did: 'rejected'; readonly rows: readonly string[]; readonly spends: readonly Write[] };
 
 interface Window {
   readonly revision: number;
@@ -46,16 +50,16 @@ export async function passFuse(
   engine: Engine,
   name: FuseName,
   halves: readonly [RecordRef, RecordRef],
-  rows: readonly string[],
+  asked: Asked,
 ): Promise<Passage> {
   const [ref] = halves;
-  const ruling = await rulingOn(engine, name, halves);
+  const ruling = await rulingOn(engine, name, halves, asked);
   if (ruling) return ruling;
   for (let attempt = 0; attempt < tries; attempt++) {
     const now = engine.clock.now();
     const before = await windowOf(engine, name);
     if (before.blownAt !== undefined) return { did: 'waits' };
-    const counted = countedWith(before, ref, rows, now);
+    const counted = countedWith(before, ref, Object.keys(asked), now);
     const sum = Object.values(counted).reduce((total, entry) => total + entry.amount, 0);
     const blows = sum > engine.settings.fuseLimit;
     const after: Window = blows
@@ -78,8 +82,9 @@ export async function passAlone(
   engine: Engine,
   name: FuseName,
   halves: readonly [RecordRef, RecordRef],
+  asked: Asked,
 ): Promise<Passage> {
-  const ruling = await rulingOn(engine, name, halves);
+  const ruling = await rulingOn(engine, name, halves, asked);
   if (ruling) return ruling;
   if (await blowFuse(engine, name)) reportBlown(engine, name, halves[0]);
   return { did: 'waits' };
@@ -90,36 +95,38 @@ export async function passUnblown(
   engine: Engine,
   name: FuseName,
   halves: readonly [RecordRef, RecordRef],
+  asked: Asked,
 ): Promise<Passage> {
   const { blownAt, mendedAt = Number.NEGATIVE_INFINITY } = await windowOf(engine, name);
   const isOpen = blownAt === undefined;
   const passes = { did: 'passes', spends: [] } as const;
   if (isOpen && mendedAt + rulingMs < engine.clock.now()) return passes;
-  return (await rulingOn(engine, name, halves)) ?? (isOpen ? passes : { did: 'waits' });
+  return (await rulingOn(engine, name, halves, asked)) ?? (isOpen ? passes : { did: 'waits' });
 }
 
-/** What a person said about the record that waited: under either half of its link. */
+/** What a person said about the record that waited, under either half of its link: of what it asked then, and of nothing else. */
 async function rulingOn(
   { table, clock }: Engine,
   name: FuseName,
   halves: readonly [RecordRef, RecordRef],
+  asked: Asked,
 ): Promise<Passage | undefined> {
   const rulings = await Promise.all(halves.map((ref) => table.get(rulingKey(ref, name))));
-  // The table deletes what has expired days later. Those of older code say no time.
-  const isValid = ({ expiresAt }: Item) => expiresAt === undefined || Number(expiresAt) > clock.now() / 1000;
+  // The table deletes what has expired days later.
+  const isValid = ({ expiresAt }: Item) => Number(expiresAt) > clock.now() / 1000;
   const said = rulings.filter((ruling) => ruling !== undefined && isValid(ruling));
-  if (said.length === 0) return undefined;
+  const saidOf = (row: string, released: boolean) =>
+    said.some(
+      (ruling) =>
+        (ruling?.released === true) === released &&
+        (ruling?.asks as readonly string[] | undefined)?.includes(asked[row] ?? ''),
+    );
   const spends = halves.map((ref) => ({ delete: rulingKey(ref, name) }));
-  return { did: said.every((ruling) => ruling?.released === true) ? 'passes' : 'rejected', spends };
+  const rows = Object.keys(asked);
+  const rejected = rows.filter((row) => saidOf(row, false));
+  if (rejected.length > 0) return { did: 'rejected', rows: rejected, spends };
+  return rows.every((row) => saidOf(row, true)) ? { did: 'passes', spends } : undefined;
 }
-
-/** What was said of a record that waited for this cause: it came to rest, and what it changes next is something else. */
-export const forgetRuling = ({ table }: Engine, ref: RecordRef, cause: string): Promise<unknown> =>
-  Promise.all(
-    fuseNames
-      .filter((name) => fuseCause(name) === cause)
-      .map((name) => table.write([{ delete: rulingKey(ref, name) }])),
-  );
 
 async function windowOf({ table }: Engine, name: FuseName): Promise<Window> {
   const item = await table.get(windowKey(name));
@@ -160,7 +167,9 @@ export async function mendFuse(engine: Engine, name: FuseName, released: boolean
   let freed = 0;
   for await (const page of waitingFor(engine, fuseCause(name))) {
     for (const item of page)
-      await engine.table.write([{ put: { ...rulingKey(parseRef(item.sk), name), released, expiresAt } }]);
+      await engine.table.write([
+        { put: { ...rulingKey(parseRef(item.sk), name), released, expiresAt, asks: item.asks ?? [] } },
+      ]);
     freed += page.length;
   }
   const before = await windowOf(engine, name);

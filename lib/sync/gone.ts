@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { fingerprints } from '../domain/fingerprint.ts';
 import { type Ahead, type Link, type Refusal, refOf, wholeRecord } from '../domain/link.ts';
 import { otherSystem, refKey, type Snapshot, type System, systems } from '../domain/record.ts';
@@ -12,10 +13,10 @@ import { type Aftermath, readCell } from '../mappings/mapping.ts';
 import { mappings } from '../mappings/pairs.ts';
 import type { RecordPlan } from '../mappings/record-plan.ts';
 import { absenceInWave, secondLookMs } from './absence.ts';
-import type { Engine, Handled } from './engine.ts';
+import type { Handled } from './engine.ts';
 import { gatherFacts } from './facts.ts';
-import { fuseCause, passFuse } from './fuses.ts';
-import { rejectedHere } from './guard-write.ts';
+import { passFuse } from './fuses.ts';
+import { rejectedHere, waits } from './guard-write.ts';
 import { forgetKeys } from './key-index.ts';
 import { pictureStamp } from './lagging.ts';
 import { renewed, stillHeld } from './leases.ts';
@@ -118,7 +119,7 @@ async function suspect(
     link.state === 'deletion-suspected' &&
     missing?.since === link.missing?.since &&
     link.reasons[0] === reason &&
-    JSON.stringify(bare.agreed) === JSON.stringify(link.agreed);
+    isDeepStrictEqual(bare.agreed, link.agreed);
   if (!isNoted)
     await saveLink(
       engine.table,
@@ -222,13 +223,10 @@ async function carryOut(
 ): Promise<CarriedOut | Handled> {
   if (aftermath.do === 'keep') return { did: 'done', link };
   const { engine, call } = work;
-  const passage = await passFuse(
-    engine,
-    'deletions',
-    [survivor, refOf(link, otherSystem(survivor.system))],
-    [wholeRecord],
-  );
-  if (passage.did === 'waits') return fused(engine);
+  const halves = [survivor, refOf(link, otherSystem(survivor.system))] as const;
+  const asked = { [wholeRecord]: `${wholeRecord} ${survivor.system}` };
+  const passage = await passFuse(engine, 'deletions', halves, asked);
+  if (passage.did === 'waits') return waits(engine, 'deletions', asked);
   const { spends } = passage;
   if (passage.did === 'rejected') return { did: 'rejected', link, reason: rejectedHere, spends };
   const settlesAt = engine.clock.now() + engine.settings.settleMs;
@@ -284,11 +282,6 @@ async function act(
   await records.remove(survivor.pair, survivor, call);
   return undefined;
 }
-
-const fused = ({ clock }: Engine): Handled => ({
-  did: 'parked',
-  cause: { name: 'fuse', key: fuseCause('deletions'), due: clock.now() + 15 * 60_000 },
-});
 
 const withoutRemoval = ({ removedAfter: _removedAfter, ...ahead }: Ahead): Ahead => ahead;
 

@@ -4,6 +4,7 @@ import type { RecordRef, Snapshot, System } from '../domain/record.ts';
 import type { RecordPlan } from '../mappings/record-plan.ts';
 import type { Engine, Handled } from './engine.ts';
 import {
+  type Asked,
   type FuseName,
   fuseCause,
   fuseNames,
@@ -31,20 +32,21 @@ export async function throughFuses(
   | (Handled & { readonly did: 'parked' })
 > {
   const halves = [refOf(link, 'customcrm'), refOf(link, 'wave')] as const;
+  const asks: Asked = { ...planned.writes.customcrm?.asks, ...planned.writes.wave?.asks };
   const cases = {
     deletions: planned.archives,
     emptied: planned.empties,
-    changed: Object.values(planned.writes).flatMap(({ rows }) => rows),
+    changed: Object.keys(asks),
     loop: loopingRows(link, planned),
   };
   const spends: Write[] = [];
   for (const name of fuseNames) {
-    const rows = cases[name];
-    if (rows.length === 0) continue;
-    const passage = await passageOf(engine, name, halves, rows);
-    if (passage.did === 'waits') return waits(engine, name);
+    if (cases[name].length === 0) continue;
+    const asked = Object.fromEntries(cases[name].map((row) => [row, asks[row] ?? '']));
+    const passage = await passageOf(engine, name, halves, asked);
+    if (passage.did === 'waits') return waits(engine, name, asked);
     spends.push(...passage.spends);
-    if (passage.did === 'rejected') return { did: 'rejected', rows, spends };
+    if (passage.did === 'rejected') return { ...passage, spends };
   }
   return { did: 'passes', spends };
 }
@@ -53,10 +55,12 @@ function passageOf(
   engine: Engine,
   name: FuseName,
   halves: readonly [RecordRef, RecordRef],
-  rows: readonly string[],
+  asked: Asked,
 ): Promise<Passage> {
-  if (name === 'loop') return passAlone(engine, name, halves);
-  return name === 'changed' ? passUnblown(engine, name, halves) : passFuse(engine, name, halves, rows);
+  if (name === 'loop') return passAlone(engine, name, halves, asked);
+  return name === 'changed'
+    ? passUnblown(engine, name, halves, asked)
+    : passFuse(engine, name, halves, asked);
 }
 
 /** A person said no to these rows of a plan. */
@@ -66,10 +70,15 @@ interface Rejected {
   readonly spends: readonly Write[];
 }
 
-const waits = ({ clock }: Engine, name: FuseName) =>
+export const waits = ({ clock }: Engine, name: FuseName, asked: Asked) =>
   ({
     did: 'parked',
-    cause: { name: 'fuse', key: fuseCause(name), due: clock.now() + lookAgainMs },
+    cause: {
+      name: 'fuse',
+      key: fuseCause(name),
+      due: clock.now() + lookAgainMs,
+      asks: Object.values(asked),
+    },
   }) as const;
 
 /** Said of a row, or of a deletion, that a person did not let pass. */

@@ -5,12 +5,12 @@ import { pauseFor } from '../errors.ts';
 import { applyChange } from './apply-change.ts';
 import { createCounterpart, survivorAlone } from './create-counterpart.ts';
 import { type Cause, type Engine, type Handled, lineOf, type OutcomeLine } from './engine.ts';
-import { forgetRuling } from './fuses.ts';
 import { linkKey } from './keys.ts';
 import { type Lease, leaseCause, notGivenBack, releaseLease, takeLease } from './leases.ts';
+import { wakeBehind } from './link-up.ts';
 import { counterpartOf, findLink } from './links.ts';
 import { type Parked, park, parkedNow, timesParked, unpark, waitsSince, wake } from './parking.ts';
-import { pauseCause, pausedBy, stillPaused } from './pause.ts';
+import { standsStill } from './pause.ts';
 import type { Call, Doorbell } from './ports.ts';
 import { noLongerFailed, recordStateOf } from './record-state.ts';
 import { sightedAt } from './sighting.ts';
@@ -27,8 +27,6 @@ const shortestPauseMs = 30_000;
 const longestPauseMs = 15 * 60_000;
 /** A child of a deleted parent is looked at once a day; a parent that is linked again wakes it at once. */
 const dayMs = 24 * 3600_000;
-/** A paused record is looked at again this much later, should the resume have missed it, ms. */
-const pauseLookMs = 3600_000;
 
 /**
  * Deals with one doorbell: the record is finished, or parked with a cause. Only a failing table makes it throw; then the message
@@ -130,12 +128,7 @@ async function unparkBoth(
   // What shows a state without a link has just been judged; of a link only that it failed stands beside it.
   const mended = counterpart === undefined ? [] : halves.map((half) => noLongerFailed(engine, half));
   const parked = halves.map((half) => ({ half, seen: waited.get(refKey(half)) }));
-  await Promise.all([...parked.map(({ half, seen }) => seen && putBack(engine, half, seen)), ...mended]);
-}
-
-async function putBack(engine: Engine, half: RecordRef, seen: NonNullable<Parked>): Promise<void> {
-  await forgetRuling(engine, half, String(seen.cause));
-  await unpark(engine, half, seen);
+  await Promise.all([...parked.map(({ half, seen }) => seen && unpark(engine, half, seen)), ...mended]);
 }
 
 async function tryThreeTimes(
@@ -206,16 +199,6 @@ async function handleOnce(engine: Engine, doorbell: Doorbell, call: Call, waited
   });
 }
 
-async function standsStill(engine: Engine, ref: RecordRef): Promise<Handled | undefined> {
-  const scope = await pausedBy(engine, ref);
-  if (scope === undefined) return undefined;
-  const due = engine.clock.now() + pauseLookMs;
-  return {
-    did: 'parked',
-    cause: { name: 'pause', key: pauseCause(scope), due, while: stillPaused(engine, scope) },
-  };
-}
-
 /** Only Customcrm has versions that tell our own write apart, and only when its time agrees as well. */
 const isOwnEcho = (link: Link, { version, updatedAt }: Doorbell): boolean =>
   version !== undefined &&
@@ -233,6 +216,12 @@ function handleLinked(
   return underLease(engine, refOf(link, 'customcrm'), call, async (lease) => {
     const current = await findLink(engine.table, doorbell);
     if (!current) return { did: 'parked', cause: { name: 'busy', key: 'busy', due: engine.clock.now() } };
+    // Who linked it may have died before he woke them.
+    if (current.revision === 1)
+      await wakeBehind(
+        engine,
+        systems.map((system) => refOf(current, system)),
+      );
     const work = workOf(engine, doorbell, call, lease, waited);
     return applyChange({ ...work, heard: await heardOf(engine, doorbell, current, waited) }, current);
   });

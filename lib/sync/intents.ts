@@ -118,16 +118,21 @@ export async function findIntent({ table }: Engine, origin: RecordRef): Promise<
   return (await table.get(keyOf(origin)))?.intent as Intent | undefined;
 }
 
-/** Opens the intent, if the origin is unlinked and nobody else creates under one of its keys. */
+/**
+ * Opens the intent, if the origin is unlinked and nobody else creates under one of its keys.
+ * @param stands what the decision to create is based on, and may have changed: a link may have come and gone since
+ */
 export async function openIntent(
   engine: Engine,
   intent: Intent,
   lease: Lease,
+  stands: readonly Write[] = [],
 ): Promise<{ readonly opened: true } | { readonly opened: false; readonly blockedBy?: RecordRef }> {
   const before: Write[] = [
     stillHeld(lease),
     { check: linkKey(intent.origin), when: 'absent' },
     { put: itemOf(intent), when: 'absent' },
+    ...stands,
   ];
   const result = await engine.table.write([...before, ...lockWrites(intent, intent.keys)]);
   if (result.done) return { opened: true };

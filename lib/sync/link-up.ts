@@ -1,5 +1,5 @@
 import { type Link, nothingAgreed } from '../domain/link.ts';
-import { refKey, type Snapshot } from '../domain/record.ts';
+import { type RecordRef, refKey, type Snapshot } from '../domain/record.ts';
 import { agreedAfterCreate, agreedAtLink, type KnownRows } from '../mappings/creation.ts';
 import { answeredAfter } from './agree.ts';
 import { applyChange, picture } from './apply-change.ts';
@@ -117,8 +117,7 @@ async function afterLink(
 ): Promise<Handled> {
   const { engine } = work;
   await indexKeys(engine, counterpart);
-  for (const ref of [origin, counterpart]) await wake(engine, `parent#${refKey(ref)}`);
-  await wake(engine, fenceKey(origin));
+  await wakeBehind(engine, [origin, counterpart]);
   // The link's lease is that of its Customcrm record: a worker who came from Wave takes it now.
   const both = bothOf(origin, counterpart);
   const message = link.history[0]?.did === 'created' ? 'counterpart created' : 'records linked';
@@ -143,6 +142,14 @@ async function afterLink(
     counterpart: counterpart.id,
     ...(origin.modifiedAt > began && { editedAt: origin.modifiedAt }),
   };
+}
+
+/** Who waits until these are linked: their children, and whatever may have been the result of their creates. */
+export async function wakeBehind(engine: Engine, refs: readonly RecordRef[]): Promise<void> {
+  for (const ref of refs) {
+    await wake(engine, `parent#${refKey(ref)}`);
+    await wake(engine, fenceKey(ref));
+  }
 }
 
 const bothOf = (origin: Snapshot, other: Snapshot) =>

@@ -8,7 +8,7 @@ import { forgetLosers, losersOf } from './conflict-log.ts';
 import type { Engine, Handled } from './engine.ts';
 import { gatherFacts } from './facts.ts';
 import { handleDoorbell } from './handle-doorbell.ts';
-import { findLink, linkWrite } from './links.ts';
+import { BrokenLinkError, findLink, linkWrite } from './links.ts';
 import type { Call, Doorbell } from './ports.ts';
 
 // What a person does about one record from the command line. Everything goes the way that a doorbell goes.
@@ -67,7 +67,11 @@ async function changeLink(
 
 /** Tries again what was refused or failed, although nothing changed. What the record shows stays until a worker knows better. */
 export async function retry(engine: Engine, ref: RecordRef): Promise<void> {
-  const link = await findLink(engine.table, ref);
+  const link = await findLink(engine.table, ref).catch((error: unknown) => {
+    // Its worker says so again, and no other record waits for that.
+    if (error instanceof BrokenLinkError) return undefined;
+    throw error;
+  });
   if (link?.refusals) await changeLink(engine, ref, ({ refusals: _, ...open }) => open);
   await engine.queues[ref.system].ring([doorbellOf(engine, ref)]);
 }

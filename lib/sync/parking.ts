@@ -10,8 +10,8 @@ const ringLimit = 200;
 /** So many times a wake-up rings; what is behind them is left to the janitor. */
 const wakePages = 50;
 
-/** What is put aside: a record, when and by which delivery its change was first heard of, and whether only a sweep has rung for it. */
-type Waiting = RecordRef & Partial<Pick<Doorbell, 'at' | 'eventId' | 'causedBy' | 'background'>>;
+/** What is put aside: a record, when and by which delivery its change was first heard of, how new it was, and whether only a sweep has rung for it. */
+type Waiting = RecordRef & Partial<Pick<Doorbell, 'at' | 'eventId' | 'causedBy' | 'seen' | 'background'>>;
 
 /** Two workers may put one record aside at once: as its parent, and by its own doorbell. */
 const tries = 3;
@@ -44,19 +44,18 @@ async function parkOnce({ table, clock }: Engine, ref: Waiting, cause: Cause): P
   const shows = cause.shows ?? before?.shows;
   // A live change that waits stays one, whoever comes to wait for the same.
   const lane = ref.background && (!before || before.background) ? { background: true } : {};
+  const seen = Math.max(ref.seen ?? 0, Number(before?.seen ?? 0));
+  const about = { since, heardAt, causedBy, ...(seen > 0 && { seen }), ...lane };
   const writes: Write[] = [
     {
       put: {
         ...pointerKey(ref),
         cause: cause.key,
         name: cause.name,
-        since,
-        heardAt,
+        ...about,
         lookedAt,
-        causedBy,
         times,
         ...(shows !== undefined && { shows }),
-        ...lane,
       },
       when: asRead(before),
     },
@@ -64,12 +63,10 @@ async function parkOnce({ table, clock }: Engine, ref: Waiting, cause: Cause): P
       put: {
         ...parkedKey(cause.key, ref),
         name: cause.name,
-        since,
-        heardAt,
-        causedBy,
+        ...about,
+        ...(cause.asks && { asks: cause.asks }),
         state: 'parked',
         due: cause.due,
-        ...lane,
       },
     },
   ];
@@ -178,6 +175,7 @@ async function ringFor(engine: Engine, items: readonly Item[]): Promise<number> 
       eventId: `wake:${engine.newId()}`,
       ...(item.causedBy !== undefined && { causedBy: String(item.causedBy) }),
       at: Number(item.heardAt ?? item.since),
+      ...(item.seen !== undefined && { seen: Number(item.seen) }),
       ...(item.background === true && { background: true }),
     }),
   );

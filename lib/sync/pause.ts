@@ -1,5 +1,5 @@
 import { type Pair, pairs, parseRef, type RecordRef, refKey } from '../domain/record.ts';
-import type { Engine } from './engine.ts';
+import type { Engine, Handled } from './engine.ts';
 import { wake } from './parking.ts';
 import type { Write } from './ports.ts';
 
@@ -23,7 +23,7 @@ export async function pauses(
 }
 
 /** The scope that holds this record back, or undefined. */
-export async function pausedBy(engine: Engine, ref: RecordRef): Promise<string | undefined> {
+async function pausedBy(engine: Engine, ref: RecordRef): Promise<string | undefined> {
   const now = engine.clock.now();
   let known = cache.get(engine);
   if (!known || now - known.at >= cachedMs) {
@@ -34,12 +34,26 @@ export async function pausedBy(engine: Engine, ref: RecordRef): Promise<string |
 }
 
 /** The cause key under which records wait for this scope to go on. */
-export const pauseCause = (scope: string): string => `pause#${scope}`;
+const pauseCause = (scope: string): string => `pause#${scope}`;
 
 /** Holds while the scope is paused: a container that has not heard of the resume yet parks nothing any more, and looks again. */
-export function stillPaused(engine: Engine, scope: string): Write {
+function stillPaused(engine: Engine, scope: string): Write {
   cache.delete(engine);
   return { check: { pk: partition, sk: scope }, when: 'present' };
+}
+
+/** A paused record is looked at again this much later, should the resume have missed it, ms. */
+const pauseLookMs = 3600_000;
+
+/** What this record waits for while a person holds it back; undefined when nobody does. */
+export async function standsStill(engine: Engine, ref: RecordRef): Promise<Handled | undefined> {
+  const scope = await pausedBy(engine, ref);
+  if (scope === undefined) return undefined;
+  const due = engine.clock.now() + pauseLookMs;
+  return {
+    did: 'parked',
+    cause: { name: 'pause', key: pauseCause(scope), due, while: stillPaused(engine, scope) },
+  };
 }
 
 /** Whether a text is a {@link PauseScope}. */

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Link } from '../domain/link.ts';
 import { settle } from '../mappings/agreement.ts';
 import type { Pictured, RecordPlan } from '../mappings/record-plan.ts';
@@ -26,15 +27,16 @@ export async function rest(
     counterpart: otherId(link, work.doorbell),
   } as const;
   const stamp = stampOf(state, both.customcrm);
-  const observed = observedAfter(work, link, planned);
+  const observed = observedAfter(work, link, planned, both);
+  // The table keeps no order of what is in a map.
   const unchanged =
     state === link.state &&
     !link.ahead &&
     !link.missing &&
     stamp.agreedVersion === link.agreedVersion &&
-    JSON.stringify(settled.agreed) === JSON.stringify(link.agreed) &&
-    JSON.stringify(observed) === JSON.stringify(link.observed) &&
-    JSON.stringify(reasons) === JSON.stringify(link.reasons) &&
+    isDeepStrictEqual(settled.agreed, link.agreed) &&
+    isDeepStrictEqual(observed, link.observed) &&
+    isDeepStrictEqual(reasons, link.reasons) &&
     Object.keys(planned.refusals).length === Object.keys(link.refusals ?? {}).length;
   if (unchanged) return outcome;
   const {

@@ -13,6 +13,7 @@ import { mappings } from '../mappings/pairs.ts';
 import { secondLookMs, waveShowsOthers } from './absence.ts';
 import { answeredAfter } from './agree.ts';
 import type { Engine, Handled } from './engine.ts';
+import { notExcluded } from './exclusions.ts';
 import { gatherFacts } from './facts.ts';
 import { lastRestore } from './identity.ts';
 import {
@@ -34,6 +35,7 @@ import { parkedNow, wake } from './parking.ts';
 import { clockAhead } from './poll-progress.ts';
 import { setRecordState } from './record-state.ts';
 import { noteGone } from './sighting.ts';
+import { type Tombstone, unlinkedAsBefore } from './tombstones.ts';
 import { busy, finished, hourMs, linkParent, show } from './unlinked-record.ts';
 import type { Work } from './work.ts';
 
@@ -42,8 +44,15 @@ const refusedTries = 6;
 /** After a restore of the table, creates that it does not know of are looked out for this long, ms. */
 const forgottenMs = 24 * hourMs;
 
-/** Opens an intent and creates under it, unless the record cannot be created yet, or somebody else creates the same. */
-export async function openCreate(work: Work, origin: Snapshot): Promise<Handled> {
+/**
+ * Opens an intent and creates under it, unless the record cannot be created yet, or somebody else creates the same.
+ * @param tombstone of a link that the record once had, as it was looked at
+ */
+export async function openCreate(
+  work: Work,
+  origin: Snapshot,
+  tombstone: Tombstone | undefined,
+): Promise<Handled> {
   const { engine, call } = work;
   const target = otherSystem(origin.system);
   const facts = await gatherFacts(engine, origin.pair, { [origin.system]: origin.body }, call);
@@ -63,7 +72,8 @@ export async function openCreate(work: Work, origin: Snapshot): Promise<Handled>
     ...((await mayBeForgotten(engine, origin)) && { forgets: true }),
     keys: keysOf(engine, origin).flatMap((key) => hashesOf(engine, key)),
   };
-  const opened = await openIntent(engine, intent, work.lease);
+  const stands = [notExcluded(origin), unlinkedAsBefore(origin, tombstone)];
+  const opened = await openIntent(engine, intent, work.lease, stands);
   if (opened.opened) return create(work, origin, intent, creation);
   const rival = opened.blockedBy && (await findIntent(engine, opened.blockedBy));
   return rival ? waitBehind(work, rival) : busy(engine);

@@ -20,6 +20,15 @@ export const tombstoneWrite = (ref: RecordRef, { other, ...tombstone }: Tombston
   put: { ...tombstoneKey(ref), ...tombstone, other: refKey(other) },
 });
 
+/** To be part of a write that is based on this tombstone, or on there being none. */
+export const unlinkedAsBefore = (
+  ref: RecordRef,
+  seen: Pick<Tombstone, 'kind' | 'at'> | undefined,
+): Write => ({
+  check: tombstoneKey(ref),
+  when: seen ? { equals: { kind: seen.kind, at: seen.at } } : 'absent',
+});
+
 export const removeTombstone = (ref: RecordRef): Write => ({ delete: tombstoneKey(ref) });
 
 /** Consistent. */

@@ -105,7 +105,10 @@ function isHeldAsLate(ending: Ending, origin: RecordRef, made: readonly Happenin
   });
 }
 
-/** A restored table does not know the link: and one of the two has its former one again, or users have changed everything by which they could be matched. */
+/**
+ * A restored table does not know the link: and one of the two has its former one again, takes no part any more, or users have changed
+ * everything by which they could be matched.
+ */
 function isUnrecognisable(
   { world: { restored, truth, settings, store } }: Ending,
   made: Happening,
@@ -114,15 +117,19 @@ function isUnrecognisable(
   except: Notebook['except'],
 ): boolean {
   if (!restored || made.at < restored.from || setOut(made) > restored.at) return false;
-  const [own, other] = [made, origin].map((ref) => {
+  const both = [made, origin].map((ref) => {
     const body = truth.lastAt(ref, at)?.after ?? {};
-    const snapshot = { ...ref, body, createdAt: 0, modifiedAt: 0 };
-    return mappings[ref.pair]
-      .matchKeys(snapshot, settings.mapping)
-      .map(({ name, form }) => `${name} ${form}`);
+    return { ...ref, body, createdAt: 0, modifiedAt: 0 };
   });
+  const [own, other] = both.map((snapshot) =>
+    mappings[snapshot.pair].matchKeys(snapshot, settings.mapping).map(({ name, form }) => `${name} ${form}`),
+  );
+  const takesNoPart = both.some(
+    (snapshot) => mappings[snapshot.pair].excluded(snapshot, settings.mapping) !== undefined,
+  );
   const hasFormerLink = [made, origin].some((ref) => store.revivedLink(refKey(ref)) !== undefined);
-  const isForgotten = hasFormerLink || (own !== undefined && !own.some((key) => other?.includes(key)));
+  const isForgotten =
+    hasFormerLink || takesNoPart || (own !== undefined && !own.some((key) => other?.includes(key)));
   if (isForgotten) except('forgottenByRestore', describe(made));
   return isForgotten;
 }

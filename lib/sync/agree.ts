@@ -1,4 +1,4 @@
-import type { Link, LinkState, Refusal, Refusals } from '../domain/link.ts';
+import type { Link, LinkState, Refusal, Refusals, RowPrints } from '../domain/link.ts';
 import type { NothingBecause } from '../domain/plan.ts';
 import type { ObservedAt } from '../domain/policy.ts';
 import { type Snapshot, type System, systems } from '../domain/record.ts';
@@ -60,7 +60,8 @@ export async function agree(
   const after: Omit<Link, 'revision'> = {
     ...bare,
     ...(complete ? stampOf(state, sent.answers.customcrm ?? both.customcrm) : {}),
-    ...(unanswered && ahead && { ahead }),
+    // What was answered is no longer under way.
+    ...(unanswered && ahead && { ahead: { ...ahead, ...emptied(sent.answers) } }),
     // A write of two parts may have been refused in its second one.
     ...(isRefused && !unanswered && ahead && { ahead: { ...ahead, settlesAt: engine.clock.now() } }),
     ...(Object.keys(refusals).length > 0 && { refusals }),
@@ -81,6 +82,9 @@ export async function agree(
   const saved = await saveLink(engine.table, link, after, stillHeld(work.lease));
   return saved && { link: saved, somebodyWasThere: settled.somebodyWasThere };
 }
+
+const emptied = (answers: Sent['answers']): Partial<Record<System, RowPrints>> =>
+  Object.fromEntries(systems.filter((system) => answers[system]).map((system) => [system, {}]));
 
 function didOf({ error, refused }: Sent): string {
   if (error) return `failed: ${(error as Error).name}`;

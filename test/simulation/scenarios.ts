@@ -100,4 +100,10 @@ export const scenarios: readonly Scenario[] = [
     seed: 20_788,
     decides: true,
   },
+  { name: 'an order is cancelled that a restored table does not know to be linked', seed: 3_887 },
+  {
+    name: 'a survivor is edited, and one half of the write before it was never answered',
+    seed: 50_085,
+    decides: true,
+  },
 ];

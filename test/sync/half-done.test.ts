@@ -317,21 +317,7 @@ test('what arrived without an answer is known once it shows, also while the othe
   t.after(world.close);
   const { crm, wave } = await linkedPair(world, 'customer', { Name: 'One' });
   await world.edit(wave, { phone: '7' });
-  const { customcrm } = world.engine.systems;
-  const silent: Engine = {
-    ...world.engine,
-    systems: {
-      ...world.engine.systems,
-      customcrm: {
-        ...customcrm,
-        async update(...write) {
-          await customcrm.update(...write);
-          throw new RemoteOutcomeUnknownError('customcrm', 'no answer');
-        },
-      },
-    },
-  };
-  await ring(world, wave, silent);
+  await ring(world, wave, silentCustomcrm(world));
   assert.equal((await world.read(crm)).Phone, '7');
   world.pass(11 * minuteMs);
   await ring(world, crm, blindTo(world.engine, wave));
@@ -364,3 +350,21 @@ test('what waits for a parent whose link has ended with its deletion is told so 
   const handled = await ring(world, invoice, blind);
   assert.equal(handled.did === 'parked' && handled.cause.shows, 'parent deleted');
 });
+
+/** Customcrm carries updates out, and its answers are lost. */
+function silentCustomcrm({ engine }: SyncWorld): Engine {
+  const { customcrm } = engine.systems;
+  return {
+    ...engine,
+    systems: {
+      ...engine.systems,
+      customcrm: {
+        ...customcrm,
+        async update(...write) {
+          await customcrm.update(...write);
+          throw new RemoteOutcomeUnknownError('customcrm', 'no answer');
+        },
+      },
+    },
+  };
+}

@@ -94,8 +94,10 @@ function changedRows(prints: Fingerprints, link: Link, system: System, cells: Ce
     const isOurs =
       system === 'wave' && owner !== undefined && !isBlank(cell) && compare(owner, cell) === 'same';
     if (isOurs) return false;
-    // What a system filled in by itself flows back; an unanswered write may have left that for later.
-    const isOpen = change === 'none' && row.direction === 'both' && !isBlank(cell);
+    // What a system filled in by itself flows back; an unanswered write may have left that for later. And in a cell of two rows there is
+    // something else than what was agreed for the other one.
+    const flows = row.direction === 'both' || (owner !== undefined && row.direction === sendsFrom[system]);
+    const isOpen = change === 'none' && flows && !isBlank(cell);
     // Where a person is asked, what its user does to the row may settle it, also by taking it back.
     return change === 'changed' || isOpen || asksAbout(link, row.id);
   };

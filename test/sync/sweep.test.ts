@@ -15,6 +15,7 @@ import { recordStateOf } from '../../lib/sync/record-state.ts';
 import { startPair, startSweep, sweep } from '../../lib/sync/sweep.ts';
 import { sweepProgress } from '../../lib/sync/sweep-progress.ts';
 import { outstandingLimit } from '../../lib/sync/sweep-ring.ts';
+import { ring } from '../support/sync-steps.ts';
 import { type Database, type SyncWorld, startDatabase, startSyncWorld } from '../support/sync-world.ts';
 
 let database: Database;
@@ -338,6 +339,21 @@ describe('a sweep', () => {
       await fullSweep(world);
       assert.deepEqual(world.takeRung(), [], decided);
     }
+  });
+
+  test("rings again for a buyer's number that was typed over ours, and whose doorbell was lost", async (t) => {
+    const world = await startSyncWorld(database, allStarted);
+    t.after(world.close);
+    const { customcrm, wave } = await linkedOrder(world);
+    await ring(world, customcrm);
+    await world.edit(wave, { poNumber: 'theirs' });
+    await fullSweep(world, ['order']);
+    world.takeRung();
+    forgetAll(world);
+    await fullSweep(world, ['order']);
+    assert.ok(world.takeRung().some(({ id }) => id === wave.id));
+    await world.drain();
+    assert.equal((await world.read(customcrm)).PurchaseOrderNumber, 'theirs');
   });
 
   test('goes on where the last invocation stopped, however short each of them is', async (t) => {

@@ -153,13 +153,29 @@ async function everyLoser(
   };
   for (const { link, wave } of links) {
     // What was lost while the Wave record was linked with another one is in that one's log.
-    const logs = world.store.everLinkedWith(wave.key).map((id) => {
+    const logs = world.store.everLinkedWith(wave.key).map(async (id) => {
       const ref = { system: 'customcrm', pair: link.pair, id } as const;
-      return losersOf(table as never, world.settings.keys, ref, beginning, { limit: 1_000 });
+      const log = await losersOf(table as never, world.settings.keys, ref, beginning, { limit: 1_000 });
+      return log.filter((loser) => !isOfAnother(world, ref, link.waveId, loser));
     });
     found.set(link.id, (await Promise.all(logs)).flat());
   }
   return found;
+}
+
+/** Clocks of containers differ by less, ms. */
+const clocksDifferMs = 10_000;
+
+/** A value of the other Wave record that this one's former counterpart was linked with then. */
+function isOfAnother({ store }: World, ref: RecordRef, waveId: string, { system, at }: Loser): boolean {
+  const linkedThen = store
+    .linksOf(refKey(ref))
+    .filter(
+      ({ madeAt, endedAt = Number.POSITIVE_INFINITY }) =>
+        madeAt - clocksDifferMs <= at && at <= endedAt + clocksDifferMs,
+    )
+    .map(({ other }) => other);
+  return system === 'wave' && linkedThen.length > 0 && !linkedThen.includes(waveId);
 }
 
 export const sideOf = (linked: Linked, system: System): Standing =>

@@ -18,7 +18,7 @@ import {
   remainsWrites,
 } from './links.ts';
 import { fenceOf } from './look-up.ts';
-import { unpark, wake } from './parking.ts';
+import { parkedNow, unpark, unparkWrites, wake } from './parking.ts';
 import type { Call, Doorbell, Write } from './ports.ts';
 import { ownWrite, recordStateOf, stateWrite } from './record-state.ts';
 import { removeTombstone, tombstoneOf } from './tombstones.ts';
@@ -185,14 +185,13 @@ async function endUnder(
   );
   if (endings.some((writes) => writes === undefined)) return refused('it is not linked');
   const records = linked.flatMap(recordsOf);
+  const excluded = await Promise.all(records.map((record) => exclude(engine, record, byAPerson.unlinked)));
   const written = await engine.table.write([
     ...endings.flatMap((writes) => writes ?? []),
     ...leases.map(stillHeld),
-    ...records.flatMap((record) => exclude(engine, record, byAPerson.unlinked)),
+    ...excluded.flat(),
   ]);
-  if (!written.done) return workerIsThere;
-  for (const record of records) await unpark(engine, record);
-  return { done: true };
+  return written.done ? { done: true } : workerIsThere;
 }
 
 /** A Wave half that belongs to another link stays. */
@@ -215,9 +214,11 @@ async function remainsOf({ table }: Engine, ref: RecordRef): Promise<readonly Wr
 /** Why a person keeps a record without a counterpart. */
 const byAPerson = { unlinked: 'unlinked by a person', excluded: 'excluded by a person' } as const;
 
-const exclude = (engine: Engine, ref: RecordRef, reason: string): readonly Write[] => [
+/** Nor does it wait for anything from then on. */
+const exclude = async (engine: Engine, ref: RecordRef, reason: string): Promise<readonly Write[]> => [
   exclusionWrite(ref, reason),
   stateWrite(engine, ref, 'excluded', reason),
+  ...unparkWrites(ref, await parkedNow(engine, ref)),
 ];
 
 /** These two belong together, whatever each was linked with before; what that was stays without counterpart until a person says otherwise. */
@@ -262,13 +263,11 @@ export async function excludeRecord(engine: Engine, ref: RecordRef, call: Call):
       reading?.state === 'living' ? await maybeResult(engine, reading.snapshot, open, call) : undefined;
     if (fenced) return fenced;
     const written = await engine.table.write([
-      ...exclude(engine, ref, byAPerson.excluded),
+      ...(await exclude(engine, ref, byAPerson.excluded)),
       ...leases.map(stillHeld),
       { check: linkKey(ref), when: 'absent' },
     ]);
-    if (!written.done) return workerIsThere;
-    await unpark(engine, ref);
-    return { done: true };
+    return written.done ? { done: true } : workerIsThere;
   });
 }
 

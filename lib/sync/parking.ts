@@ -106,12 +106,17 @@ export const waitsSince = (parked: Parked): number | undefined =>
 /** The record is not waiting any more. @param seen as it waited before it was looked at: who parked it since saw something newer */
 export async function unpark(engine: Engine, ref: RecordRef, seen?: Parked): Promise<void> {
   const parked = seen ?? (await parkedNow(engine, ref));
-  if (!parked) return;
+  if (parked) await engine.table.write(unparkWrites(ref, parked));
+}
+
+/** To be part of a write after which the record waits for nothing: it fails when the record was parked anew since. */
+export function unparkWrites(ref: RecordRef, parked: Parked): readonly Write[] {
+  if (!parked) return [];
   const [cause, since, times] = [String(parked.cause), Number(parked.since), Number(parked.times)];
-  await engine.table.write([
+  return [
     { delete: pointerKey(ref), when: { equals: { cause, since, times } } },
     { delete: parkedKey(cause, ref) },
-  ]);
+  ];
 }
 
 /** After this long the janitor rings again for what still waits for a cause that was removed, ms: a doorbell may have been lost. */

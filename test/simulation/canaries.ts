@@ -104,7 +104,7 @@ export const canaries: readonly Canary[] = [
       return engine;
     },
     faults: ['killed'],
-    from: 40,
+    from: 70,
   },
   { name: 'fuse that never blows', plant: noFuse, faults: ['massDeletion'] },
   { name: 'parked without a check of the cause', plant: parkedBlindly },

@@ -126,7 +126,7 @@ function checkLosers(ending: Ending, linked: Linked, { look, except }: Notebook)
       ({ form }) => form === lost.form,
     );
     const isOurs = typedIn(ending, row, otherSystem(system), system === 'customcrm' ? there : here, (typed) =>
-      agree(ending, row, ...bothCells(system, lost, typed)),
+      [agree, sameOnce].some((same) => same(ending, row, ...bothCells(system, lost, typed))),
     );
     const isForgotten = wasWrittenWhileForgotten(
       ending,

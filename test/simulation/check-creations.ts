@@ -72,6 +72,10 @@ function isSecond(
       except('lateCreateHeld', `${describe(earlier)} and ${describe(latest)}`);
       return false;
     }
+    if (latest && isForgottenLate(ending, origin, latest)) {
+      except('forgottenByRestore', describe(latest));
+      return false;
+    }
     // A person has said what that one is.
     if (world.decided.some(({ about, at }) => about.includes(refKey(earlier)) && at <= (latest?.at ?? 0)))
       return false;
@@ -107,15 +111,17 @@ function isHeldAsLate(ending: Ending, origin: RecordRef, made: readonly Happenin
 
 /**
  * A restored table does not know the link: and one of the two has its former one again, takes no part any more, or users have changed
- * everything by which they could be matched.
+ * everything by which they could be matched. Or it does not know the create, which was executed much too late, when its origin had the
+ * result of another attempt again.
  */
 function isUnrecognisable(
-  { world: { restored, truth, settings, store } }: Ending,
+  ending: Ending,
   made: Happening,
   origin: RecordRef,
   at: number,
   except: Notebook['except'],
 ): boolean {
+  const { restored, truth, settings, store } = ending.world;
   if (!restored || made.at < restored.from || setOut(made) > restored.at) return false;
   const both = [made, origin].map((ref) => {
     const body = truth.lastAt(ref, at)?.after ?? {};
@@ -129,10 +135,25 @@ function isUnrecognisable(
   );
   const hasFormerLink = [made, origin].some((ref) => store.revivedLink(refKey(ref)) !== undefined);
   const isForgotten =
-    hasFormerLink || takesNoPart || (own !== undefined && !own.some((key) => other?.includes(key)));
+    hasFormerLink ||
+    takesNoPart ||
+    isForgottenLate(ending, origin, made) ||
+    (own !== undefined && !own.some((key) => other?.includes(key)));
   if (isForgotten) except('forgottenByRestore', describe(made));
   return isForgotten;
 }
+
+/** Executed much too late, by a create that a restored table has forgotten, whose origin is linked with the result of another attempt. */
+const isForgottenLate = (
+  { world: { restored, store, settings } }: Ending,
+  origin: RecordRef,
+  made: Happening,
+): boolean =>
+  restored !== undefined &&
+  setOut(made) <= restored.at &&
+  made.at >= restored.from &&
+  made.at - setOut(made) > settings.settleMs &&
+  store.linksOf(refKey(origin)).some(({ other }) => other !== made.id);
 
 /** Made in the time that a restored table has forgotten, and deleted before it was linked with its origin again: what is left of the link looks new. */
 function isForgotten(

@@ -19,6 +19,7 @@ const message = z.object({
   version: z.string().optional(),
   updatedAt: z.string().optional(),
   seen: z.number().optional(),
+  seenAt: z.number().optional(),
   background: z.literal(true).optional(),
 });
 

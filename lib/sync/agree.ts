@@ -70,7 +70,7 @@ export async function agree(
     agreed: settled.agreed,
     state: complete || isRefused ? state : link.state,
     reasons: complete || isRefused ? reasonsOf(shown, settled.differences) : link.reasons,
-    observed: complete ? observedAfter(work, link, planned, both) : link.observed,
+    observed: complete ? observedAfter(work, link, planned, both) : firstSeen(work, link, both),
     turns: turnsAfter(link, planned, sent.answers),
     history: withOutcome(link, {
       at: engine.clock.now(),

@@ -59,8 +59,8 @@ export async function applyChange(given: Work, start: Link, fresh?: Pictures): P
 function waitingDoorbell({ waited, doorbell }: Work, { system, pair, id }: RecordRef): readonly Doorbell[] {
   const parked = waited.get(refKey({ system, pair, id }));
   if (parked?.seen === undefined) return [];
-  const { eventId } = doorbell;
-  return [{ system, pair, id, eventId, at: waitsSince(parked) ?? doorbell.at, seen: Number(parked.seen) }];
+  const at = Number(parked.seenAt ?? waitsSince(parked));
+  return [{ system, pair, id, eventId: doorbell.eventId, at, seen: Number(parked.seen) }];
 }
 
 /** What was missing once is there: the next time that it is not found is the first one. */

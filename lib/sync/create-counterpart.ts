@@ -16,7 +16,7 @@ import { standsStill } from './pause.ts';
 import { pollKey } from './poll-progress.ts';
 import { isOnItsOwn, recordStateOf } from './record-state.ts';
 import { abandon, openCreate, resume } from './send-create.ts';
-import { isNotedGone, noteGone } from './sighting.ts';
+import { isNotedGone, isSightedSince, noteGone } from './sighting.ts';
 import { type Tombstone, tombstoneOf } from './tombstones.ts';
 import { awaitProof, busy, linkParent, neverLinked, show } from './unlinked-record.ts';
 import type { Work } from './work.ts';
@@ -81,14 +81,18 @@ async function showSurvivor(work: Work): Promise<Handled> {
 /** "Not found" proves nothing at first: a lagging replica, or no rights. In the end there is nothing to make a counterpart for. */
 async function missing(work: Work): Promise<Handled> {
   const { engine, doorbell } = work;
-  const isProven =
-    (await tombstoneOf(engine.table, doorbell))?.kind === 'deleted' || (await isNotedGone(engine, doorbell));
-  if (isProven) return neverLinked(work);
+  if ((await isBuried(engine, doorbell)) || (await isNotedGone(engine, doorbell))) return neverLinked(work);
   const unproven = await awaitProof(work, doorbell);
   if (unproven) return unproven;
   await noteGone(engine, doorbell);
   await wake(engine, `parent#${refKey(doorbell)}`);
   return neverLinked(work);
+}
+
+/** Its link ended with its deletion, and no list has shown it since. */
+async function isBuried(engine: Engine, ref: RecordRef): Promise<boolean> {
+  const tombstone = await tombstoneOf(engine.table, ref);
+  return tombstone?.kind === 'deleted' && !(await isSightedSince(engine, ref, tombstone.at));
 }
 
 /** What matched does not show: it shows again, or is proven to be gone, and then matches nothing any more. */

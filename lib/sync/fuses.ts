@@ -112,20 +112,27 @@ async function rulingOn(
   asked: Asked,
 ): Promise<Passage | undefined> {
   const rulings = await Promise.all(halves.map((ref) => table.get(rulingKey(ref, name))));
-  // The table deletes what has expired days later.
-  const isValid = ({ expiresAt }: Item) => Number(expiresAt) > clock.now() / 1000;
+  // The table deletes what has expired days later. Those of older code say no time.
+  const isValid = ({ expiresAt }: Item) => expiresAt === undefined || Number(expiresAt) > clock.now() / 1000;
   const said = rulings.filter((ruling) => ruling !== undefined && isValid(ruling));
   const saidOf = (row: string, released: boolean) =>
     said.some(
       (ruling) =>
         (ruling?.released === true) === released &&
-        (ruling?.asks as readonly string[] | undefined)?.includes(asked[row] ?? ''),
+        isAbout(ruling?.asks as readonly string[] | undefined, asked[row] ?? ''),
     );
   const spends = halves.map((ref) => ({ delete: rulingKey(ref, name) }));
   const rows = Object.keys(asked);
   const rejected = rows.filter((row) => saidOf(row, false));
   if (rejected.length > 0) return { did: 'rejected', rows: rejected, spends };
   return rows.every((row) => saidOf(row, true)) ? { did: 'passes', spends } : undefined;
+}
+
+/** Older code did not note what was asked, and prints under another key cannot be compared: then all that the record asks is meant. */
+function isAbout(asks: readonly string[] | undefined, asked: string): boolean {
+  const keyOf = (print: string) => print.split('.', 1)[0];
+  const comparable = asks?.filter((print) => keyOf(print) === keyOf(asked)) ?? [];
+  return comparable.length === 0 || comparable.includes(asked);
 }
 
 async function windowOf({ table }: Engine, name: FuseName): Promise<Window> {
@@ -168,7 +175,14 @@ export async function mendFuse(engine: Engine, name: FuseName, released: boolean
   for await (const page of waitingFor(engine, fuseCause(name))) {
     for (const item of page)
       await engine.table.write([
-        { put: { ...rulingKey(parseRef(item.sk), name), released, expiresAt, asks: item.asks ?? [] } },
+        {
+          put: {
+            ...rulingKey(parseRef(item.sk), name),
+            released,
+            expiresAt,
+            ...(item.asks !== undefined && { asks: item.asks }),
+          },
+        },
       ]);
     freed += page.length;
   }

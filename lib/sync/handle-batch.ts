@@ -79,13 +79,22 @@ function merged(doorbells: readonly Doorbell[]): Doorbell | undefined {
   const [first] = doorbells;
   const last = doorbells.at(-1);
   if (!first || !last || doorbells.length === 1) return last;
-  const { version: _version, updatedAt: _updatedAt, seen: _seen, background: _background, ...rest } = last;
-  const seen = doorbells.flatMap((doorbell) => doorbell.seen ?? []);
+  const {
+    version: _version,
+    updatedAt: _updatedAt,
+    seen: _seen,
+    seenAt: _seenAt,
+    background: _background,
+    ...rest
+  } = last;
+  const [newest] = doorbells
+    .flatMap(({ seen, seenAt, at }) => (seen === undefined ? [] : [{ seen, seenAt: seenAt ?? at }]))
+    .sort((a, b) => b.seen - a.seen);
   return {
     ...rest,
     causedBy: first.causedBy ?? first.eventId,
     at: Math.min(...doorbells.map((doorbell) => doorbell.at)),
-    ...(seen.length > 0 && { seen: Math.max(...seen) }),
+    ...newest,
     ...(doorbells.every(({ background }) => background) && { background: true }),
   };
 }

@@ -42,7 +42,7 @@ function throwIfLagging(
   const heard =
     doorbell.system === snapshot.system &&
     doorbell.id === snapshot.id &&
-    clock.now() - doorbell.at < longestLagMs
+    clock.now() - (doorbell.seenAt ?? doorbell.at) < longestLagMs
       ? doorbell.seen
       : undefined;
   const isOlderThanHeard = stamp !== undefined && heard !== undefined && stamp < heard;

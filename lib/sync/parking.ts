@@ -11,7 +11,8 @@ const ringLimit = 200;
 const wakePages = 50;
 
 /** What is put aside: a record, when and by which delivery its change was first heard of, how new it was, and whether only a sweep has rung for it. */
-type Waiting = RecordRef & Partial<Pick<Doorbell, 'at' | 'eventId' | 'causedBy' | 'seen' | 'background'>>;
+type Waiting = RecordRef &
+  Partial<Pick<Doorbell, 'at' | 'eventId' | 'causedBy' | 'seen' | 'seenAt' | 'background'>>;
 
 /** Two workers may put one record aside at once: as its parent, and by its own doorbell. */
 const tries = 3;
@@ -44,8 +45,7 @@ async function parkOnce({ table, clock }: Engine, ref: Waiting, cause: Cause): P
   const shows = cause.shows ?? before?.shows;
   // A live change that waits stays one, whoever comes to wait for the same.
   const lane = ref.background && (!before || before.background) ? { background: true } : {};
-  const seen = Math.max(ref.seen ?? 0, Number(before?.seen ?? 0));
-  const about = { since, heardAt, causedBy, ...(seen > 0 && { seen }), ...lane };
+  const about = { since, heardAt, causedBy, ...newestSeen(ref, before, clock.now()), ...lane };
   const writes: Write[] = [
     {
       put: {
@@ -73,6 +73,17 @@ async function parkOnce({ table, clock }: Engine, ref: Waiting, cause: Cause): P
   if (before && !same) writes.push({ delete: parkedKey(String(before.cause), ref) });
   if (cause.while) writes.push(cause.while);
   return table.write(writes);
+}
+
+/** The newest picture that was heard of, and when. */
+function newestSeen(
+  { seen, seenAt, at }: Waiting,
+  before: Parked,
+  now: number,
+): Pick<Doorbell, 'seen' | 'seenAt'> {
+  const known = before?.seen === undefined ? Number.NEGATIVE_INFINITY : Number(before.seen);
+  if (seen !== undefined && seen > known) return { seen, seenAt: seenAt ?? at ?? now };
+  return before?.seen === undefined ? {} : { seen: known, seenAt: Number(before.seenAt ?? before.heardAt) };
 }
 
 const asRead = (pointer: Item | undefined): Condition =>
@@ -181,6 +192,7 @@ async function ringFor(engine: Engine, items: readonly Item[]): Promise<number> 
       ...(item.causedBy !== undefined && { causedBy: String(item.causedBy) }),
       at: Number(item.heardAt ?? item.since),
       ...(item.seen !== undefined && { seen: Number(item.seen) }),
+      ...(item.seenAt !== undefined && { seenAt: Number(item.seenAt) }),
       ...(item.background === true && { background: true }),
     }),
   );

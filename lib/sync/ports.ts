@@ -156,6 +156,8 @@ export interface Doorbell extends RecordRef {
   readonly updatedAt?: string;
   /** The stamp of the picture that was heard of ({@link pictureStamp}): a read that shows an older one is a lagging replica's. */
   readonly seen?: number;
+  /** When that picture was heard of, where something older has waited as well, ms. */
+  readonly seenAt?: number;
   /** Nobody waits for it, as only a sweep has found it, or a first load is at it: live changes come first, also when it was parked and is rung for again. */
   readonly background?: true;
 }

@@ -152,5 +152,11 @@ export async function noteGone({ table, clock }: Engine, ref: RecordRef): Promis
   await table.write([{ put: { ...sightingKey(ref), print: gonePrint, expiresAt } }]);
 }
 
+/** Has a list shown this record, as something that was rung for, after that time (ms)? */
+export async function isSightedSince({ table }: Engine, ref: RecordRef, at: number): Promise<boolean> {
+  const noted = await table.get(sightingKey(ref));
+  return noted?.at !== undefined && Number(noted.at) > at;
+}
+
 export const isNotedGone = async (engine: Engine, ref: RecordRef): Promise<boolean> =>
   (await lastPrint(engine, ref)) === gonePrint;

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import type { Body, RecordRef } from '../../lib/domain/record.ts';
+import { type Body, type RecordRef, refKey } from '../../lib/domain/record.ts';
+import { RemoteRejectedError, RemoteUnavailableError } from '../../lib/errors.ts';
 import { reportBroken } from '../../lib/sync/broken-links.ts';
 import {
   excludeRecord,
@@ -17,10 +18,10 @@ import { type Lease, leaseCause, releaseLease, takeLease } from '../../lib/sync/
 import { retry } from '../../lib/sync/operate.ts';
 import { parkedNow, wake } from '../../lib/sync/parking.ts';
 import { pause, resume } from '../../lib/sync/pause.ts';
-import type { Reading, Write } from '../../lib/sync/ports.ts';
+import type { Item, Reading, Write } from '../../lib/sync/ports.ts';
 import { recordStateOf } from '../../lib/sync/record-state.ts';
 import { startSweep, sweep } from '../../lib/sync/sweep.ts';
-import { linkedOrder, linkedPair, linkOf, ring } from '../support/sync-steps.ts';
+import { linkedOrder, linkedPair, linkOf, ring, withWave } from '../support/sync-steps.ts';
 import { type Database, type SyncWorld, startDatabase, startSyncWorld } from '../support/sync-world.ts';
 
 let database: Database;
@@ -200,6 +201,45 @@ describe('an edit that was heard of and has waited', () => {
     await hours(world, 1);
     assert.equal((await world.read(wave)).phone, '2');
   });
+
+  test('is waited for, also when something older has waited for more than an hour', async (t) => {
+    const world = await start();
+    t.after(world.close);
+    const { crm, wave } = await linkedPair(world, 'customer', { Name: 'One', Phone: '1' });
+    await world.poll();
+    await world.drain();
+    await pause(world.engine, 'customer', 'for a test');
+    await ring(world, crm);
+    world.pass(61 * minuteMs);
+    const before = await shownNow(world, crm);
+    await world.edit(crm, { Phone: '2' });
+    await world.poll();
+    await world.drain();
+    await resume(world.engine, 'customer');
+    await world.drain(lagging(world, before));
+    await hours(world, 1);
+    assert.equal((await world.read(wave)).phone, '2');
+  });
+
+  test('keeps its time when what it leads to cannot be sent: a later edit of the other side stays', async (t) => {
+    const world = await start();
+    t.after(world.close);
+    const { crm, wave } = await linkedPair(world, 'customer', { Name: 'One', Phone: '1' });
+    const failing = (error: Error) => withWave(world.engine, { update: () => Promise.reject(error) });
+    await world.edit(crm, { Phone: '2' });
+    await ring(world, crm, failing(new RemoteRejectedError('wave', 'not this number', { paths: ['phone'] })));
+    assert.equal((await linkOf(world, crm)).state, 'blocked');
+    world.pass(60 * minuteMs);
+    await world.edit(crm, { Name: 'typed first' });
+    await ring(world, crm, failing(new RemoteUnavailableError('wave', 'HTTP 503')));
+    world.pass(60 * minuteMs);
+    await world.edit(wave, { name: 'typed last' });
+    await ring(world, wave);
+    assert.deepEqual(
+      [(await world.read(crm)).Name, (await world.read(wave)).name],
+      ['typed last', 'typed last'],
+    );
+  });
 });
 
 describe('what a person said at a fuse', () => {
@@ -234,6 +274,40 @@ describe('what a person said at a fuse', () => {
       await ring(world, crm);
       assert.equal((await world.read(wave)).name, released ? 'One' : 'Two');
     });
+
+  const rejectedName = async (world: SyncWorld, engine: Engine) => {
+    const { crm, wave } = await linkedPair(world, 'customer', { Name: 'One', Phone: '1' });
+    await blowFuse(world.engine, 'changed');
+    await world.edit(crm, { Name: 'XXXX' });
+    await ring(world, crm);
+    return {
+      crm,
+      async reject() {
+        assert.equal(await mendFuse(engine, 'changed', false), 1);
+        await world.drain(engine);
+        assert.equal((await world.read(wave)).name, 'One');
+      },
+    };
+  };
+
+  test('holds for what older code had parked, which did not note what was asked', async (t) => {
+    const world = await start();
+    t.after(world.close);
+    const { crm, reject } = await rejectedName(world, world.engine);
+    const key = { pk: 'parked#fuse#changed', sk: refKey(crm) };
+    const { asks: _asks, ...old } = (await world.engine.table.get(key)) as Item;
+    await world.engine.table.write([{ put: old as Item }]);
+    await reject();
+  });
+
+  test('holds after another fingerprint key was put in front', async (t) => {
+    const world = await start();
+    t.after(world.close);
+    const { settings } = world.engine;
+    const keys = [{ id: 'new', secret: new Uint8Array(32).fill(9) }, ...settings.keys] as const;
+    const { reject } = await rejectedName(world, { ...world.engine, settings: { ...settings, keys } });
+    await reject();
+  });
 });
 
 describe('while a row of an order was decided, and waits', () => {
@@ -361,4 +435,25 @@ test('looking at a link at rest writes nothing, in whatever order the table keep
   const { revision } = await linkOf(world, crm);
   for (let look = 1; look <= 10; look++) await ring(world, wave);
   assert.equal((await linkOf(world, crm)).revision, revision);
+});
+
+test('what lives again is not forgotten because a lagging replica has not seen that yet', async (t) => {
+  const world = await start();
+  t.after(world.close);
+  const { crm, wave } = await linkedPair(world, 'customer', { Name: 'One', Phone: '1' });
+  await world.poll();
+  await world.drain();
+  await deleteIn(world, crm);
+  await world.poll();
+  await hours(world, 1);
+  assert.equal(await world.counterpart(wave), undefined);
+  const { status } = await fetch(`${world.env.CUSTOMCRM_API_URL}/customers/${crm.id}/restore`, {
+    method: 'POST',
+    headers: { authorization: 'Bearer local', 'idempotency-key': 'once' },
+  });
+  assert.equal(status, 200);
+  await world.poll();
+  await world.drain(lagging(world, { state: 'not-found' }));
+  await hours(world, 2);
+  assert.equal((await world.counterpart(wave))?.id, crm.id);
 });

@@ -47,8 +47,9 @@ function dyingWithALink({ engine }: SyncWorld): Engine {
   let isDead = false;
   return withWrite(engine, async (writes) => {
     if (isDead) throw new Error('killed');
-    isDead = putsInto(writes, 'links#');
-    return engine.table.write(writes);
+    const result = await engine.table.write(writes);
+    isDead ||= result.done && putsInto(writes, 'links#');
+    return result;
   });
 }
 

@@ -106,4 +106,14 @@ export const scenarios: readonly Scenario[] = [
     seed: 50_085,
     decides: true,
   },
+  { name: "a buyer's number is typed over ours, and the message of that is lost", seed: 29 },
+  {
+    name: 'a survivor names a parent whose link ended with its deletion',
+    seed: 30_001,
+  },
+  {
+    name: 'the command line dies when it has excluded a record that waits for its parent',
+    seed: 600,
+    decides: true,
+  },
 ];

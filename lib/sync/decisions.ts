@@ -49,7 +49,13 @@ export async function linkRecords(
     }
     const intents = await closable(engine, both, call);
     if ('done' in intents) return intents;
-    return linkUnder(engine, both, await linkOf(engine, both, call), intents, leases);
+    return linkUnder(
+      engine,
+      both,
+      await matchedLink(engine, both.origin, both.counterpart, call),
+      intents,
+      leases,
+    );
   });
   return linked.done ? firstPlan(engine, both, call) : linked;
 }
@@ -99,9 +105,6 @@ async function closable(
     ? refused(`a counterpart for ${refKey(open.origin)} is being created, and its outcome is not known yet`)
     : intents;
 }
-
-const linkOf = (engine: Engine, { origin, counterpart }: Both, call: Call): Promise<Link> =>
-  matchedLink(engine, origin, counterpart, call);
 
 async function linkUnder(
   engine: Engine,
@@ -240,7 +243,7 @@ export async function relink(
   const done = await underLeases(engine, distinct, call, async (leases) => {
     const intents = await closable(engine, both, call);
     if ('done' in intents) return intents;
-    const link = await linkOf(engine, both, call);
+    const link = await matchedLink(engine, both.origin, both.counterpart, call);
     const ended: Decided = linked.length > 0 ? await endUnder(engine, linked, leases) : { done: true };
     if (!ended.done) return ended;
     return linkUnder(engine, both, link, intents, leases);
@@ -287,7 +290,7 @@ export async function includeRecord(engine: Engine, ref: RecordRef): Promise<Dec
  */
 export async function recreate(engine: Engine, ref: RecordRef): Promise<Decided> {
   const shown = (await recordStateOf(engine, ref))?.state;
-  // Said again: what it shows goes last.
+  // Said again, when the queue did not answer: it shows what it showed until a worker knows better.
   const isSurvivor = shown === 'unlinked' || (await tombstoneOf(engine.table, ref))?.kind === 'survivor';
   const isHeld = shown === 'ambiguous';
   if (!isSurvivor && !isHeld) return refused(`${noSurvivor}, and it is not ambiguous`);

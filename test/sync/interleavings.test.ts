@@ -311,50 +311,6 @@ describe('what a person said at a fuse', () => {
   });
 });
 
-describe('while a row of an order was decided, and waits', () => {
-  /** Both sides name another customer; Customcrm's is excluded. */
-  const waiting = async (world: SyncWorld) => {
-    const { crm, wave } = await linkedOrder(world);
-    const { wave: other } = await linkedPair(world, 'customer', { Name: 'Garage', Currency: 'CAD' });
-    const excluded = await world.make('customcrm', 'customer', { Name: 'Nobody', Currency: 'CAD' });
-    await excludeRecord(world.engine, excluded, world.call());
-    await world.edit(crm, { CustomerId: excluded.id });
-    await world.edit(wave, { customer: { id: other.id } });
-    await ring(world, crm);
-    assert.equal((await linkOf(world, crm)).state, 'blocked');
-    world.pass(60 * minuteMs);
-    return { crm, wave };
-  };
-
-  test('the later of two edits of another row stays', async (t) => {
-    const world = await start();
-    t.after(world.close);
-    const { crm, wave } = await waiting(world);
-    await pause(world.engine, 'all', 'for a test');
-    await world.edit(crm, { Title: 'typed first' });
-    await ring(world, crm);
-    world.pass(60 * minuteMs);
-    await world.edit(wave, { title: 'typed last' });
-    await ring(world, wave);
-    await resume(world.engine, 'all');
-    await world.drain();
-    assert.deepEqual(
-      [(await world.read(crm)).Title, (await world.read(wave)).title],
-      ['typed last', 'typed last'],
-    );
-  });
-
-  test('the side that edits that row later wins it', async (t) => {
-    const world = await start();
-    t.after(world.close);
-    const third = await linkedPair(world, 'customer', { Name: 'Third', Currency: 'CAD' });
-    const { crm, wave } = await waiting(world);
-    await world.edit(wave, { customer: { id: third.wave.id } });
-    await ring(world, wave);
-    assert.equal((await world.read(crm)).CustomerId, third.crm.id);
-  });
-});
-
 describe('what a person decides', () => {
   test('can be said again when the queue did not take it: recreate', async (t) => {
     const world = await start();

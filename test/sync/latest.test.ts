@@ -34,11 +34,13 @@ async function twoUsers(world: SyncWorld) {
   };
 }
 
+const start = () => startSyncWorld(database, { startedPairs: () => true });
+
 describe('of two edits of the same row the one that was heard of later stays', () => {
   for (const first of ['customcrm', 'wave'] as const)
     for (const later of ['customcrm', 'wave'] as const)
       test(`${later}'s, when both waited and ${first}'s doorbell is handled first, long afterwards`, async (t) => {
-        const world = await startSyncWorld(database, { startedPairs: () => true });
+        const world = await start();
         t.after(world.close);
         const { refs, edit, winner } = await twoUsers(world);
         const earlier = later === 'wave' ? 'customcrm' : 'wave';
@@ -56,7 +58,7 @@ describe('of two edits of the same row the one that was heard of later stays', (
       });
 
   test("Wave's, when a poll has rung for it and its doorbell is still on its way", async (t) => {
-    const world = await startSyncWorld(database, { startedPairs: () => true });
+    const world = await start();
     t.after(world.close);
     const { refs, edit, winner } = await twoUsers(world);
     await world.poll();
@@ -73,7 +75,7 @@ describe('of two edits of the same row the one that was heard of later stays', (
 
 describe("Customcrm's stays", () => {
   test('when nobody has heard of an edit in Wave, however late the worker is', async (t) => {
-    const world = await startSyncWorld(database, { startedPairs: () => true });
+    const world = await start();
     t.after(world.close);
     const { refs, edit, winner } = await twoUsers(world);
     await edit('wave');
@@ -85,7 +87,7 @@ describe("Customcrm's stays", () => {
   });
 
   test('when both were heard of within five seconds', async (t) => {
-    const world = await startSyncWorld(database, { startedPairs: () => true });
+    const world = await start();
     t.after(world.close);
     const { refs, edit, winner } = await twoUsers(world);
     await pause(world.engine, 'all', 'for a test');
@@ -99,10 +101,11 @@ describe("Customcrm's stays", () => {
     await world.drain();
     assert.equal(await winner(), 'customcrm');
   });
+});
 
-  test('while its order waits, whoever rings for the other side afterwards', async (t) => {
-    const world = await startSyncWorld(database, { startedPairs: () => true });
-    t.after(world.close);
+describe('while a row of an order was decided, and waits', () => {
+  /** Both sides name another customer; Customcrm's is excluded. */
+  const waiting = async (world: SyncWorld) => {
     const { crm, wave } = await linkedOrder(world);
     const { wave: other } = await linkedPair(world, 'customer', { Name: 'Garage', Currency: 'CAD' });
     const excluded = await world.make('customcrm', 'customer', { Name: 'Nobody', Currency: 'CAD' });
@@ -110,10 +113,44 @@ describe("Customcrm's stays", () => {
     await world.edit(crm, { CustomerId: excluded.id });
     await world.edit(wave, { customer: { id: other.id } });
     await ring(world, crm);
-    const decided = await linkOf(world, crm);
-    assert.equal(decided.state, 'blocked');
-
+    assert.equal((await linkOf(world, crm)).state, 'blocked');
     world.pass(60 * minuteMs);
+    return { crm, wave, excluded };
+  };
+
+  test('the later of two edits of another row stays', async (t) => {
+    const world = await start();
+    t.after(world.close);
+    const { crm, wave } = await waiting(world);
+    await pause(world.engine, 'all', 'for a test');
+    await world.edit(crm, { Title: 'typed first' });
+    await ring(world, crm);
+    world.pass(60 * minuteMs);
+    await world.edit(wave, { title: 'typed last' });
+    await ring(world, wave);
+    await resume(world.engine, 'all');
+    await world.drain();
+    assert.deepEqual(
+      [(await world.read(crm)).Title, (await world.read(wave)).title],
+      ['typed last', 'typed last'],
+    );
+  });
+
+  test('the side that edits that row later wins it', async (t) => {
+    const world = await start();
+    t.after(world.close);
+    const third = await linkedPair(world, 'customer', { Name: 'Third', Currency: 'CAD' });
+    const { crm, wave } = await waiting(world);
+    await world.edit(wave, { customer: { id: third.wave.id } });
+    await ring(world, wave);
+    assert.equal((await world.read(crm)).CustomerId, third.crm.id);
+  });
+
+  test('it stays decided, whoever rings for the other side afterwards', async (t) => {
+    const world = await start();
+    t.after(world.close);
+    const { crm, wave, excluded } = await waiting(world);
+    const decided = await linkOf(world, crm);
     await ring(world, wave);
     assert.equal((await world.read(crm)).CustomerId, excluded.id);
     assert.deepEqual((await linkOf(world, crm)).reasons, decided.reasons);

@@ -6,7 +6,7 @@ import { externalIdOf } from '../mappings/match-keys.ts';
 import { mappings } from '../mappings/pairs.ts';
 import { type Pictured, planRecord, type RecordPlan } from '../mappings/record-plan.ts';
 import { firstSeen } from './agree.ts';
-import type { Engine, Handled } from './engine.ts';
+import type { Cause, Engine, Handled } from './engine.ts';
 import { gatherFacts } from './facts.ts';
 import { giveUp, handleGone } from './gone.ts';
 import { rejectedByFuse, throughFuses } from './guard-write.ts';
@@ -138,7 +138,7 @@ async function linkParents(
   { waitsFor }: RecordPlan,
 ): Promise<'linked' | { readonly gone: RecordPlan['blocked']; readonly waits?: Handled }> {
   const gone: { row: string; reason: string }[] = [];
-  let waits: Handled | undefined;
+  const causes: Cause[] = [];
   let isLinked = false;
   for (const { row, ref } of waitsFor) {
     const linked = await work.linkParent(ref);
@@ -146,10 +146,13 @@ async function linkParents(
     else {
       const { shows } = linked.cause;
       if (shows !== undefined) gone.push({ row, reason: shows });
-      if (shows === undefined || !waits) waits = linked;
+      causes.push(linked.cause);
     }
   }
-  return isLinked ? 'linked' : { gone, ...(waits && { waits }) };
+  if (isLinked) return 'linked';
+  // What will be over by itself says when to look again.
+  const cause = causes.find(({ shows }) => shows === undefined) ?? causes[0];
+  return { gone, ...(cause && { waits: { did: 'parked', cause: { ...cause, also: causes } } }) };
 }
 
 export async function picture(engine: Engine, link: Link, both: Both, call: Call): Promise<Pictured> {

@@ -135,4 +135,6 @@ export interface Cause {
   readonly asks?: readonly string[];
   /** Parking happens only while this holds; else the cause went away in the meantime. */
   readonly while?: Write;
+  /** What holds other parts of the record back: who removes that rings as well. */
+  readonly also?: readonly Pick<Cause, 'key' | 'while'>[];
 }

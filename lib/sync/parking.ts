@@ -46,6 +46,8 @@ async function parkOnce({ table, clock }: Engine, ref: Waiting, cause: Cause): P
   // A live change that waits stays one, whoever comes to wait for the same.
   const lane = ref.background && (!before || before.background) ? { background: true } : {};
   const about = { since, heardAt, causedBy, ...newestSeen(ref, before, clock.now()), ...lane };
+  const others = (cause.also ?? []).filter(({ key }) => key !== cause.key);
+  const kept = [cause.key, ...others.map(({ key }) => key)];
   const writes: Write[] = [
     {
       put: {
@@ -55,9 +57,10 @@ async function parkOnce({ table, clock }: Engine, ref: Waiting, cause: Cause): P
         ...about,
         lookedAt,
         times,
+        ...(others.length > 0 && { also: others.map(({ key }) => key) }),
         ...(shows !== undefined && { shows }),
       },
-      when: asRead(before),
+      when: before ? asRead(before) : 'absent',
     },
     {
       put: {
@@ -70,10 +73,15 @@ async function parkOnce({ table, clock }: Engine, ref: Waiting, cause: Cause): P
       },
     },
   ];
-  if (before && !same) writes.push({ delete: parkedKey(String(before.cause), ref) });
-  if (cause.while) writes.push(cause.while);
+  for (const { key } of others) writes.push({ put: { ...parkedKey(key, ref), name: cause.name, ...about } });
+  for (const key of causesOf(before)) if (!kept.includes(key)) writes.push({ delete: parkedKey(key, ref) });
+  for (const each of [cause, ...others]) if (each.while) writes.push(each.while);
   return table.write(writes);
 }
+
+/** Every cause whose end rings for a record that waits. */
+const causesOf = (parked: Parked): readonly string[] =>
+  parked ? [String(parked.cause), ...((parked.also ?? []) as readonly string[])] : [];
 
 /** The newest picture that was heard of, and when. */
 function newestSeen(
@@ -86,8 +94,10 @@ function newestSeen(
   return before?.seen === undefined ? {} : { seen: known, seenAt: Number(before.seenAt ?? before.heardAt) };
 }
 
-const asRead = (pointer: Item | undefined): Condition =>
-  pointer ? { equals: { cause: String(pointer.cause) } } : 'absent';
+/** Parked anew, even under the same cause, it may wait for something else beside it. */
+const asRead = ({ cause, since, times }: Item): Condition => ({
+  equals: { cause: String(cause), since: Number(since), times: Number(times) },
+});
 
 /** How often in a row a record was parked under this cause, for a growing pause. */
 export async function timesParked({ table }: Engine, ref: RecordRef, causeKey: string): Promise<number> {
@@ -123,10 +133,9 @@ export async function unpark(engine: Engine, ref: RecordRef, seen?: Parked): Pro
 /** To be part of a write after which the record waits for nothing: it fails when the record was parked anew since. */
 export function unparkWrites(ref: RecordRef, parked: Parked): readonly Write[] {
   if (!parked) return [];
-  const [cause, since, times] = [String(parked.cause), Number(parked.since), Number(parked.times)];
   return [
-    { delete: pointerKey(ref), when: { equals: { cause, since, times } } },
-    { delete: parkedKey(cause, ref) },
+    { delete: pointerKey(ref), when: asRead(parked) },
+    ...causesOf(parked).map((cause) => ({ delete: parkedKey(cause, ref) })),
   ];
 }
 

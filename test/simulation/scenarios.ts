@@ -116,4 +116,9 @@ export const scenarios: readonly Scenario[] = [
     seed: 600,
     decides: true,
   },
+  {
+    name: 'an order waits for its customer, and what its lines wait for is linked',
+    seed: 445,
+    decides: true,
+  },
 ];

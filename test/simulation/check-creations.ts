@@ -85,7 +85,7 @@ function isSecond(
     if (!gone) return !isUnrecognisable(ending, earlier, origin, latest?.at ?? 0, except);
     // The answer of its create was lost, and its user deleted it before the look-up could see it.
     const links = world.store.linksOf(refKey(earlier)).filter(({ madeAt }) => madeAt < gone.at);
-    const wasLinked = links.length > 0;
+    const wasLinked = links.some(({ madeAt }) => !isInForgottenTime(ending, madeAt, gone.at));
     const wasUnseen = gone.by.who === 'user' && !wasLinked;
     if (wasUnseen) except('deletedUnseen', describe(earlier));
     if (wasUnseen || isForgotten(ending, earlier, origin, gone, except)) return false;
@@ -170,6 +170,10 @@ function isForgotten(
   if (forgotten) except('forgottenByRestore', describe(made));
   return forgotten;
 }
+
+/** Done between the copy of the table and its return: at a later time the table knew nothing of it. */
+const isInForgottenTime = ({ world: { restored } }: Ending, done: number, at: number): boolean =>
+  restored !== undefined && done >= restored.from && done < restored.at && at >= restored.at;
 
 /** Its user may take a cancellation back before the invoice is deleted because of it. */
 const cancelledAt = ({ world }: Ending, origin: RecordRef, gone: Happening): number | undefined =>

@@ -14,18 +14,18 @@ export type FuseName = (typeof fuseNames)[number];
 const windowMs = 3600_000;
 /** What a person said of a change holds for so long, ms: who has waited is rung for at once. */
 const rulingMs = 24 * 3600_000;
-/** Tries against other workers that count at the same time. */
-const tries = 5;
+/** Tries against other workers that count at the same time: each that is lost is one of theirs that was counted. */
+const tries = 25;
 
 /** What is to pass: its rows, each with the print of what is asked there. */
 export type Asked = Readonly<Record<string, string>>;
 
 /**
- * How a record passes a fuse: freely, not at all for now, or never (a person said no to these rows). What a person said is used up by the
+ * How a record passes a fuse: freely, not at all for now, never (a person said no to these rows), or nobody knows yet, as too many others count. What a person said is used up by the
  * write that follows from it, so `spends` is to be a part of that.
  */
 export type Passage =
-  | { readonly did: 'waits' }
+  | { readonly did: 'waits' | 'busy' }
   | { readonly did: 'passes'; readonly spends: readonly Write[] }
   | { readonly did: 'rejected'; readonly rows: readonly string[]; readonly spends: readonly Write[] };
 
@@ -70,7 +70,7 @@ export async function passFuse(
     reportBlown(engine, name, ref);
     return { did: 'waits' };
   }
-  return { did: 'waits' };
+  return { did: 'busy' };
 }
 
 function reportBlown(engine: Engine, name: FuseName, { system, pair, id }: RecordRef): void {

@@ -226,7 +226,7 @@ async function carryOut(
   const halves = [survivor, refOf(link, otherSystem(survivor.system))] as const;
   const asked = { [wholeRecord]: `${wholeRecord} ${survivor.system}` };
   const passage = await passFuse(engine, 'deletions', halves, asked);
-  if (passage.did === 'waits') return waits(engine, 'deletions', asked);
+  if (!('spends' in passage)) return waits(engine, 'deletions', asked, passage);
   const { spends } = passage;
   if (passage.did === 'rejected') return { did: 'rejected', link, reason: rejectedHere, spends };
   const settlesAt = engine.clock.now() + engine.settings.settleMs;

@@ -44,7 +44,7 @@ export async function throughFuses(
     if (cases[name].length === 0) continue;
     const asked = Object.fromEntries(cases[name].map((row) => [row, asks[row] ?? '']));
     const passage = await passageOf(engine, name, halves, asked);
-    if (passage.did === 'waits') return waits(engine, name, asked);
+    if (!('spends' in passage)) return waits(engine, name, asked, passage);
     spends.push(...passage.spends);
     if (passage.did === 'rejected') return { ...passage, spends };
   }
@@ -70,16 +70,20 @@ interface Rejected {
   readonly spends: readonly Write[];
 }
 
-export const waits = ({ clock }: Engine, name: FuseName, asked: Asked) =>
-  ({
+/** Put aside until a person has looked at the fuse; when it could only not be counted, for a moment. */
+export function waits(
+  engine: Engine,
+  name: FuseName,
+  asked: Asked,
+  { did }: Pick<Passage, 'did'>,
+): Handled & { readonly did: 'parked' } {
+  if (did === 'busy') return { did: 'parked', cause: busyNow(engine) };
+  const due = engine.clock.now() + lookAgainMs;
+  return {
     did: 'parked',
-    cause: {
-      name: 'fuse',
-      key: fuseCause(name),
-      due: clock.now() + lookAgainMs,
-      asks: Object.values(asked),
-    },
-  }) as const;
+    cause: { name: 'fuse', key: fuseCause(name), due, asks: Object.values(asked) },
+  };
+}
 
 /** Said of a row, or of a deletion, that a person did not let pass. */
 export const rejectedHere = 'rejected at the fuse';

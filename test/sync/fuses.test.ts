@@ -229,3 +229,20 @@ test('a loop stops at its fuse, which tells a person, and goes on when he lets i
   await ring(world, crm);
   assert.equal((await world.read(crm)).Fax, (await world.read(wave)).fax);
 });
+
+test('a fuse that many count at once holds nobody back before it blows, and then all', async (t) => {
+  const world = await startSyncWorld(database, { startedPairs: () => true, fuseLimit: 12 });
+  t.after(world.close);
+  const passages = (prefix: string, many: number) =>
+    Promise.all(
+      Array.from({ length: many }, async (_, index) => {
+        const halves = (['customcrm', 'wave'] as const).map(
+          (system): RecordRef => ({ system, pair: 'customer', id: `${prefix}${index}` }),
+        );
+        const [crm, wave] = halves as [RecordRef, RecordRef];
+        return (await passFuse(world.engine, 'emptied', [crm, wave], { Phone: 'print' })).did;
+      }),
+    );
+  assert.deepEqual(new Set(await passages('a', 12)), new Set(['passes']));
+  assert.deepEqual(new Set(await passages('b', 12)), new Set(['waits']));
+});

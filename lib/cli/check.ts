@@ -49,7 +49,9 @@ export async function check(
 function failed({ config }: Connections, what: string, error: unknown): Finding {
   const message = error instanceof Error ? error.message : 'unknown error';
   if (!(error instanceof SyncError)) return { what, ok: false, say: awsFailure(error)?.message ?? message };
-  if (!(error instanceof ReconnectNeededError)) return { what, ok: false, say: message };
+  // A wrong client secret says itself what to do.
+  const saysHow = message.includes('WAVE_CLIENT_SECRET');
+  if (saysHow || !(error instanceof ReconnectNeededError)) return { what, ok: false, say: message };
   const where = process.env.PARAMETERS_PATH ? 'Parameter Store' : 'the environment of the local stack';
   const cure =
     error.system === 'customcrm'

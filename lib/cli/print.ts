@@ -64,13 +64,14 @@ export function connection(state: WaveConnection): string {
   if (state.connection === 'none') return 'nobody has logged in yet: wave login';
   const isLogin = 'issuedAt' in state;
   const by = isLogin ? `login or renewal ${ago(Date.now() - state.issuedAt)} ago` : 'by a full-access token';
+  const trouble = isLogin ? state.trouble : undefined;
+  const checked = 'Check WAVE_CLIENT_ID and WAVE_CLIENT_SECRET';
   if (state.connection === 'good')
-    return 'trouble' in state && state.trouble !== undefined
-      ? `good, ${by}, but it cannot be renewed: ${state.trouble}. Check WAVE_CLIENT_ID and WAVE_CLIENT_SECRET`
-      : `good, ${by}`;
-  const remedy = isLogin
-    ? 'Log in again: wave login'
-    : 'Is Wave still paid for, and WAVE_ACCESS_TOKEN right?';
+    return trouble === undefined
+      ? `good, ${by}`
+      : `good, ${by}, but it cannot be renewed: ${trouble}. ${checked}`;
+  const login = trouble === undefined ? 'Log in again: wave login' : checked;
+  const remedy = isLogin ? login : 'Is Wave still paid for, and WAVE_ACCESS_TOKEN right?';
   return `broken, ${by}: ${state.because ?? 'refused'}. ${remedy}`;
 }
 

@@ -26,9 +26,12 @@ export interface Want {
   readonly records?: number;
 }
 
-/** What became of a request. `refused` is a 429; `unsent` never left this machine and costs nothing. */
+/**
+ * What became of a request. `refused` is a 429; `unsent` never left this machine and costs nothing; of an `abandoned` one nobody awaits
+ * the answer any more, and Wave may be at it still.
+ */
 export type Ending =
-  | { readonly did: 'answered' | 'unanswered' | 'unsent' }
+  | { readonly did: 'answered' | 'unanswered' | 'abandoned' | 'unsent' }
   | { readonly did: 'refused'; readonly retryAfterMs: number | undefined };
 
 export interface Holder {
@@ -85,7 +88,7 @@ const turnsShare = 0.95;
 const fewestWorkers = 2;
 /** Of the window, how far back the pace of changes is looked at. */
 const demandShare = 1 / 3;
-/** A request whose answer was lost may still be under way for this long, ms. */
+/** A request whose connection broke may still be under way for this long, ms. */
 const afterglowMs = 2_000;
 /** Clocks of our containers differ by less, ms; also the grain of what is kept of answered requests, as a part of the window. */
 const skewMs = 250;
@@ -246,6 +249,7 @@ export function ended(slots: Slots, limits: BudgetLimits, id: string, ending: En
       underWay: others,
       hours: withCost(slots.hours, Math.floor(now / hourMs), -holder.cost),
     };
+  if (holder && ending.did === 'abandoned') return slots;
   if (holder && ending.did === 'unanswered')
     return {
       ...slots,

@@ -60,7 +60,9 @@ const ourFault: ReadonlySet<string> = new Set([
 ]);
 /** Wave's schema has directives `@rateLimit` and `@cost`; what their refusals look like is unconfirmed. */
 const limitCodes = /^(RATE_LIMIT|RATE_LIMITED|RATE_LIMIT_EXCEEDED|TOO_MANY_REQUESTS|THROTTLED)$/;
-const costWords = /maximum (query )?(cost|complexity)|(cost|complexity) (limit|exceed)|too complex/i;
+const costWords =
+  /maximum (query )?(cost|complexity)|\b(costs?|complexity)\b.*\b(limit|maximum|exceed\w*|too)\b|too complex/i;
+const costCodes = /COST|COMPLEX/;
 
 /** What came of a request, for the caller and for the budget. */
 export interface Sent {
@@ -101,7 +103,7 @@ export function meaningOf(answer: Response<string>, intention: Intention, sent: 
   const isLimited = errors.some((error) => isRateLimit(error));
   return {
     outcome: refusal ?? { data, errors, date: Date.parse(headers.date ?? '') || Date.now() },
-    ending: isLimited ? { did: 'refused', retryAfterMs: undefined } : answered,
+    ending: isLimited ? { did: 'refused', retryAfterMs: pauseMs } : answered,
   };
 }
 
@@ -112,6 +114,10 @@ function jsonOf(text: string): unknown {
     return undefined;
   }
 }
+
+/** A document that asks for too much at once. */
+const isTooMuch = ({ message, extensions }: WaveError): boolean =>
+  costWords.test(message) || costCodes.test(extensions?.code ?? '');
 
 const isRateLimit = ({ extensions }: WaveError): boolean => limitCodes.test(extensions?.code ?? '');
 
@@ -129,10 +135,10 @@ function refusalOf(
       return new TokenRefusedError();
     const isWhole = error.path == null || error.path.length === 0;
     if (isRateLimit(error) && isWhole) return new RemoteUnavailableError('wave', code);
-    if (isWhole && (ourFault.has(code) || costWords.test(error.message)))
+    if (isWhole && (ourFault.has(code) || isTooMuch(error)))
       return new DocumentRefusedError(
         `${code}: ${scrub(error.message, variables, query)}`,
-        costWords.test(error.message),
+        isTooMuch(error),
         pathsIn(error.message),
       );
   }

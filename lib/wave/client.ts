@@ -1,6 +1,6 @@
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
-import got from 'got';
+import got, { TimeoutError } from 'got';
 import type { TadaDocumentNode } from 'gql.tada';
 import { type DocumentNode, print } from 'graphql';
 import { RemoteUnavailableError } from '../errors.ts';
@@ -144,7 +144,8 @@ function poster({ url, timeoutMs }: WaveClientOptions) {
       })
       .catch((error: unknown): Sent => {
         const isUnsent = noAnswer('wave', 'write', error) instanceof RemoteUnavailableError;
-        const ending = { did: isUnsent ? 'unsent' : 'unanswered' } as const;
+        const lost = error instanceof TimeoutError ? 'abandoned' : 'unanswered';
+        const ending = { did: isUnsent ? 'unsent' : lost } as const;
         return { outcome: noAnswer('wave', intention, error), ending };
       });
     return 'outcome' in answer ? answer : meaningOf(answer, intention, request);

@@ -42,7 +42,8 @@ const standardLifetime = 3600;
 const tokenAnswer = z.object({
   access_token: z.string().min(1),
   refresh_token: z.string().min(1).nullish(),
-  expires_in: z.coerce.number().positive().nullish(),
+  // The pair before is dead by now: this one is kept, whatever is said of its time.
+  expires_in: z.coerce.number().positive().nullish().catch(undefined),
 });
 const faultAnswer = z.object({ error: z.string() });
 

@@ -25,9 +25,8 @@ interface Mark {
 }
 
 const pauseMs = 5 * 60_000;
-/** How long this container believes that nothing is noted, and that something is, ms. */
+/** How long this container believes that nothing is noted, ms: that something is, not at all. */
 const believedMs = 60_000;
-const markBelievedMs = 5_000;
 const keptMs = 30 * 24 * 3600_000;
 
 /** A token of a login is known by its generation; any other by its hash. */
@@ -49,7 +48,7 @@ export function tokensInUse(
   async function markOf(token: AccessToken): Promise<Mark | undefined> {
     const name = nameOf(token);
     const age = clock.now() - (known?.readAt ?? 0);
-    if (known?.name === name && age < (known.mark ? markBelievedMs : believedMs)) return known.mark;
+    if (known?.name === name && !known.mark && age < believedMs) return undefined;
     const mark = await markIn(table, name);
     known = { name, mark, readAt: clock.now() };
     return mark;
@@ -59,7 +58,7 @@ export function tokensInUse(
     const token = await tokens.current(call);
     if (!(await markOf(token))) return { token, mark: undefined };
     // Somebody may have logged in meanwhile.
-    const latest = await tokens.current(call, markBelievedMs);
+    const latest = await tokens.current(call, 0);
     return { token: latest, mark: await markOf(latest) };
   }
 
@@ -130,9 +129,14 @@ const refusal = ({ because }: Mark): ReconnectNeededError => new ReconnectNeeded
 export async function connectionState(
   table: Table,
   access: string | OAuthApplication,
+  now: number = Date.now(),
 ): Promise<TokenState | { readonly connection: 'good' | 'reconnect-needed'; readonly because?: string }> {
-  const state = typeof access === 'string' ? { connection: 'good' as const } : await tokenState(table);
+  const state =
+    typeof access === 'string' ? { connection: 'good' as const } : await tokenState(table, access);
   if (state.connection !== 'good') return state;
+  // What cannot be renewed is good until its time is over.
+  if ('trouble' in state && state.trouble !== undefined && now >= state.deadAfter)
+    return { ...state, connection: 'reconnect-needed', because: state.trouble };
   const generation = 'generation' in state ? state.generation : 0;
   const mark = await markIn(table, nameOf({ text: typeof access === 'string' ? access : '', generation }));
   return mark ? { ...state, connection: 'reconnect-needed', because: mark.because } : state;

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { FingerprintKeys } from '../domain/fingerprint.ts';
 import { ReconnectNeededError, RemoteUnavailableError, SyncError } from '../errors.ts';
 import type { Call, Clock, Item, Key, Table } from '../sync/ports.ts';
@@ -42,8 +43,9 @@ export type TokenState =
       readonly trouble: string | undefined;
       readonly generation: number;
       readonly businessId: string;
-      /** When the access token is renewed, ms since 1970. */
+      /** When the access token is renewed, and expires; ms since 1970. */
       readonly goodUntil: number;
+      readonly deadAfter: number;
       readonly issuedAt: number;
     };
 
@@ -53,6 +55,8 @@ interface Stored {
   readonly because?: string;
   /** Why the token endpoint refuses us, whatever the pair is. Gone with the next pair. */
   readonly trouble?: string;
+  /** The application that it refuses, by its hash: another one may be right. */
+  readonly troubleOf?: string;
   /** The sealed pair. */
   readonly secret: string;
   /** The access token is renewed from here on, and expires there; ms since 1970. */
@@ -72,9 +76,8 @@ const tokensKey: Key = { pk: 'oauth#wave', sk: 'tokens' };
 const purpose = 'oauth-tokens';
 /** Renewed this long before the end, or a fifth of the lifetime, whichever is shorter, ms. */
 const marginMs = 5 * 60_000;
-/** How long this container believes what it read, ms. */
+/** How long this container believes that the connection is good, ms: that it is broken, not at all, as a login wakes what waits for it. */
 const standardBelievedMs = 60_000;
-const reconnectBelievedMs = 5_000;
 /** The longest request for tokens, and what must be left of a call so that an answer is also kept, ms. */
 const refreshTimeoutMs = 10_000;
 const leastTimeMs = 8_000;
@@ -133,16 +136,23 @@ export function oauthTokens(options: TokenOptions): AccessTokens {
   /** The lease of this generation: only while it is the current one, and nobody tried it lately. */
   async function takeLease({ generation }: Stored): Promise<boolean> {
     const now = clock.now();
-    const lease = { owner: newId(), until: now + leaseMs, expiresAt: Math.ceil(now / 1000) + 24 * 3600 };
     const result = await table.write([
       {
-        put: { pk: tokensKey.pk, sk: `refresh#${generation}`, ...lease },
+        put: leaseItem(generation, now + leaseMs),
         when: { absentOrExpired: { attribute: 'until', before: now } },
       },
       { check: tokensKey, when: { equals: { generation, connection: 'good' } } },
     ]);
     return result.done;
   }
+
+  const leaseItem = (generation: number, until: number): Item => ({
+    pk: tokensKey.pk,
+    sk: `refresh#${generation}`,
+    owner: newId(),
+    until,
+    expiresAt: Math.ceil(until / 1000) + 24 * 3600,
+  });
 
   /** A new token, or undefined when somebody else was faster: then look again. */
   async function refresh(stored: Stored, call: Call): Promise<AccessToken | undefined> {
@@ -165,13 +175,18 @@ export function oauthTokens(options: TokenOptions): AccessTokens {
       await table.write([{ put: { ...tokensKey, ...marked }, when }]);
       return undefined;
     }
-    if (answer.did === 'misconfigured' && stored.trouble !== answer.because) {
-      const troubled = { ...stored, trouble: answer.because };
-      await table.write([
-        { put: { ...tokensKey, ...troubled }, when: { equals: { generation: stored.generation } } },
-      ]);
-    }
+    if (answer.did === 'misconfigured') await noteTrouble(stored, answer.because);
+    // Who says how long to wait is not asked by anybody before.
+    if (answer.did === 'failed' && answer.retryAfterMs !== undefined)
+      await table.write([{ put: leaseItem(stored.generation, clock.now() + answer.retryAfterMs) }]);
     throw failureOf(answer);
+  }
+
+  async function noteTrouble(stored: Stored, trouble: string): Promise<void> {
+    const troubleOf = hashOf(application);
+    if (stored.trouble === trouble && stored.troubleOf === troubleOf) return;
+    const when = { equals: { generation: stored.generation } };
+    await table.write([{ put: { ...tokensKey, ...stored, trouble, troubleOf }, when }]);
   }
 
   async function obtain(refused: AccessToken | undefined, call: Call): Promise<AccessToken> {
@@ -206,8 +221,6 @@ export function oauthTokens(options: TokenOptions): AccessTokens {
       const age = clock.now() - (readAt ?? 0);
       if (stored?.connection === 'good' && age < believedMs && clock.now() < stored.goodUntil)
         return tokenOf(stored, keys);
-      if (known && stored?.connection !== 'good' && age < reconnectBelievedMs)
-        return tokenOf(connected(stored), keys);
       return obtain(undefined, call).catch(inOurWords);
     },
     insteadOf: (refused, call) => obtain(refused, call).catch(inOurWords),
@@ -235,13 +248,19 @@ export async function saveLogin(
   throw new RemoteUnavailableError('wave', 'the tokens of this login could not be kept: log in again');
 }
 
-/** How the connection stands. */
-export async function tokenState(table: Table): Promise<TokenState> {
+/** How the connection stands for this application: what another one was refused for is not its trouble. */
+export async function tokenState(table: Table, application: OAuthApplication): Promise<TokenState> {
   const stored = storedOf(await table.get(tokensKey));
   if (!stored) return { connection: 'none' };
-  const { connection, because, trouble, generation, businessId, goodUntil, issuedAt } = stored;
-  return { connection, because, trouble, generation, businessId, goodUntil, issuedAt };
+  const { connection, because, generation, businessId, goodUntil, deadAfter, issuedAt } = stored;
+  const trouble = stored.troubleOf === hashOf(application) ? stored.trouble : undefined;
+  return { connection, because, trouble, generation, businessId, goodUntil, deadAfter, issuedAt };
 }
+
+const hashOf = ({ clientId, clientSecret }: OAuthApplication): string =>
+  createHash('sha256')
+    .update(JSON.stringify([clientId, clientSecret]))
+    .digest('base64url');
 
 const storedOf = (item: Item | undefined): Stored | undefined => item as Stored | undefined;
 

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { createServer } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { localBusinessId, localIncomeAccountId } from '../../infra/local/wave/server.ts';
-import { tokenState } from '../../lib/wave/tokens.ts';
 import { type Cli, cliWith } from '../support/cli.ts';
 import { type Database, type SyncWorld, startDatabase, startSyncWorld } from '../support/sync-world.ts';
 
@@ -99,7 +98,8 @@ describe('wave login', () => {
   });
 
   test('keeps what stood before when the new login reaches another business only', async () => {
-    const before = await tokenState(world.engine.table);
+    const stands = () => world.engine.table.get({ pk: 'oauth#wave', sk: 'tokens' });
+    const before = await stands();
     const other = await cliWith({
       ...world.env,
       WAVE_REDIRECT_URI: redirect,
@@ -110,7 +110,7 @@ describe('wave login', () => {
       const { code, err } = await other.run('--yes', 'wave', 'login', '--code', await allowed(url));
       assert.equal(code, 1);
       assert.match(err, /does not reach the business of WAVE_BUSINESS_ID/);
-      assert.deepEqual(await tokenState(world.engine.table), before);
+      assert.deepEqual(await stands(), before);
       await open(await allowed(url));
       assert.equal((await command.ended).code, 0);
     } finally {

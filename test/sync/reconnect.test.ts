@@ -67,7 +67,6 @@ describe('a connection to Wave that is not there', () => {
     assert.equal(await world.connection(), 'none');
     assert.equal((await world.door()).requests, 0);
     await world.login();
-    world.pass(6_000);
     await world.poll();
     await world.drain();
     assert.ok(await world.counterpart(here));
@@ -98,7 +97,6 @@ describe('a connection to Wave that is not there', () => {
 
     await world.behave({ planLapsed: false });
     await world.login();
-    world.pass(6_000);
     await world.drain();
     await arrived(world, refs, '+1 555 0101');
     assert.equal(await world.connection(), 'good');

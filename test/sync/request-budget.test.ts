@@ -175,6 +175,29 @@ describe('the request budget', () => {
     await budget.take(wanting(time));
   });
 
+  test('lets no more at once to a Wave that goes on with what nobody awaits any more', async () => {
+    const time = virtualTime();
+    const table = memoryTable();
+    const wave = door(time);
+    const until = time.now() + 5 * minute;
+    async function impatient(): Promise<void> {
+      const budget = budgetOf(time, table);
+      while (time.now() < until) {
+        const slot = await budget.take(wanting(time, { intention: 'read' })).catch(() => time.sleep(1_000));
+        if (!slot) continue;
+        const served = wave.serve(1, 10, 28_000);
+        await time.sleep(20_000);
+        await slot.end({ did: 'abandoned' });
+        void served;
+      }
+    }
+    const all = [impatient(), impatient(), impatient()];
+    await time.runUntil(until + 2 * minute);
+    await Promise.all(all);
+    assert.ok(wave.arrivals.length > 10);
+    assert.equal(wave.mostInside(), 2);
+  });
+
   test('gives back at once what was never sent', async () => {
     const time = virtualTime();
     const budget = budgetOf(time, memoryTable(), { perMinute: 1, perDay: 1 });

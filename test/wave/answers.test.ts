@@ -119,6 +119,28 @@ describe('an answer to three writes', () => {
     assert.equal(received.length, 1);
   });
 
+  for (const refused of [
+    error('QUERY_COST', undefined, 'Refused'),
+    error(undefined, undefined, 'Query cost 1200 exceeds the limit of 1000'),
+    error(undefined, undefined, 'The query exceeds the maximum cost'),
+    error(undefined, undefined, 'Complexity is too high'),
+  ])
+    test(`that refuses the document as too much is split: ${refused.extensions?.code ?? refused.message}`, async () => {
+      const received = await during(
+        ({ aliases, variables }) => {
+          if (aliases.length > 1) return { body: { errors: [refused] } };
+          const { id } = variables.input as { readonly id: string };
+          return { body: { data: { customerPatch: done(id) } } };
+        },
+        async ({ records }, requests) => {
+          const calls = ['C1', 'C2', 'C3'].map((id) => outcome(rename(records, snapshot(id), 'Other')));
+          assert.deepEqual(await Promise.all(calls), ['done', 'done', 'done']);
+          return requests;
+        },
+      );
+      assert.ok(received.length > 3);
+    });
+
   test('never quotes what was sent in its reason', async () => {
     const inputErrors = [{ path: ['input', 'name'], message: 'Other is not a name', code: 'INVALID' }];
     const reason = await during(
@@ -159,10 +181,15 @@ describe('a request', () => {
     );
   });
 
-  for (const status of [403, 503])
+  const limited = { data: null, errors: [error('RATE_LIMITED')] };
+  for (const [status, body] of [
+    [200, limited],
+    [403, ''],
+    [503, ''],
+  ] as const)
     test(`waits for no one after ${status} with Retry-After either`, async () => {
       await during(
-        () => ({ status, headers: { 'retry-after': '120' } }),
+        () => ({ status, body, headers: { 'retry-after': '120' } }),
         async ({ records }, received) => {
           for (const id of ['C1', 'C2', 'C3'])
             await assert.rejects(records.read('customer', id, callIn(3_000)));
@@ -176,6 +203,7 @@ describe('a request', () => {
   const pauses: [string, string, number | undefined][] = [
     ['in half a minute',              '30',          30_000],
     ['in two hours',                  '7200',        2 * hourMs],
+    ['in a minute and a half',        '90.5',        90_500],
     ['at a time in five hours',       inHours(5),    5 * hourMs],
     ['at a time that has passed',     inHours(-1),   0],
     ['in thirty years: in a day',     '999999999',   24 * hourMs],
@@ -192,6 +220,20 @@ describe('a request', () => {
       if (expected === undefined) assert.equal(retryAfterMs, undefined);
       else assert.ok(Math.abs((retryAfterMs ?? -1) - expected) < 60_000, String(retryAfterMs));
     });
+
+  test('whose answer nobody awaits any more may be under way still; one whose connection broke hardly', async () => {
+    await during(
+      (_request, index) => (index === 0 ? { body: {}, afterMs: 5_000 } : 'cut'),
+      async ({ records, measured }) => {
+        for (const waitsMs of [1_500, 60_000])
+          assert.equal(await outcome(records.read('customer', 'C1', callIn(waitsMs))), unavailable);
+        assert.deepEqual(
+          measured.map(({ did }) => did),
+          ['abandoned', 'unanswered'],
+        );
+      },
+    );
+  });
 
   test('that cannot reach Wave was never sent', async () => {
     const { records, measured } = connected('http://127.0.0.1:9/graphql/public');

@@ -50,17 +50,16 @@ describe('a login to Wave', () => {
       ReconnectNeededError,
     );
     await saveLogin(surroundings, await wave.login(), localBusinessId);
-    passedMs += 5_000;
     const made = await records.create('customer', customerBody('First'), '', callIn());
     passedMs += 2 * 3_600_000;
     assert.equal((await records.read('customer', made.id, later())).state, 'living');
-    const state = await tokenState(surroundings.table);
+    const state = await tokenState(surroundings.table, wave.application);
     assert.ok(state.connection === 'good' && state.generation >= 2);
 
     await wave.behave({ planLapsed: true });
     passedMs += 60_000;
     await assert.rejects(records.read('customer', made.id, later()), ReconnectNeededError);
-    assert.equal((await tokenState(surroundings.table)).connection, 'reconnect-needed');
+    assert.equal((await tokenState(surroundings.table, wave.application)).connection, 'reconnect-needed');
     const before = await wave.requests();
     await assert.rejects(records.read('customer', made.id, later()), ReconnectNeededError);
     assert.equal(await wave.requests(), before);

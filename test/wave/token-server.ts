@@ -6,8 +6,12 @@ import type { OAuthApplication, TokenPair } from '../../lib/wave/oauth.ts';
 
 export const lifetimeMs = 6 * 3_600_000;
 
-/** What happens to the next refresh: executed and the answer lost, an error before it is executed, or a slow answer. */
-export type Mishap = 'answer lost' | 'error' | 'html' | { readonly slowMs: number };
+/** What happens to the next refresh: executed and the answer lost, an error before it is executed, a slow answer, or a strange lifetime in it. */
+export type Mishap =
+  | 'answer lost'
+  | 'error'
+  | 'html'
+  | { readonly slowMs?: number; readonly retryAfter?: string; readonly expiresIn?: unknown };
 
 /** One request with a refresh token. `by` is the container, as its token address says: `?by=3`. */
 export interface Use {
@@ -80,7 +84,7 @@ export async function startTokenServer(
     return use;
   }
 
-  function refresh(use: Use): { status: number; body: unknown } {
+  function refresh(use: Use): { status: number; body: object } {
     use.ended = 'lapsed';
     if (hasLapsed) return refused('access_denied', 403);
     const old = living.find((pair) => pair.refreshToken === use.refreshToken);
@@ -107,11 +111,13 @@ export async function startTokenServer(
     seen.requests += 1;
     const by = new URL(request.url ?? '/', 'http://localhost').searchParams.get('by') ?? '';
     const use = used(refreshToken, by);
-    await (typeof current === 'object' ? sleep(current.slowMs) : thinks());
+    const { slowMs, retryAfter, ...stated } = typeof current === 'object' ? current : {};
+    await (slowMs === undefined ? thinks() : sleep(slowMs));
     const isOurs = form.get('client_id') === 'app' && form.get('client_secret') === 'secret';
-    const failed = current === 'error' || current === 'html';
+    const isTooSoon = retryAfter !== undefined;
+    const failed = current === 'error' || current === 'html' || isTooSoon;
     const answer = failed
-      ? { status: 503, body: 'down' }
+      ? { status: isTooSoon ? 429 : 503, body: { error: 'down' } }
       : isOurs
         ? refresh(use)
         : refused('invalid_client', 401);
@@ -120,7 +126,11 @@ export async function startTokenServer(
       use.ended = 'lost';
       request.socket.destroy();
     } else if (current === 'html') response.end('<html>Sorry</html>');
-    else response.writeHead(answer.status).end(JSON.stringify(answer.body));
+    else {
+      const headers = isTooSoon ? { 'retry-after': retryAfter } : {};
+      const lifetime = 'expiresIn' in stated && { expires_in: stated.expiresIn };
+      response.writeHead(answer.status, headers).end(JSON.stringify({ ...answer.body, ...lifetime }));
+    }
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;

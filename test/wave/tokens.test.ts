@@ -5,7 +5,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { connection } from '../../lib/cli/print.ts';
 import { ReconnectNeededError, RemoteUnavailableError } from '../../lib/errors.ts';
 import type { Call, Table } from '../../lib/sync/ports.ts';
-import type { TokenPair } from '../../lib/wave/oauth.ts';
+import type { OAuthApplication, TokenPair } from '../../lib/wave/oauth.ts';
+import { connectionState } from '../../lib/wave/refusals.ts';
 import { type AccessTokens, oauthTokens, saveLogin, tokenState } from '../../lib/wave/tokens.ts';
 import { memoryTable } from './memory-table.ts';
 import { lifetimeMs, startTokenServer, type TokenServer } from './token-server.ts';
@@ -94,8 +95,34 @@ describe('the access token', () => {
     await assert.rejects(one.current(call()), RemoteUnavailableError);
     time += minute;
     assert.ok(server.accepts((await one.current(call())).text));
-    assert.equal((await tokenState(table)).connection, 'good');
+    assert.equal((await tokenState(table, server.application)).connection, 'good');
   });
+
+  test('is not renewed by any container before the token endpoint wants to be asked again', async () => {
+    await login();
+    time += lifetimeMs;
+    server.next({ retryAfter: '3600' });
+    const ask = () => container().current(call());
+    await assert.rejects(ask(), RemoteUnavailableError);
+    for (let minutes = 0; minutes < 50; minutes += 5) {
+      time += 5 * minute;
+      await assert.rejects(ask(), RemoteUnavailableError);
+    }
+    assert.equal(server.seen.requests, 1);
+    time += 15 * minute;
+    assert.ok(server.accepts((await ask()).text));
+  });
+
+  for (const expiresIn of [0, -1, 'soon', null])
+    test(`is kept when its answer says that it expires in ${expiresIn}: the one before is dead`, async () => {
+      await login();
+      time += lifetimeMs;
+      server.next({ expiresIn });
+      assert.ok(server.accepts((await container().current(call())).text));
+      time += 50 * minute;
+      assert.ok(server.accepts((await container().current(call())).text));
+      assert.equal(server.seen.requests, 1);
+    });
 
   test('is kept even when the table answers only at the fourth try', async () => {
     await login();
@@ -139,7 +166,7 @@ describe('a connection that was lost', () => {
           one.insteadOf(held[index] ?? { text: '', generation: 0 }, call()),
           ReconnectNeededError,
         );
-      const state = await tokenState(table);
+      const state = await tokenState(table, server.application);
       assert.equal(state.connection, 'reconnect-needed');
       const before = server.seen.requests;
       assert.equal(before, 1);
@@ -150,45 +177,41 @@ describe('a connection that was lost', () => {
       assert.equal(server.seen.requests, before);
       server.lapse(false);
       await login();
-      time += 6_000;
       for (const one of containers) assert.ok(server.accepts((await one.current(call())).text));
     });
   }
 
   test('is said where nobody has ever logged in', async () => {
     await assert.rejects(container().current(call()), ReconnectNeededError);
-    assert.deepEqual(await tokenState(table), { connection: 'none' });
+    assert.deepEqual(await tokenState(table, server.application), { connection: 'none' });
   });
 
-  test('is looked for in the table every few seconds only', async () => {
-    let reads = 0;
-    const counted = container({
-      ...table,
-      get(key) {
-        reads += 1;
-        return table.get(key);
-      },
-    });
-    for (let count = 0; count < 100; count++) {
-      await assert.rejects(counted.current(call()), ReconnectNeededError);
-      time += 100;
-    }
-    assert.ok(reads <= 3, `${reads} reads`);
+  test('does not hold in a container that had just asked, once somebody logs in', async () => {
+    const one = container();
+    await assert.rejects(one.current(call()), ReconnectNeededError);
+    await login();
+    assert.ok(server.accepts((await one.current(call())).text));
   });
 
   test('by a wrong client secret is repaired by the right one: the tokens stay', async () => {
     await login();
-    time += lifetimeMs;
+    time += lifetimeMs - 2 * minute;
     const application = { ...server.application, clientSecret: 'other' };
+    const shown = async (by: OAuthApplication) => connection(await connectionState(table, by, time));
     const wrong = oauthTokens({ ...surroundings(), application });
-    await assert.rejects(wrong.current(call()), /WAVE_CLIENT_SECRET/);
+    await wrong.current(call());
     assert.match(
-      connection(await tokenState(table)),
-      /cannot be renewed: .*invalid_client.*WAVE_CLIENT_SECRET/,
+      await shown(application),
+      /^good, .*cannot be renewed: .*invalid_client.*WAVE_CLIENT_SECRET/,
     );
+    time += 2 * minute;
+    await assert.rejects(wrong.current(call()), /WAVE_CLIENT_SECRET/);
+    assert.match(await shown(application), /^broken, .*invalid_client.*Check .*WAVE_CLIENT_SECRET$/);
+    // Nobody has asked with the right one yet.
+    assert.match(await shown(server.application), /^good, .*ago$/);
     time += minute;
     assert.ok(server.accepts((await container().current(call())).text));
-    assert.doesNotMatch(connection(await tokenState(table)), /cannot/);
+    assert.match(await shown(server.application), /^good, .*ago$/);
   });
 
   test('shows after a crash between the answer of a refresh and its storage', async () => {
@@ -205,7 +228,7 @@ describe('a connection that was lost', () => {
     while (server.seen.refreshes === 0) await sleep(5);
     time += minute;
     await assert.rejects(container().current(call()), ReconnectNeededError);
-    assert.equal((await tokenState(table)).connection, 'reconnect-needed');
+    assert.equal((await tokenState(table, server.application)).connection, 'reconnect-needed');
   });
 });
 
@@ -221,7 +244,7 @@ describe('a new login', () => {
     await login(pair);
     assert.equal((await refreshing).text, pair.accessToken);
     assert.equal((await container().current(call())).text, pair.accessToken);
-    const state = await tokenState(table);
+    const state = await tokenState(table, server.application);
     assert.ok(state.connection === 'good' && state.generation === 2 && state.businessId === 'business');
   });
 });

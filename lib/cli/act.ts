@@ -27,6 +27,8 @@ function addRecordActions(program: Command, { connected, say, confirmed }: Termi
       if (!(await confirmed(`Keep ${given.keep}'s value of ${given.row ?? 'everything that differs'}?`)))
         return;
       const handled = await resolve(connections.engine, ref, given.keep, given.row, callNow('live'));
+      // What it waits for ends with an ordinary look at it, which knows nothing of this.
+      if (handled.did === 'parked') process.exitCode = 1;
       say(handled, print.handled(handled));
     });
 

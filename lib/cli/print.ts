@@ -155,5 +155,5 @@ const text = (value: unknown): string =>
 
 export const handled = (done: Handled): string =>
   done.did === 'parked'
-    ? `It waits: ${done.cause.name}.`
+    ? `Not decided, or not in all of it: the record waits (${done.cause.name}). Say it again once it goes on.`
     : [done.message, done.because, (done.rows ?? []).join(' ')].filter(Boolean).join(': ');

@@ -34,6 +34,8 @@ export interface Link {
   readonly waveId: string;
   /** Grows with every write of the link. */
   readonly revision: number;
+  /** The revision that it began with; 1 unless said, more when it lives again. */
+  readonly begun?: number;
   readonly agreed: Agreed;
   /** Customcrm's `Version` and `UpdatedAt` (ms) when everything was agreed: the stamp of our own echo. */
   readonly agreedVersion?: string;

@@ -15,7 +15,7 @@ import {
   type Side,
   type WriteBecause,
 } from '../domain/plan.ts';
-import { type Body, otherSystem, type RecordRef, type System } from '../domain/record.ts';
+import { type Body, otherSystem, type RecordRef, type System, systems } from '../domain/record.ts';
 import { type Cells, cellsFor, cellsOf, isBlank, isBlankOrNone } from './cells.ts';
 import {
   type Cell,
@@ -155,7 +155,11 @@ function compose(pictured: Pictured, rows: readonly Row[], cells: Cells, verdict
   for (const row of rows) {
     const verdict = verdicts.get(row.id);
     if (verdict?.do === 'block') blocked.push({ row: row.id, reason: verdict.reason });
-    if (verdict?.do === 'hold') held.push({ row: row.id, reason: verdict.because });
+    if (verdict?.do === 'hold') {
+      held.push({ row: row.id, reason: verdict.because });
+      // Once what it names is linked, both sides may be equal.
+      waitsFor.push(...parentsIn(row, pictured, cells));
+    }
     if (verdict?.do !== 'write') continue;
     const { to } = verdict;
     const cell = cellsFor(cells, row);
@@ -186,6 +190,15 @@ function compose(pictured: Pictured, rows: readonly Row[], cells: Cells, verdict
     held.push({ row: wholeRecord, reason: whole.reason });
   }
   return { verdicts, picture, writes, refusals, totalsDiffer, blocked, held, waitsFor, lost, ...fuses };
+}
+
+/** The records that either side names in a row, and that are not linked. */
+function parentsIn(row: Row, pictured: Pictured, cells: Cells): RecordPlan['waitsFor'] {
+  return systems.flatMap((to) => {
+    const cell = cellsFor(cells, row)[otherSystem(to)];
+    const put = cell && putCell(row, to, cell.value, pictured[to], pictured.facts);
+    return put && 'waitFor' in put ? [{ row: row.id, ref: put.waitFor }] : [];
+  });
 }
 
 /** What would be asked of a system: put there what the other side holds, over what stands there now. */

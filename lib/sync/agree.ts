@@ -59,7 +59,7 @@ export async function agree(
   const isRefused = Object.keys(sent.refused).length > 0;
   const after: Omit<Link, 'revision'> = {
     ...bare,
-    ...(complete ? stampOf(state, sent.answers.customcrm ?? both.customcrm) : {}),
+    ...(complete ? stampOf(state, sent.answers.customcrm ?? both.customcrm, planned) : {}),
     // What was answered is no longer under way.
     ...(unanswered && ahead && { ahead: { ...ahead, ...emptied(sent.answers) } }),
     // A write of two parts may have been refused in its second one.
@@ -169,38 +169,45 @@ export const openRows = (shown: Shown): readonly string[] => [
   ...(shown.totalsDiffer ? ['totals'] : []),
 ];
 
-/** Does this link ask a person something about a row? A recorded difference asks nothing. */
+const waiting: NothingBecause = 'waits for the other rows';
+const recorded: NothingBecause = 'recorded difference';
+
+/** Does this link ask a person something about a row? A recorded difference asks nothing, nor does what waits for the other rows. */
 export const asksAbout = ({ reasons }: Pick<Link, 'reasons'>, row: string): boolean =>
-  reasons.some((reason) => reason.startsWith(`${row}: `) && !reason.endsWith(': recorded difference'));
+  reasons.some(
+    (reason) =>
+      reason.startsWith(`${row}: `) &&
+      ![recorded, waiting].some((because) => reason.endsWith(`: ${because}`)),
+  );
 
 /** Every row that is not equal, and why it stays so. */
 export const reasonsOf = (shown: Shown, differences: readonly string[]): readonly string[] => [
   ...openIn(shown).map(({ row, reason }) => `${row}: ${reason}`),
   ...(shown.totalsDiffer ? ['totals: Wave computes another sum before tax'] : []),
   ...becauseOf(shown, waiting).map((row) => `${row}: ${waiting}`),
-  ...new Set([...recordedIn(shown), ...differences].map((row) => `${row}: recorded difference`)),
+  ...new Set([...recordedIn(shown), ...differences].map((row) => `${row}: ${recorded}`)),
 ];
 
-const waiting: NothingBecause = 'waits for the other rows';
-
-const becauseOf = ({ verdicts }: Shown, because: NothingBecause): readonly string[] =>
+const becauseOf = ({ verdicts }: Pick<Shown, 'verdicts'>, because: NothingBecause): readonly string[] =>
   [...verdicts].flatMap(([row, verdict]) =>
     verdict.do === 'nothing' && verdict.because === because ? [row] : [],
   );
 
-const recordedIn = (shown: Shown): readonly string[] => becauseOf(shown, 'recorded difference');
+const recordedIn = (shown: Shown): readonly string[] => becauseOf(shown, recorded);
 
 export const rowsOf = (planned: RecordPlan): readonly string[] =>
   (['customcrm', 'wave'] as const).flatMap((system) =>
     (planned.writes[system]?.rows ?? []).map((row) => `${row}->${system}`),
   );
 
-/** The echo of our own write carries this stamp; only a record at rest has one. */
+/** The echo of our own write carries this stamp; only a record at rest has one, for which nothing is left to be done. */
 export function stampOf(
   state: LinkState,
   customcrm: Snapshot,
+  { verdicts, waitsFor }: Pick<RecordPlan, 'verdicts' | 'waitsFor'>,
 ): { readonly agreedVersion?: string; readonly agreedUpdatedAt?: number } {
-  const atRest = state === 'in-sync' || state === 'recorded-difference';
+  const isOpen = waitsFor.length > 0 || becauseOf({ verdicts }, waiting).length > 0;
+  const atRest = !isOpen && (state === 'in-sync' || state === 'recorded-difference');
   return atRest && customcrm.version !== undefined
     ? { agreedVersion: customcrm.version, agreedUpdatedAt: customcrm.modifiedAt }
     : {};

@@ -135,7 +135,7 @@ async function carryOut(
  */
 async function linkParents(
   work: Work,
-  { waitsFor }: RecordPlan,
+  { waitsFor, held }: RecordPlan,
 ): Promise<'linked' | { readonly gone: RecordPlan['blocked']; readonly waits?: Handled }> {
   const gone: { row: string; reason: string }[] = [];
   const causes: Cause[] = [];
@@ -145,14 +145,17 @@ async function linkParents(
     if (linked.did !== 'parked') isLinked = true;
     else {
       const { shows } = linked.cause;
-      if (shows !== undefined) gone.push({ row, reason: shows });
+      const isHeld = held.some((each) => each.row === row);
+      if (shows !== undefined && !isHeld) gone.push({ row, reason: shows });
       causes.push(linked.cause);
     }
   }
   if (isLinked) return 'linked';
-  // What will be over by itself says when to look again.
+  // What will be over by itself is what it waits for.
   const cause = causes.find(({ shows }) => shows === undefined) ?? causes[0];
-  return { gone, ...(cause && { waits: { did: 'parked', cause: { ...cause, also: causes } } }) };
+  if (!cause) return { gone };
+  const due = Math.min(...causes.map((each) => each.due));
+  return { gone, waits: { did: 'parked', cause: { ...cause, due, also: causes } } };
 }
 
 export async function picture(engine: Engine, link: Link, both: Both, call: Call): Promise<Pictured> {

@@ -14,10 +14,10 @@ import { fenceOf, noteIfAlike } from './look-up.ts';
 import { wake } from './parking.ts';
 import { standsStill } from './pause.ts';
 import { pollKey } from './poll-progress.ts';
-import { isOnItsOwn, recordStateOf } from './record-state.ts';
+import { isOnItsOwn, recordStateOf, setRecordState } from './record-state.ts';
 import { abandon, openCreate, resume } from './send-create.ts';
 import { isNotedGone, isSightedSince, noteGone } from './sighting.ts';
-import { type Tombstone, tombstoneOf } from './tombstones.ts';
+import { beginsNewLife, tombstoneOf } from './tombstones.ts';
 import { awaitProof, busy, linkParent, neverLinked, show } from './unlinked-record.ts';
 import type { Work } from './work.ts';
 
@@ -100,6 +100,7 @@ async function awaitSight(work: Work, ref: RecordRef): Promise<Handled> {
   const unproven = await awaitProof(work, ref);
   if (unproven) return unproven;
   await forgetKeys(work.engine, ref);
+  await setRecordState(work.engine, ref, undefined, '');
   return busy(work.engine);
 }
 
@@ -134,10 +135,6 @@ async function matchOrCreate(work: Work, origin: Snapshot, { unlessMatched }: La
   if (unlessMatched) return show(work, 'ambiguous', unlessMatched);
   return openCreate(work, origin, tombstone);
 }
-
-/** Cancelled orders come back by being edited; an older picture than the cancelled one is a lagging one. */
-const beginsNewLife = ({ newLifeAfter }: Tombstone, { version }: Snapshot): boolean =>
-  newLifeAfter !== undefined && Number(version) > Number(newLifeAfter);
 
 const polled = ({ clock }: Engine, system: System): Cause => ({
   name: 'poll',

@@ -1,4 +1,4 @@
-import { type Body, type Pair, type RecordRef, refKey, type System } from '../domain/record.ts';
+import { type Body, otherSystem, type Pair, type RecordRef, refKey, type System } from '../domain/record.ts';
 import type { Facts } from '../mappings/mapping.ts';
 import { mappings } from '../mappings/pairs.ts';
 import type { Engine } from './engine.ts';
@@ -15,6 +15,13 @@ export async function gatherFacts(
   const named = parentsOf(engine, pair, bodies);
   const found = new Map<string, string | undefined>();
   await Promise.all(named.map(async (ref) => found.set(refKey(ref), await counterpartOf(engine.table, ref))));
+  // Also what the other side will name once this is written there.
+  for (const ref of named) {
+    const id = found.get(refKey(ref));
+    const other =
+      id === undefined ? undefined : refKey({ system: otherSystem(ref.system), pair: ref.pair, id });
+    if (other !== undefined && !found.has(other)) found.set(other, ref.id);
+  }
   const customcrmIdOf = (of: Pair, waveId: string) =>
     found.get(refKey({ system: 'wave', pair: of, id: waveId }));
   return {
@@ -37,16 +44,18 @@ function parentsOf(
   });
 }
 
-/** The catalogue, read again when a body names a code or an id that it does not hold. */
+/** The catalogue, read again when a body names a code that it does not hold, or an id: that is proof that it has become old. */
 async function taxesFor(
   engine: Engine,
   bodies: Readonly<Partial<Record<System, Body>>>,
   call: Call,
 ): Promise<readonly Tax[]> {
+  const since = engine.clock.now();
   const taxes = await engine.taxes.taxes(call);
   const known = new Set(taxes.flatMap((tax) => [tax.id, tax.abbreviation.toUpperCase()]));
-  const named = [...taxNamesOf(bodies.customcrm), ...taxIdsOf(bodies.wave)];
-  return named.every((name) => known.has(name)) ? taxes : engine.taxes.taxes(call, { fresh: true });
+  const isKnown = (name: string) => known.has(name);
+  if (!taxIdsOf(bodies.wave).every(isKnown)) return engine.taxes.taxes(call, { since });
+  return taxNamesOf(bodies.customcrm).every(isKnown) ? taxes : engine.taxes.taxes(call, { fresh: true });
 }
 
 const listOf = (cell: unknown): readonly Body[] => (Array.isArray(cell) ? (cell as readonly Body[]) : []);

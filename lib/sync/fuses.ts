@@ -1,6 +1,6 @@
 import { parseRef, type RecordRef, refKey } from '../domain/record.ts';
 import type { Engine } from './engine.ts';
-import { waitingFor, wake } from './parking.ts';
+import { waitingFor, waitsBeside, wake } from './parking.ts';
 import type { Item, Key, Write } from './ports.ts';
 
 /**
@@ -12,8 +12,9 @@ export type FuseName = (typeof fuseNames)[number];
 
 /** How much is counted, ms. */
 const windowMs = 3600_000;
-/** What a person said of a change holds for so long, ms: who has waited is rung for at once. */
+/** What a person said of a change holds for so long, ms: who has waited is rung for at once, or when what it waits for beside is over, such as a pause. */
 const rulingMs = 24 * 3600_000;
+const besideMs = 7 * rulingMs;
 /** Tries against other workers that count at the same time: each that is lost is one of theirs that was counted. */
 const tries = 25;
 
@@ -100,7 +101,7 @@ export async function passUnblown(
   const { blownAt, mendedAt = Number.NEGATIVE_INFINITY } = await windowOf(engine, name);
   const isOpen = blownAt === undefined;
   const passes = { did: 'passes', spends: [] } as const;
-  if (isOpen && mendedAt + rulingMs < engine.clock.now()) return passes;
+  if (isOpen && mendedAt + besideMs < engine.clock.now()) return passes;
   return (await rulingOn(engine, name, halves, asked)) ?? (isOpen ? passes : { did: 'waits' });
 }
 
@@ -170,20 +171,10 @@ export const blownSince = async (engine: Engine, name: FuseName): Promise<number
 
 /** Replaces the fuse. What waits behind it goes on (`released`), or stays as it is until it changes again. Answers how many. */
 export async function mendFuse(engine: Engine, name: FuseName, released: boolean): Promise<number> {
-  const expiresAt = Math.ceil((engine.clock.now() + rulingMs) / 1000);
+  const now = engine.clock.now();
   let freed = 0;
   for await (const page of waitingFor(engine, fuseCause(name))) {
-    for (const item of page)
-      await engine.table.write([
-        {
-          put: {
-            ...rulingKey(parseRef(item.sk), name),
-            released,
-            expiresAt,
-            ...(item.asks !== undefined && { asks: item.asks }),
-          },
-        },
-      ]);
+    for (const item of page) await engine.table.write(rulingWrites(item, name, released, now));
     freed += page.length;
   }
   const before = await windowOf(engine, name);
@@ -192,9 +183,21 @@ export async function mendFuse(engine: Engine, name: FuseName, released: boolean
       windowWrite(name, before, {
         revision: before.revision + 1,
         counted: {},
-        mendedAt: engine.clock.now(),
+        mendedAt: now,
       }),
     ]);
   await wake(engine, fuseCause(name));
   return freed;
+}
+
+function rulingWrites(item: Item, name: FuseName, released: boolean, now: number): readonly Write[] {
+  const { pk, sk, asks } = item;
+  const isBeside = waitsBeside(item);
+  const expiresAt = Math.ceil((now + (isBeside ? besideMs : rulingMs)) / 1000);
+  const about = asks === undefined ? {} : { asks };
+  return [
+    { put: { ...rulingKey(parseRef(sk), name), released, expiresAt, ...about } },
+    // Asked about once, and not rung for as long as something else holds it back.
+    ...(isBeside ? [{ delete: { pk, sk } }] : []),
+  ];
 }

@@ -14,7 +14,7 @@ import { standsStill } from './pause.ts';
 import type { Call, Doorbell } from './ports.ts';
 import { noLongerFailed, recordStateOf } from './record-state.ts';
 import { sightedAt } from './sighting.ts';
-import { isStarted, noteEarly } from './started-pairs.ts';
+import { isStarted, isStartedNow, noteEarly } from './started-pairs.ts';
 import { deletedUnlinked } from './unlinked-record.ts';
 import type { Work } from './work.ts';
 
@@ -187,7 +187,7 @@ async function handleOnce(engine: Engine, doorbell: Doorbell, call: Call, waited
       (await standsStill(engine, refOf(link, otherSystem(doorbell.system)))) ??
       handleLinked(engine, doorbell, link, call, waited)
     );
-  if (!(await isStarted(engine, doorbell.pair))) {
+  if (!(await isStarted(engine, doorbell.pair)) && !(await isStartedNow(engine, doorbell.pair))) {
     // It may have waited for a pause, and does not any more.
     await notedWaiting(engine, waited, doorbell);
     await noteEarly(engine, doorbell);
@@ -217,7 +217,7 @@ function handleLinked(
     const current = await findLink(engine.table, doorbell);
     if (!current) return { did: 'parked', cause: { name: 'busy', key: 'busy', due: engine.clock.now() } };
     // Who linked it may have died before he woke them.
-    if (current.revision === 1)
+    if (current.revision === (current.begun ?? 1))
       await wakeBehind(
         engine,
         systems.map((system) => refOf(current, system)),

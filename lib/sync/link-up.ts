@@ -92,7 +92,13 @@ export async function revive(
     await engine.table.write([removeTombstone(origin)]);
     return undefined;
   }
-  const revived: Link = { ...link, revision: link.revision + 1, state: 'in-sync', reasons: [] };
+  const revived: Link = {
+    ...link,
+    revision: link.revision + 1,
+    begun: link.revision + 1,
+    state: 'in-sync',
+    reasons: [],
+  };
   const written = await engine.table.write([
     ...newLinkWrites(revived),
     stillHeld(work.lease),

@@ -78,6 +78,9 @@ export async function linkedIds(
   return items.map((item) => ({ customcrmId: item.sk, waveId: String(item.waveId) }));
 }
 
+export const hasLinks = async (table: Table, pair: Pair): Promise<boolean> =>
+  (await linkedIds(table, pair, { limit: 1 })).length > 0;
+
 /** The Wave id that the directory names for this Customcrm record. */
 export async function directoryEntry(
   table: Table,

@@ -1,9 +1,10 @@
 import { parseRef, type RecordRef, refKey } from '../domain/record.ts';
 import type { Cause, Engine } from './engine.ts';
-import type { Condition, Doorbell, Item, Key, Write, WriteResult } from './ports.ts';
+import type { Condition, Doorbell, Item, Key, Table, Write, WriteResult } from './ports.ts';
 
 const pointerKey = (ref: RecordRef): Key => ({ pk: refKey(ref), sk: 'parked' });
-const parkedKey = (cause: string, ref: RecordRef): Key => ({ pk: `parked#${cause}`, sk: refKey(ref) });
+const parkedPrefix = 'parked#';
+const parkedKey = (cause: string, ref: RecordRef): Key => ({ pk: parkedPrefix + cause, sk: refKey(ref) });
 
 /** How many records are rung for at a time, and by one run of the janitor; the rest follows at the next one. */
 const ringLimit = 200;
@@ -47,7 +48,11 @@ async function parkOnce({ table, clock }: Engine, ref: Waiting, cause: Cause): P
   const lane = ref.background && (!before || before.background) ? { background: true } : {};
   const about = { since, heardAt, causedBy, ...newestSeen(ref, before, clock.now()), ...lane };
   const others = (cause.also ?? []).filter(({ key }) => key !== cause.key);
-  const kept = [cause.key, ...others.map(({ key }) => key)];
+  const beside: readonly Item[] = [
+    ...others.map(({ key }) => ({ ...parkedKey(key, ref), name: cause.name, ...about })),
+    ...(await stillAtFuses(table, ref, before, cause)),
+  ];
+  const also = beside.map(({ pk }) => pk.slice(parkedPrefix.length));
   const writes: Write[] = [
     {
       put: {
@@ -57,7 +62,7 @@ async function parkOnce({ table, clock }: Engine, ref: Waiting, cause: Cause): P
         ...about,
         lookedAt,
         times,
-        ...(others.length > 0 && { also: others.map(({ key }) => key) }),
+        ...(also.length > 0 && { also }),
         ...(shows !== undefined && { shows }),
       },
       when: before ? asRead(before) : 'absent',
@@ -73,10 +78,37 @@ async function parkOnce({ table, clock }: Engine, ref: Waiting, cause: Cause): P
       },
     },
   ];
-  for (const { key } of others) writes.push({ put: { ...parkedKey(key, ref), name: cause.name, ...about } });
-  for (const key of causesOf(before)) if (!kept.includes(key)) writes.push({ delete: parkedKey(key, ref) });
+  for (const item of beside) writes.push({ put: item });
+  for (const key of causesOf(before))
+    if (key !== cause.key && !also.includes(key)) writes.push({ delete: parkedKey(key, ref) });
   for (const each of [cause, ...others]) if (each.while) writes.push(each.while);
   return table.write(writes);
+}
+
+/** Under these a record is not looked at: what a person says meanwhile at the fuse where it waited is said of it all the same. */
+const notLookedAt: ReadonlySet<string> = new Set<Cause['name']>([
+  'lease',
+  'busy',
+  'unavailable',
+  'reconnect',
+  'pause',
+  'settle',
+  'not-found',
+]);
+
+async function stillAtFuses(
+  table: Table,
+  ref: RecordRef,
+  before: Parked,
+  { name }: Cause,
+): Promise<readonly Item[]> {
+  const fuses = notLookedAt.has(name) ? causesOf(before).filter((key) => key.startsWith('fuse#')) : [];
+  const items = await Promise.all(fuses.map((key) => table.get(parkedKey(key, ref))));
+  return items.flatMap((item) => {
+    if (!item) return [];
+    const { state: _state, due: _due, ...bare } = item;
+    return [bare];
+  });
 }
 
 /** Every cause whose end rings for a record that waits. */
@@ -147,14 +179,22 @@ export async function wake(engine: Engine, causeKey: string): Promise<number> {
   let rung = 0;
   for await (const page of waitingFor(engine, causeKey)) {
     const soon = engine.clock.now() + wokenAgainMs;
-    await setDue(
-      engine,
-      page.filter(({ due }) => Number(due) > soon),
-      soon,
-    );
+    const mains = await Promise.all(page.map((item) => (waitsBeside(item) ? mainOf(engine, item) : item)));
+    const late = mains.filter((item) => item !== undefined).filter(({ due }) => Number(due) > soon);
+    await setDue(engine, late, soon);
     rung += await ringFor(engine, page);
   }
   return rung;
+}
+
+/** Whether a record waits for this beside something else. */
+export const waitsBeside = ({ due }: Item): boolean => due === undefined;
+
+/** The item by which the janitor finds a record that waits for this beside something else. */
+async function mainOf({ table }: Engine, { sk }: Item): Promise<Item | undefined> {
+  const ref = parseRef(sk);
+  const pointer = await table.get(pointerKey(ref));
+  return pointer && table.get(parkedKey(String(pointer.cause), ref));
 }
 
 /** When these are rung for next; one that is no longer parked is not put back by this. */
@@ -177,7 +217,7 @@ export async function* waitingFor({ table }: Engine, causeKey: string): AsyncGen
   let after: string | undefined;
   for (let pages = 0; pages < wakePages; pages++) {
     const from = after === undefined ? {} : { after };
-    const page = await table.query(`parked#${causeKey}`, { ...from, limit: ringLimit });
+    const page = await table.query(parkedPrefix + causeKey, { ...from, limit: ringLimit });
     if (page.length > 0) yield page;
     after = page.at(-1)?.sk;
     if (page.length < ringLimit) return;

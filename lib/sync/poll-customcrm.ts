@@ -10,6 +10,7 @@ import { wake } from './parking.ts';
 import { advance, lateness, pollKey, progressOf } from './poll-progress.ts';
 import type { PollResult } from './poll-wave.ts';
 import type { Call, Change, ChangePage, Doorbell, ListPosition } from './ports.ts';
+import { recordStateOf } from './record-state.ts';
 import { noteSighting } from './sighting.ts';
 import { showUnreadable } from './unreadable.ts';
 
@@ -160,7 +161,9 @@ async function ringForNews(
     changes.map(async (change) => {
       if (change.state === 'living') return sightOrReport(engine, change.snapshot, taxes);
       if (change.state === 'unreadable') return showUnreadable(engine, change, `poll:${runId}`);
-      const news = (await counterpartOf(engine.table, change.ref)) !== undefined;
+      const news =
+        (await counterpartOf(engine.table, change.ref)) !== undefined ||
+        (await recordStateOf(engine, change.ref)) !== undefined;
       return { news, print: 'deleted', mayWait: false, link: undefined };
     }),
   );

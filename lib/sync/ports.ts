@@ -140,7 +140,11 @@ export interface Tax {
 
 /** Kept by lib/wave; cached for some minutes, read again when a code is unknown. */
 export interface TaxCatalogue {
-  taxes(call: Call, options?: { readonly fresh: boolean }): Promise<readonly Tax[]>;
+  /**
+   * @param options.fresh read again, but for what is a minute old at the most. @param options.since what was read before that time (ms)
+   * does not serve. @throws RemoteUnavailableError also when it is too soon for that
+   */
+  taxes(call: Call, options?: { readonly fresh?: boolean; readonly since?: number }): Promise<readonly Tax[]>;
 }
 
 /** A doorbell: "this record may have changed". Never carries record data. */

@@ -26,7 +26,7 @@ export async function rest(
     ...whyOf({ state, reasons }),
     counterpart: otherId(link, work.doorbell),
   } as const;
-  const stamp = stampOf(state, both.customcrm);
+  const stamp = stampOf(state, both.customcrm, planned);
   const observed = observedAfter(work, link, planned, both);
   // The table keeps no order of what is in a map.
   const unchanged =

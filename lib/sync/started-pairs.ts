@@ -17,6 +17,12 @@ export async function isStarted(engine: Engine, pair: Pair): Promise<boolean> {
   return engine.settings.startedPairs(pair) || (await startedAt(engine, pair)) !== undefined;
 }
 
+/** The same, by what the table says now: before a change is dropped that a poll or a sweep may have rung for. */
+export function isStartedNow(engine: Engine, pair: Pair): Promise<boolean> {
+  cache.delete(engine);
+  return isStarted(engine, pair);
+}
+
 /** When a person started the pair, ms; undefined when nobody did. */
 export async function startedAt(engine: Engine, pair: Pair): Promise<number | undefined> {
   const now = engine.clock.now();

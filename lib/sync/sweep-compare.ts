@@ -16,6 +16,7 @@ import { type RecordState, recordStateOf } from './record-state.ts';
 import { type Sighting, sight } from './sighting.ts';
 import { startedAt } from './started-pairs.ts';
 import { type FoundRecord, nothingSeen, type Seen, type Step, type SweepRun, seenOf } from './sweep-run.ts';
+import { beginsNewLife, tombstoneOf } from './tombstones.ts';
 import { showUnreadable } from './unreadable.ts';
 
 /** A difference this old is one that webhook and poll have missed, ms. */
@@ -129,9 +130,10 @@ async function judge(engine: Engine, run: SweepRun, change: Change, taxes: reado
 async function judgeDeleted(engine: Engine, ref: RecordRef): Promise<Judged> {
   const link = await findLink(engine.table, ref);
   await forgetKeys(engine, ref);
-  if (!link) return { changed: false };
+  // What it shows without a link is over.
+  if (!link && !(await recordStateOf(engine, ref))) return { changed: false };
   const { system, id } = ref;
-  return { link, changed: false, found: { system, id, revision: link.revision, repair: false } };
+  return { link, changed: false, found: { system, id, revision: link?.revision ?? 0, repair: false } };
 }
 
 /** It is there, and its worker may read it after all. */
@@ -156,7 +158,9 @@ async function judgeLiving(
   const shown = link ? undefined : await recordStateOf(engine, snapshot);
   const mayHaveEnded =
     shown !== undefined &&
-    (mayEnd.has(shown.state) || (shown.state === 'excluded' && !(await isExcluded(engine, snapshot))));
+    (mayEnd.has(shown.state) ||
+      (shown.state === 'unlinked' && (await mayGetAnother(engine, snapshot))) ||
+      (shown.state === 'excluded' && !(await isExcluded(engine, snapshot))));
   const isSettled = !differs || (!mayHaveEnded && (await isExplained(engine, snapshot, sighting, shown)));
   if (!news && isSettled && !older) return { link, changed };
   // A worker is in the middle of a write: nobody has missed anything.
@@ -173,6 +177,13 @@ async function judgeLiving(
 const isExcluded = async ({ table, settings }: Engine, record: Snapshot): Promise<boolean> =>
   mappings[record.pair].excluded(record, settings.mapping) !== undefined ||
   (await exclusionOf(table, record)) !== undefined;
+
+/** A person has said that it shall get another counterpart, or a cancelled order was opened again, and nobody has looked since. */
+async function mayGetAnother({ table }: Engine, record: Snapshot): Promise<boolean> {
+  const tombstone = await tombstoneOf(table, record);
+  if (tombstone?.kind !== 'survivor') return true;
+  return beginsNewLife(tombstone, record) && !mappings[record.pair].givenUp(record.body);
+}
 
 /** What such a record shows may have ended without a word: its rival was renamed, a tax was added. It is looked at again by each run. */
 const mayEnd: ReadonlySet<RecordState> = new Set(['ambiguous', 'blocked']);

@@ -2,6 +2,7 @@ import { type Pair, pairs } from '../domain/record.ts';
 import { pauseFor } from '../errors.ts';
 import type { Engine } from './engine.ts';
 import { blowFuse, mendFuse } from './fuses.ts';
+import { hasLinks } from './links.ts';
 import type { Call } from './ports.ts';
 import { isStarted, markStarted } from './started-pairs.ts';
 import { comparePage } from './sweep-compare.ts';
@@ -20,7 +21,7 @@ import {
   sweptPage,
 } from './sweep-run.ts';
 
-// A run compares both lists and all links of the started pairs, and then rings doorbells. It writes to neither system and to no link:
+// A run compares both lists and all links of the pairs that take part, and then rings doorbells. It writes to neither system and to no link:
 // what a doorbell leads to is the worker's business. Which ids were seen is kept by page, as marks of links: one item for each page of
 // a list instead of one write for each record, and no by-id read of a record that a list has shown.
 
@@ -43,7 +44,7 @@ export async function startPair(engine: Engine, pair: Pair): Promise<void> {
 /**
  * Begins a run over these pairs, by default over all that are started; {@link sweep} does the work. A run that is under way begins
  * again with its pairs and these. @param confirmed a person has looked at why the last run was stopped: no guard stops this one.
- * @throws RangeError when none of the pairs is started.
+ * @throws RangeError when none of the pairs is started, nor has a link.
  */
 export async function startSweep(
   engine: Engine,
@@ -52,13 +53,11 @@ export async function startSweep(
     confirmed = false,
   }: { readonly pairs?: readonly Pair[]; readonly confirmed?: boolean } = {},
 ): Promise<void> {
-  const started = await Promise.all(pairs.map((pair) => isStarted(engine, pair)));
+  const takePart = await sweptPairs(engine);
   for (let attempt = 0; attempt < tries; attempt++) {
     const before = await storedRun(engine);
     const open = before && before.run.finishedAt === undefined ? before.run.pairs : [];
-    const chosen = pairs.filter(
-      (pair, index) => started[index] && (wanted.includes(pair) || open.includes(pair)),
-    );
+    const chosen = takePart.filter((pair) => wanted.includes(pair) || open.includes(pair));
     if (chosen.length === 0) throw new RangeError('None of these pairs is started.');
     if (!(await saveRun(engine, before, { busyUntil: 0, run: newRun(engine, chosen, confirmed) }))) continue;
     // Who says that everything did change lets it pass.
@@ -107,12 +106,19 @@ async function unclaimed(engine: Engine, call: Call): Promise<StoredRun | undefi
   return again && again.busyUntil <= engine.clock.now() ? again : undefined;
 }
 
+/** Those that are started, and those of which a person has linked records all the same. */
+async function sweptPairs(engine: Engine): Promise<readonly Pair[]> {
+  const takesPart = await Promise.all(
+    pairs.map(async (pair) => (await isStarted(engine, pair)) || (await hasLinks(engine.table, pair))),
+  );
+  return pairs.filter((_, index) => takesPart[index]);
+}
+
 async function startDaily(engine: Engine): Promise<void> {
   const last = await storedRun(engine);
   if (last && (last.run.finishedAt === undefined || last.run.startedAt + everyMs > engine.clock.now()))
     return;
-  const started = await Promise.all(pairs.map((pair) => isStarted(engine, pair)));
-  const chosen = pairs.filter((_, index) => started[index]);
+  const chosen = await sweptPairs(engine);
   if (chosen.length > 0) await saveRun(engine, last, { busyUntil: 0, run: newRun(engine, chosen, false) });
 }
 

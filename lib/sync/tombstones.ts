@@ -1,5 +1,5 @@
 import type { Link } from '../domain/link.ts';
-import { parseRef, type RecordRef, refKey } from '../domain/record.ts';
+import { parseRef, type RecordRef, refKey, type Snapshot } from '../domain/record.ts';
 import type { Key, Table, Write } from './ports.ts';
 
 /** What a link left behind: it forbids a new counterpart for the deleted record, and for the survivor one that nobody asked for. */
@@ -43,3 +43,9 @@ export async function tombstoneOf(table: Table, ref: RecordRef): Promise<Tombsto
     ...(item.newLifeAfter !== undefined && { newLifeAfter: String(item.newLifeAfter) }),
   };
 }
+
+/** Cancelled orders come back by being edited; an older picture than the cancelled one is a lagging one. */
+export const beginsNewLife = (
+  { newLifeAfter }: Pick<Tombstone, 'newLifeAfter'>,
+  { version }: Snapshot,
+): boolean => newLifeAfter !== undefined && Number(version) > Number(newLifeAfter);

@@ -35,9 +35,15 @@ export function waveTaxes(
   }
 
   return {
-    async taxes(call, options) {
-      const keptMs = options?.fresh ? freshAtMostEveryMs : cachedMs;
-      if (cached && now() - cached.at < keptMs) return cached.taxes;
+    async taxes(call, { fresh = false, since } = {}) {
+      const age = cached ? now() - cached.at : Number.POSITIVE_INFINITY;
+      const isSince = cached !== undefined && since !== undefined && cached.at >= since;
+      if (since !== undefined && !isSince && age < freshAtMostEveryMs)
+        throw new RemoteUnavailableError('wave', 'the sales taxes are not read again at once', {
+          retryAfterMs: freshAtMostEveryMs - age,
+        });
+      const keptMs = fresh || since !== undefined ? freshAtMostEveryMs : cachedMs;
+      if (cached && age < keptMs) return cached.taxes;
       // All records of a batch want them at once.
       underWay ??= read(call).finally(() => {
         underWay = undefined;

@@ -323,13 +323,12 @@ describe('the operator’s commands', { timeout: suiteMs }, () => {
     await eventually('both wait', async () => (await done('waiting')).split('\n').length === 3);
     const waiting = await done('waiting');
     assert.match(waiting, new RegExp(`^customer +wave +${waveId} +pause`, 'm'));
+    const decision = ['resolve', 'customer', customer.id, '--keep', 'wave', '--row', 'Fax', '--yes'];
+    assert.match(await refused(...decision), /^Not decided, .*\(pause\)\. Say it again/);
     for (const scope of [`customcrm#customer#${customer.id}`, `wave#customer#${waveId}`])
       assert.match(await done('resume', scope, '--yes'), /^Resumed: /);
     await eventually('it is shown', async () => (await done('conflicts')).includes(customer.id));
-    assert.match(
-      await done('resolve', 'customer', customer.id, '--keep', 'wave', '--row', 'Fax', '--yes'),
-      /applied/,
-    );
+    assert.match(await done(...decision), /applied/);
     assert.equal((await world.customcrm('GET', customer.path)).Fax, 'there');
   });
 

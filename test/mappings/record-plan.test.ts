@@ -170,6 +170,25 @@ describe('planning a record', () => {
     assert.deepEqual(writes.wave?.rows, ['Footer']);
   });
 
+  test('waits for what both sides name in a row that is held: once that is linked, they may be equal', () => {
+    const start = agreedOn(order, customcrmOrder, waveInvoice);
+    const invoice = { ...waveInvoice, customer: { id: 'WC-9' }, memo: 'Theirs' };
+    const { held, waitsFor } = planRecord(
+      pictured(order, { ...customcrmOrder, CustomerId: 'c9', Description: 'Ours' }, invoice, {
+        agreed: start,
+      }),
+      policiesOf({ conflict: () => 'hold' }),
+    );
+    assert.deepEqual(
+      held.map(({ row }) => row),
+      ['CustomerId', 'Description'],
+    );
+    assert.deepEqual(waitsFor, [
+      { row: 'CustomerId', ref: { system: 'wave', pair: 'customer', id: 'WC-9' } },
+      { row: 'CustomerId', ref: { system: 'customcrm', pair: 'customer', id: 'c9' } },
+    ]);
+  });
+
   test('counts the rows that go empty on either side, and none that was empty or gets a value', () => {
     const { empties } = planRecord(editedCustomer({ City: '', Fax: 'x' }, { phone: null }), policiesOf());
     assert.deepEqual(empties, ['Phone', 'City']);

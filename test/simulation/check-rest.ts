@@ -47,6 +47,8 @@ export function checkRest({ world, functions, restedAt, writesAtRest }: Ending, 
 
 /** Shown, and for a person to decide: what may be the result of an ambiguous create, and the child of such a record. */
 const forAPerson = new Set(['ambiguous', 'blocked']);
+/** Such a link asks a person as well; its record waits with that for a parent that is for a person itself. */
+const asksAPerson = new Set(['held', 'conflict']);
 
 /** Between the two looks at something that is not found, with the minutes of a poll and a janitor, ms. */
 const secondLookMs = 13 * 60_000;
@@ -73,7 +75,11 @@ export const waitingForNobody = (
     const shows = (key: string) => String(store.item({ pk: key, sk: 'state' })?.state ?? linkOf(key)?.state);
     if (item.state === 'intent') return true;
     if (item.state === 'held-intent') return shows(item.sk) !== 'ambiguous';
-    const isForAPerson = (item.name === 'parent' || item.name === 'fence') && forAPerson.has(shows(item.sk));
+    const isStuck = store.item({ pk: item.sk, sk: 'parked' })?.shows !== undefined;
+    const isShown =
+      forAPerson.has(shows(item.sk)) ||
+      (item.name === 'parent' && isStuck && asksAPerson.has(shows(item.sk)));
+    const isForAPerson = (item.name === 'parent' || item.name === 'fence') && isShown;
     if (item.state === 'parked' && item.name === 'not-found') return !mayBeUnproven(store, item, now);
     return item.state === 'parked' && !isForAPerson;
   });

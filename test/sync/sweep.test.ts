@@ -326,14 +326,14 @@ describe('a sweep', () => {
       world.engine.table.write([
         { put: { pk: `customcrm#customer#${lost.id}`, sk: 'state', state, due: 1, reason: 'because' } },
       ]);
-    for (const mayHaveEnded of ['blocked', 'ambiguous', 'excluded']) {
+    for (const mayHaveEnded of ['blocked', 'ambiguous', 'excluded', 'unlinked']) {
       forgetAll(world);
       await show(mayHaveEnded);
       await fullSweep(world);
       assert.deepEqual(named(world.takeRung()), named([lost]), mayHaveEnded);
     }
     assert.equal((await excludeRecord(world.engine, lost, world.call())).done, true);
-    for (const decided of ['excluded', 'unlinked', 'failed']) {
+    for (const decided of ['excluded', 'failed']) {
       forgetAll(world);
       await show(decided);
       await fullSweep(world);

@@ -1,0 +1,359 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { localBusinessId } from '../../infra/local/wave/server.ts';
+import type { RecordRef } from '../../lib/domain/record.ts';
+import { RemoteUnavailableError } from '../../lib/errors.ts';
+import { excludeRecord, includeRecord, linkRecords, recreate } from '../../lib/sync/decisions.ts';
+import type { Engine, EngineSettings } from '../../lib/sync/engine.ts';
+import { blowFuse, mendFuse } from '../../lib/sync/fuses.ts';
+import { tidy } from '../../lib/sync/janitor.ts';
+import { parkedNow } from '../../lib/sync/parking.ts';
+import { pause, resume } from '../../lib/sync/pause.ts';
+import { pollCustomcrm } from '../../lib/sync/poll-customcrm.ts';
+import { pollWave } from '../../lib/sync/poll-wave.ts';
+import { recordStateOf } from '../../lib/sync/record-state.ts';
+import { isStarted } from '../../lib/sync/started-pairs.ts';
+import { startPair, sweep } from '../../lib/sync/sweep.ts';
+import type { WaveClient } from '../../lib/wave/client.ts';
+import { waveTaxes } from '../../lib/wave/taxes.ts';
+import { mappingSettings } from '../support/mapping-facts.ts';
+import { linkedOrder, linkedPair, linkOf, ring, withWave } from '../support/sync-steps.ts';
+import { type Database, type SyncWorld, startDatabase, startSyncWorld } from '../support/sync-world.ts';
+
+let database: Database;
+before(async () => {
+  database = await startDatabase();
+});
+after(() => database.close());
+
+const start = (more: Partial<EngineSettings> = {}) =>
+  startSyncWorld(database, { startedPairs: () => true, ...more });
+const minuteMs = 60_000;
+
+/** Janitor and workers. */
+async function anHour(world: SyncWorld, engine = world.engine): Promise<void> {
+  for (let look = 1; look <= 4; look++) {
+    world.pass(15 * minuteMs);
+    await tidy(engine);
+    await world.drain(engine);
+  }
+}
+
+/** With its sweep. No polls: by the clock of the systems it is the same minute still, which they would read once more. */
+async function aDay(world: SyncWorld): Promise<void> {
+  world.pass(24 * 60 * minuteMs);
+  await sweep(world.engine, world.call());
+  await world.drain();
+  await anHour(world);
+}
+
+/** What it rings for is lost. */
+function deaf({ engine }: SyncWorld): Engine {
+  const lost = { ring: async () => undefined };
+  return { ...engine, queues: { customcrm: lost, wave: lost } };
+}
+
+const unavailable = new RemoteUnavailableError('wave', 'HTTP 503');
+const withoutWave = ({ engine }: SyncWorld): Engine =>
+  withWave(engine, { read: () => Promise.reject(unavailable) });
+
+async function deleteIn(world: SyncWorld, { pair, id }: RecordRef): Promise<void> {
+  const { customcrm } = world.engine.systems;
+  const reading = await customcrm.read(pair, id, world.call());
+  assert.ok(reading.state === 'living');
+  await customcrm.remove(pair, reading.snapshot, world.call());
+}
+
+describe('an order, and what it names', () => {
+  test('hears that its customer lives again, also when the worker dies with the link of that', async (t) => {
+    const world = await start();
+    t.after(world.close);
+    const { crm, wave } = await linkedOrder(world);
+    const other = await linkedPair(world, 'customer', { Name: 'Garage', Email: 'g@garage.example' });
+    await deleteIn(world, other.crm);
+    await ring(world, other.crm);
+    await world.edit(wave, { customer: { id: other.wave.id } });
+    await ring(world, wave);
+    assert.deepEqual((await linkOf(world, crm)).reasons, ['CustomerId: parent deleted']);
+    await restoreIn(world, other.crm);
+    world.pass(minuteMs);
+    await assert.rejects(ring(world, other.crm, dyingWithALink(world)), /killed/);
+    assert.ok(await world.counterpart(other.crm));
+    world.pass(10 * minuteMs);
+    await ring(world, other.crm);
+    await world.drain();
+    assert.equal((await world.read(crm)).CustomerId, other.crm.id);
+  });
+
+  test('is woken by its product again when that message is lost, also while it waits for its customer', async (t) => {
+    const world = await start();
+    t.after(world.close);
+    const { crm, wave } = await linkedOrder(world);
+    const customer = await world.make('wave', 'customer', { name: 'Garage', currency: { code: 'CAD' } });
+    const product = await world.make('wave', 'product', { name: 'Rope', unitPrice: '5', isSold: true });
+    for (const parent of [customer, product]) await excludeRecord(world.engine, parent, world.call());
+    await world.edit(wave, {
+      customer: { id: customer.id },
+      items: [{ product: { id: product.id }, quantity: '1', price: '5', taxes: [] }],
+    });
+    await ring(world, wave);
+    await world.drain();
+    await includeRecord(world.engine, product);
+    await world.drain(deaf(world));
+    assert.ok(await world.counterpart(product));
+    await anHour(world);
+    const lines = (await world.read(crm)).Lines as readonly { readonly ProductId: string }[];
+    assert.deepEqual(
+      lines.map(({ ProductId }) => ProductId),
+      [(await world.counterpart(product))?.id],
+    );
+  });
+
+  test('is no conflict any more once the two customers that its sides name are linked', async (t) => {
+    const world = await start({ conflict: () => 'hold' });
+    t.after(world.close);
+    const { crm, wave } = await linkedOrder(world);
+    const here = await world.make('customcrm', 'customer', { Name: 'Here', Currency: 'CAD' });
+    const there = await world.make('wave', 'customer', { name: 'There', currency: { code: 'CAD' } });
+    for (const each of [here, there]) await excludeRecord(world.engine, each, world.call());
+    await world.edit(crm, { CustomerId: here.id });
+    await world.edit(wave, { customer: { id: there.id } });
+    await ring(world, crm);
+    await world.drain();
+    assert.equal((await linkOf(world, crm)).state, 'conflict');
+    assert.equal((await linkRecords(world.engine, here, there, world.call())).done, true);
+    await world.drain();
+    assert.equal((await linkOf(world, crm)).state, 'in-sync');
+  });
+
+  test('is in sync at once when its invoice gets another customer that is linked', async (t) => {
+    const world = await start();
+    t.after(world.close);
+    const { crm, wave } = await linkedOrder(world);
+    const other = await linkedPair(world, 'customer', { Name: 'Garage', Email: 'g@garage.example' });
+    await world.edit(wave, { customer: { id: other.wave.id } });
+    await ring(world, wave);
+    const { state, reasons } = await linkOf(world, crm);
+    assert.deepEqual([state, reasons], ['in-sync', []]);
+  });
+
+  async function restoreIn({ env }: SyncWorld, { id }: RecordRef): Promise<void> {
+    const { status } = await fetch(`${env.CUSTOMCRM_API_URL}/customers/${id}/restore`, {
+      method: 'POST',
+      headers: { authorization: 'Bearer local', 'idempotency-key': 'once' },
+    });
+    assert.equal(status, 200);
+  }
+
+  /** Its process ends with the write that makes a link. */
+  function dyingWithALink({ engine }: SyncWorld): Engine {
+    const { table } = engine;
+    let isDead = false;
+    return {
+      ...engine,
+      table: {
+        ...table,
+        async write(writes) {
+          if (isDead) throw new Error('killed');
+          const result = await table.write(writes);
+          isDead ||= result.done && writes.some((each) => 'put' in each && each.put.pk.startsWith('links#'));
+          return result;
+        },
+      },
+    };
+  }
+});
+
+describe('what a person rejects at a fuse', () => {
+  const edits = { deletions: { Active: false }, changed: { Name: 'XXXX' } };
+  for (const fuse of ['deletions', 'changed'] as const)
+    for (const cause of ['pause', 'unavailable'] as const)
+      test(`is not sent, though it waits for ${cause === 'pause' ? 'the end of a pause' : 'Wave'} as well: ${fuse}`, async (t) => {
+        const world = await start();
+        t.after(world.close);
+        const { crm, wave } = await linkedPair(world, 'product', { Name: 'Ladder', UnitPrice: '1' });
+        await blowFuse(world.engine, fuse);
+        await world.edit(crm, edits[fuse]);
+        await ring(world, crm);
+        if (cause === 'pause') await pause(world.engine, 'all', 'for a test');
+        world.pass(16 * minuteMs);
+        await tidy(world.engine);
+        await world.drain(withoutWave(world));
+        assert.equal((await parkedNow(world.engine, crm))?.name, cause);
+        await mendFuse(world.engine, fuse, false);
+        if (cause === 'pause') await resume(world.engine, 'all');
+        await anHour(world);
+        const { name, isArchived } = await world.read(wave);
+        assert.deepEqual([name, isArchived], ['Ladder', false]);
+        assert.equal((await linkOf(world, crm)).state, 'held');
+      });
+});
+
+describe('an order that is confirmed and renamed at once is approved', () => {
+  async function confirmed(world: SyncWorld) {
+    const { crm, wave } = await linkedOrder(world);
+    await world.poll();
+    await world.drain();
+    await world.edit(crm, { Status: 'confirmed', Title: 'Another' });
+    return { crm, wave };
+  }
+  const mapping = { ...mappingSettings, approveInvoices: 'on-confirm' } as const;
+
+  /** The invoice is read again between its two writes. */
+  function failingBetween({ engine }: SyncWorld, invoice: RecordRef, error: Error): Engine {
+    const { read } = engine.systems.wave;
+    let reads = 0;
+    return withWave(engine, {
+      async read(pair, id, call) {
+        if (id === invoice.id && ++reads === 2) throw error;
+        return read(pair, id, call);
+      },
+    });
+  }
+
+  test('though Wave does not answer between the two writes', async (t) => {
+    const world = await start({ mapping });
+    t.after(world.close);
+    const { crm, wave } = await confirmed(world);
+    const reading = await world.engine.systems.customcrm.read('order', crm.id, world.call());
+    assert.ok(reading.state === 'living');
+    const { version = '', modifiedAt } = reading.snapshot;
+    const webhook = { version, updatedAt: new Date(modifiedAt).toISOString() };
+    await ring(world, crm, failingBetween(world, wave, unavailable), webhook);
+    await anHour(world);
+    assert.notEqual((await world.read(wave)).status, 'DRAFT');
+  });
+
+  test('though the worker dies between the two writes, and all messages are lost', async (t) => {
+    const world = await start({ mapping });
+    t.after(world.close);
+    const { crm, wave } = await confirmed(world);
+    await pollCustomcrm(deaf(world), world.call());
+    await assert.rejects(ring(world, crm, failingBetween(world, wave, new Error('killed'))), /killed/);
+    world.pass(minuteMs);
+    await pollWave(deaf(world), world.call());
+    await aDay(world);
+    assert.notEqual((await world.read(wave)).status, 'DRAFT');
+  });
+});
+
+test('a sales tax arrives with the product for which it was made a moment ago', async (t) => {
+  const world = await start();
+  t.after(world.close);
+  const { crm, wave } = await linkedPair(world, 'product', { Name: 'Ladder', UnitPrice: '1' });
+  await world.drain();
+  const { tax, engine, make } = await newTax(world);
+  make();
+  await world.edit(wave, { defaultSalesTaxes: [{ id: tax.id }] });
+  await ring(world, wave, engine);
+  await anHour(world, engine);
+  assert.equal((await linkOf(world, crm)).state, 'in-sync');
+  assert.deepEqual((await world.read(crm)).TaxCodes, [tax.abbreviation]);
+});
+
+/** A tax that the list of Wave lacks until it is made, and an engine that has just read that list. */
+async function newTax({ engine, call }: SyncWorld) {
+  const [tax, ...others] = await engine.taxes.taxes(call());
+  assert.ok(tax);
+  let listed = others;
+  const client = async () => {
+    const edges = listed.map(({ archived, ...each }) => ({ node: { ...each, isArchived: archived } }));
+    const salesTaxes = { pageInfo: { currentPage: 1, totalPages: 1 }, edges };
+    return { data: { business: { salesTaxes } }, errors: [], date: engine.clock.now() };
+  };
+  const options = { businessId: localBusinessId, incomeAccountId: undefined };
+  const taxes = waveTaxes(client as unknown as WaveClient, options, engine.clock.now);
+  await taxes.taxes(call());
+  const make = () => {
+    listed = [tax, ...others];
+  };
+  return { tax, engine: { ...engine, taxes }, make };
+}
+
+describe('a sweep finds, though every message was lost', () => {
+  test('a record of which a person said that it shall get another counterpart', async (t) => {
+    const world = await start();
+    t.after(world.close);
+    const { crm, wave } = await linkedPair(world, 'customer', { Name: 'Garage' });
+    await deleteIn(world, crm);
+    await ring(world, crm);
+    await world.poll();
+    await world.drain();
+    assert.equal((await recordStateOf(world.engine, wave))?.state, 'unlinked');
+    assert.equal((await recreate(deaf(world), wave)).done, true);
+    await aDay(world);
+    assert.ok(await world.counterpart(wave));
+  });
+
+  test('a cancelled order that was opened again', async (t) => {
+    const world = await start();
+    t.after(world.close);
+    const { crm } = await linkedOrder(world);
+    await world.edit(crm, { Status: 'cancelled' });
+    await ring(world, crm);
+    assert.equal(await world.counterpart(crm), undefined);
+    await world.edit(crm, { Status: 'confirmed' });
+    await pollCustomcrm(deaf(world), world.call());
+    await aDay(world);
+    assert.ok(await world.counterpart(crm));
+  });
+
+  test('an edit of a record that was linked by hand, though its pair is not started', async (t) => {
+    const world = await startSyncWorld(database);
+    t.after(world.close);
+    const here = await world.make('customcrm', 'customer', { Name: 'Same', Currency: 'CAD' });
+    const there = await world.make('wave', 'customer', { name: 'Same', currency: { code: 'CAD' } });
+    assert.equal((await linkRecords(world.engine, here, there, world.call())).done, true);
+    await world.drain();
+    await world.edit(here, { Name: 'Edited' });
+    await pollCustomcrm(deaf(world), world.call());
+    await aDay(world);
+    assert.equal((await world.read(there)).name, 'Edited');
+  });
+});
+
+test('the sweep that follows a start is not in vain for a container that has just looked', async (t) => {
+  const world = await startSyncWorld(database);
+  t.after(world.close);
+  const here = await world.make('customcrm', 'customer', { Name: 'Corner Bakery' });
+  const container = world.container();
+  assert.equal(await isStarted(container, 'customer'), false);
+  await startPair(world.engine, 'customer');
+  await sweep(world.engine, world.call());
+  await world.drain(container);
+  assert.ok(await world.counterpart(here));
+});
+
+describe('a record that was ambiguous asks nothing any more once it is deleted', () => {
+  async function alikes(world: SyncWorld) {
+    const email = 'same@twin.example';
+    const there = await world.make('wave', 'customer', { name: 'Same', email });
+    await world.make('wave', 'customer', { name: 'Same too', email });
+    const here = await world.make('customcrm', 'customer', { Name: 'Same', Email: email });
+    for (const ref of [here, there]) {
+      await ring(world, ref);
+      assert.equal((await recordStateOf(world.engine, ref))?.state, 'ambiguous');
+    }
+    await world.drain();
+    return { here, there };
+  }
+
+  test('in Customcrm, though the webhook is lost', async (t) => {
+    const world = await start();
+    t.after(world.close);
+    const { here } = await alikes(world);
+    await deleteIn(world, here);
+    await world.poll();
+    await anHour(world);
+    assert.equal(await recordStateOf(world.engine, here), undefined);
+  });
+
+  test('in Wave', async (t) => {
+    const world = await start();
+    t.after(world.close);
+    const { there } = await alikes(world);
+    await world.inWave('customerDelete', { id: there.id });
+    await aDay(world);
+    assert.equal(await recordStateOf(world.engine, there), undefined);
+  });
+});

@@ -79,6 +79,8 @@ export function addFirstLoadCommands(program: Command, terminal: Terminal): void
     .option('--csv <file>', 'write the entries as CSV')
     .option('--out <file>', 'write the entries as JSON lines')
     .action(async (names: string[], given: { csv?: string; out?: string }) => {
+      if (given.csv !== undefined && given.csv === given.out)
+        throw new SettingsError('Give --csv and --out a file each.');
       // A file that cannot be written is said now, and not after a long look.
       const csv = given.csv === undefined ? undefined : await open(given.csv, 'a');
       const out = given.out === undefined ? undefined : await open(given.out, 'a');
@@ -122,7 +124,8 @@ export function addFirstLoadCommands(program: Command, terminal: Terminal): void
     .option(withoutWebhookOption, withoutWebhookMeaning)
     .action(async (names: string[], given: SweepOptions) => {
       const connections = await connected();
-      const { engine } = connections;
+      const { engine, config } = connections;
+      const text = (progress: SweepProgress) => progressText(progress, config.WAVE_MAX_REQUESTS_PER_DAY);
       const chosen = pairsFrom(names);
       if (given.apply || given.confirmed) {
         const closed =
@@ -139,11 +142,11 @@ export function addFirstLoadCommands(program: Command, terminal: Terminal): void
       }
       let progress = await sweepProgress(engine);
       while (given.watch && progress && progress.finishedAt === undefined) {
-        if (process.stderr.isTTY) process.stderr.write(`\r${progressText(progress)}`);
+        if (process.stderr.isTTY) process.stderr.write(`\r${text(progress)}`);
         await sleep(lookMs);
         progress = await sweepProgress(engine);
       }
-      say(progress ?? null, progress ? progressText(progress) : 'No sweep has run yet.');
+      say(progress ?? null, progress ? text(progress) : 'No sweep has run yet.');
     });
 
   addDecisions(program, terminal);
@@ -263,7 +266,8 @@ function previewText(entries: readonly PreviewEntry[], counts: ReturnType<typeof
   return `${table}\n\n${totals.join(', ') || 'nothing'}`;
 }
 
-function progressText(progress: SweepProgress): string {
+/** @param perDay the limit of Wave's requests: where it is used up, the pace so far says little */
+function progressText(progress: SweepProgress, perDay: number): string {
   const { phase, pair, compared, total, done, perMinute, leftMs, repairs, underOlderKeys, stopped } =
     progress;
   const parts = [
@@ -271,7 +275,7 @@ function progressText(progress: SweepProgress): string {
     `${compared} compared`,
     `${done} of ${total} settled`,
     perMinute === undefined ? '' : `${Math.round(perMinute)} a minute`,
-    leftMs === undefined ? '' : `${ago(leftMs)} left`,
+    leftMs === undefined ? '' : `${ago(leftMs)} left at this pace, as far as ${perDay} requests a day reach`,
     repairs > 0 ? `${repairs} missed changes found` : '',
     underOlderKeys > 0 || phase === 'finished'
       ? `${underOlderKeys} links stood under an older fingerprint key`

@@ -41,6 +41,12 @@ export interface Records {
    */
   update(pair: Pair, current: Snapshot, next: Body, paths: readonly string[], call: Call): Promise<Snapshot>;
 
+  /**
+   * What is refused without asking the system, as `create` and `update` do by themselves. @param paths absent for a create.
+   * @throws RemoteRejectedError
+   */
+  refuse?(pair: Pair, next: Body, paths?: readonly string[]): void;
+
   /** Deletes one record (Wave: a DRAFT invoice only). @throws as update. */
   remove(pair: Pair, current: Snapshot, call: Call): Promise<void>;
 

@@ -18,8 +18,9 @@ const together = 10;
 const directoryPage = 500;
 /** Pages of one list; more is not one business. */
 const pageLimit = 10_000;
-/** Causes that only say that another record was at the same thing at that moment. */
-const passing = new Set(['busy', 'lease', 'fence', 'unavailable']);
+/** Not said yet: another record was at the same thing at that moment, or a system did not answer. */
+type Passing = 'again' | 'unavailable';
+const passing = new Set(['busy', 'lease', 'fence']);
 /** A page that was not read is asked for again: at full size there are hundreds, and the first may be minutes old. */
 const pageTries = 6;
 const firstPauseMs = 1_000;
@@ -62,15 +63,29 @@ async function* rehearseAll(
 ): AsyncGenerator<PreviewEntry> {
   for (let first = 0; first < refs.length; first += together) {
     const some = refs.slice(first, first + together);
-    const entries = await Promise.all(some.map((ref) => rehearseOne(engine, rehearsal, ref, callNow())));
+    const entries = await Promise.all(some.map((ref) => rehearseOne(engine, rehearsal, ref, callNow)));
     for (const [index, ref] of some.entries()) {
-      const entry =
-        entries[index] === 'again'
-          ? await rehearseOne(engine, rehearsal, ref, callNow(), true)
-          : entries[index];
-      if (entry && entry !== 'again') yield entry;
+      const entry = entries[index];
+      const said = typeof entry === 'string' ? await rehearseAgain(engine, rehearsal, ref, callNow) : entry;
+      if (typeof said === 'object') yield said;
     }
   }
+}
+
+/** By itself, and once whatever did not answer has had time to. */
+async function rehearseAgain(
+  engine: Engine,
+  rehearsal: Rehearsal,
+  ref: RecordRef,
+  callNow: () => Call,
+): Promise<PreviewEntry | Passing | undefined> {
+  for (let attempt = 1; attempt < pageTries; attempt++) {
+    const entry = await rehearseOne(engine, rehearsal, ref, callNow);
+    if (entry === 'again') break;
+    if (entry !== 'unavailable') return entry;
+    await engine.clock.sleep(firstPauseMs * attempt);
+  }
+  return rehearseOne(engine, rehearsal, ref, callNow, true);
 }
 
 /** Both lists to their ends. "No match" means nothing before that. */
@@ -166,28 +181,32 @@ async function rehearseOne(
   engine: Engine,
   rehearsal: Rehearsal,
   ref: RecordRef,
-  call: Call,
+  callNow: () => Call,
   isLastTry = false,
-): Promise<PreviewEntry | 'again' | undefined> {
+): Promise<PreviewEntry | Passing | undefined> {
   const before = await findLink(engine.table, ref);
   const { table } = rehearsal.engine;
   if (!before && (await counterpartOf(table, ref)) !== undefined && !isLastTry) return undefined;
   if (!before && rehearsal.known(ref)?.state === 'deleted') return undefined;
-  if (before && !(await differs(rehearsal, before, call)))
+  if (before && !(await differs(rehearsal, before, callNow)))
     return { ...entryOf(ref, 'nothing'), counterpart: before.waveId, reasons: before.reasons };
   const doorbell = { ...ref, eventId: 'preview', at: engine.clock.now() };
-  const handled = await handleDoorbell(rehearsal.engine, doorbell, call);
-  if (handled.did === 'parked' && passing.has(handled.cause.name) && !isLastTry) return 'again';
+  const handled = await handleDoorbell(rehearsal.engine, doorbell, callNow());
+  if (handled.did === 'parked' && !isLastTry) {
+    if (handled.cause.name === 'unavailable') return 'unavailable';
+    if (passing.has(handled.cause.name)) return 'again';
+  }
   return before ? linkedEntry(rehearsal, before, handled) : unlinkedEntry(engine, rehearsal, ref, handled);
 }
 
 /** Is there anything for a worker to do? A record that no list showed always is. */
-async function differs(rehearsal: Rehearsal, link: Link, call: Call): Promise<boolean> {
-  const taxes = link.pair === 'customer' ? [] : await rehearsal.engine.taxes.taxes(call);
+async function differs({ engine, known }: Rehearsal, link: Link, callNow: () => Call): Promise<boolean> {
+  const taxes =
+    link.pair === 'customer' ? [] : await patiently(engine.clock, () => engine.taxes.taxes(callNow()));
   for (const system of systems) {
-    const reading = rehearsal.known(refOf(link, system));
+    const reading = known(refOf(link, system));
     if (reading?.state !== 'living') return true;
-    if ((await sight(rehearsal.engine, reading.snapshot, taxes)).differs) return true;
+    if ((await sight(engine, reading.snapshot, taxes)).differs) return true;
   }
   return false;
 }

@@ -81,11 +81,13 @@ function pretendedRecords({ clock }: Engine, real: Records, known: Known, send: 
     system,
     read: async (pair, id, call) => known({ system, pair, id }) ?? real.read(pair, id, call),
     async create(pair, body) {
+      real.refuse?.(pair, body);
       const id = `${newPrefix}${system}#${pair}#${++made}`;
       const now = clock.now();
       return answer({ system, pair, id, body, createdAt: now, modifiedAt: now }, 'create', Object.keys(body));
     },
-    async update(_pair, current, next, paths) {
+    async update(pair, current, next, paths) {
+      real.refuse?.(pair, next, paths);
       return answer({ ...current, body: next, modifiedAt: clock.now() }, 'update', paths);
     },
     async remove(_pair, current) {

@@ -36,6 +36,10 @@ export function waveRecords(client: WaveClient, options: WaveOptions): Records {
     read: (pair, id, call) => read({ pair, id }, call),
     create: (pair, body, _key, call) => create(mutate, options, pair, body, call),
     update: (pair, current, next, paths, call) => update(mutate, pair, current, next, paths, call),
+    refuse(pair, next, paths) {
+      if (paths === undefined && pair === 'product') incomeAccountOf(options);
+      inputOf[pair](next, paths ? changedBy(paths) : new Set(Object.keys(next)));
+    },
     async remove(pair, current, call) {
       if (pair !== 'order') throw new RemoteRejectedError('wave', 'only draft invoices are ever deleted');
       const input = { invoiceId: current.id };
@@ -107,13 +111,24 @@ function made(pair: Pair, record: unknown): Snapshot {
   return snapshot;
 }
 
+const inputOf = { customer: customerInput, product: productInput, order: invoiceInput };
+
+const changedBy = (paths: readonly string[]): ReadonlySet<string> =>
+  new Set(paths.map((path) => path.split('.')[0] ?? path));
+
+function incomeAccountOf({ incomeAccountId }: WaveOptions): string {
+  if (incomeAccountId) return incomeAccountId;
+  throw new RemoteRejectedError('wave', 'the setting WAVE_INCOME_ACCOUNT_ID is needed to create products');
+}
+
 async function create(
   mutate: Mutate,
-  { businessId, incomeAccountId }: WaveOptions,
+  options: WaveOptions,
   pair: Pair,
   body: Body,
   call: Call,
 ): Promise<Snapshot> {
+  const { businessId } = options;
   const present = new Set(Object.keys(body));
   if (pair === 'customer') {
     const input = { businessId, ...customerInput(body, present) } as CustomerCreate;
@@ -121,11 +136,7 @@ async function create(
     return made(pair, succeeded(answer, 'customerCreate', input).customer);
   }
   if (pair === 'product') {
-    if (!incomeAccountId)
-      throw new RemoteRejectedError(
-        'wave',
-        'the setting WAVE_INCOME_ACCOUNT_ID is needed to create products',
-      );
+    const incomeAccountId = incomeAccountOf(options);
     const input = { businessId, incomeAccountId, ...productInput(body, present) } as ProductCreate;
     const answer = await mutate(documents.productCreate, input, undefined, call);
     return made(pair, succeeded(answer, 'productCreate', input).product);
@@ -143,7 +154,7 @@ async function update(
   paths: readonly string[],
   call: Call,
 ): Promise<Snapshot> {
-  const changed = new Set(paths.map((path) => path.split('.')[0] ?? path));
+  const changed = changedBy(paths);
   const { id } = current;
   if (pair === 'customer') {
     const input = { id, ...customerInput(next, changed) };

@@ -1,17 +1,19 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { otherSystem, pairs, type RecordRef, refKey } from '../../lib/domain/record.ts';
+import { RemoteUnavailableError } from '../../lib/errors.ts';
 import { linkRecords } from '../../lib/sync/decisions.ts';
 import { findLink } from '../../lib/sync/links.ts';
 import { preview } from '../../lib/sync/preview.ts';
 import { countActions, type PreviewAction, type PreviewEntry } from '../../lib/sync/preview-entry.ts';
 import { recordStateOf } from '../../lib/sync/record-state.ts';
 import { startPair, sweep } from '../../lib/sync/sweep.ts';
+import { waveRecords } from '../../lib/wave/records.ts';
 import { type Database, type SyncWorld, startDatabase, startSyncWorld } from '../support/sync-world.ts';
 
-async function previewOf(world: SyncWorld): Promise<readonly PreviewEntry[]> {
+async function previewOf(world: SyncWorld, engine = world.engine): Promise<readonly PreviewEntry[]> {
   const entries: PreviewEntry[] = [];
-  for await (const entry of preview(world.engine, world.call)) entries.push(entry);
+  for await (const entry of preview(engine, world.call)) entries.push(entry);
   return entries;
 }
 
@@ -53,6 +55,7 @@ async function everySituation(world: SyncWorld): Promise<ReadonlyMap<string, str
   const twin = await customer('twin', { Email: 'same@twin.example' });
   await customer('other twin', { Email: 'same@twin.example' });
   await make('twin there', 'wave', 'customer', { name: 'twin', email: 'same@twin.example' });
+  await customer('abroad', { Currency: 'VES' });
   const ladder = await make('ladder', 'customcrm', 'product', {
     Name: 'Ladder',
     UnitPrice: '49.9',
@@ -165,6 +168,7 @@ describe('a preview', () => {
       twin: ['ambiguous'],
       'other twin': ['ambiguous'],
       'twin there': ['ambiguous'],
+      abroad: ['blocked'],
       resting: ['nothing'],
       edited: ['update'],
       deleted: ['unlink'],
@@ -183,6 +187,7 @@ describe('a preview', () => {
     assert.deepEqual(reasons('matched'), ['Phone: first link differs']);
     assert.deepEqual(reasons('twin'), ['more than one record has the same email']);
     assert.deepEqual(reasons('cancelled order'), ['the order is cancelled']);
+    assert.match(reasons('abroad')?.[0] ?? '', /Wave does not know the currency code VES/);
     assert.match(
       reasons("twin's order")?.[0] ?? '',
       /^customcrm#customer#.*: more than one record has the same email$/,
@@ -224,6 +229,36 @@ describe('a preview', () => {
     const counts = countActions(await previewOf(world));
     assert.equal(counts.create + counts.link + counts.update + counts.unlink, 0);
     assert.equal(counts.ambiguous, 3);
-    assert.equal(counts.blocked, 1);
+    assert.equal(counts.blocked, 2);
+  });
+
+  test('says of products that they are blocked while the setting is missing that they need', async () => {
+    const created = { Name: 'Rope', UnitPrice: '5', Active: true };
+    const rope = await world.make('customcrm', 'product', created);
+    const { wave, waveOptions } = world.connections;
+    const without = waveRecords(wave, { ...waveOptions, incomeAccountId: undefined });
+    const { systems } = world.engine;
+    const entries = await previewOf(world, { ...world.engine, systems: { ...systems, wave: without } });
+    const entry = entries.find(({ id }) => id === rope.id);
+    assert.equal(entry?.action, 'blocked');
+    assert.match(entry.reasons[0] ?? '', /WAVE_INCOME_ACCOUNT_ID is needed/);
+  });
+
+  test('asks again for what did not answer, and says the same as otherwise', async () => {
+    let failures = 0;
+    const { taxes } = world.engine;
+    const flaky = {
+      taxes: async (...asked: Parameters<typeof taxes.taxes>) => {
+        if (failures++ < 8) throw new RemoteUnavailableError('wave', 'HTTP 503', { retryAfterMs: 1 });
+        return taxes.taxes(...asked);
+      },
+    };
+    const engine = {
+      ...world.engine,
+      taxes: flaky,
+      clock: { ...world.engine.clock, sleep: async () => undefined },
+    };
+    assert.deepEqual(await previewOf(world, engine), await previewOf(world));
+    assert.ok(failures > 8);
   });
 });

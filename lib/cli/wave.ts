@@ -12,7 +12,7 @@ import { connectionState } from '../wave/refusals.ts';
 import { saveLogin } from '../wave/tokens.ts';
 import { callNow } from './connect.ts';
 import { connection } from './print.ts';
-import { openDesk } from './probe/desk.ts';
+import { NotAskedError, openDesk } from './probe/desk.ts';
 import { probe } from './probe/probe.ts';
 import { probeText, settingsFrom } from './probe/say.ts';
 import type { Terminal } from './terminal.ts';
@@ -94,6 +94,8 @@ function addProbe(group: Command, { connected, say, confirmed }: Terminal): void
         callNow: () => callNow('live'),
         sleep: engine.clock.sleep,
         mark: `Probe ${engine.newId().slice(0, 8)}`,
+      }).catch((error: unknown) => {
+        throw error instanceof NotAskedError ? new SettingsError(error.message) : error;
       });
       try {
         const answers = await probe(desk, (question) => void process.stderr.write(`${question}\n`));

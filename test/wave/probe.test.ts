@@ -4,7 +4,7 @@ import { localIncomeAccountId, startWave } from '../../infra/local/wave/server.t
 import { openDesk } from '../../lib/cli/probe/desk.ts';
 import { type Answer, probe } from '../../lib/cli/probe/probe.ts';
 import { probeText, settingsFrom } from '../../lib/cli/probe/say.ts';
-import { RemoteUnavailableError } from '../../lib/errors.ts';
+import { RemoteOutcomeUnknownError, RemoteUnavailableError } from '../../lib/errors.ts';
 import { callIn, connected } from './connected.ts';
 
 type Behaviours = NonNullable<Parameters<typeof startWave>[0]['behaviours']>;
@@ -15,6 +15,23 @@ interface State {
   readonly invoices: readonly { readonly id: string; readonly deleted?: boolean }[];
 }
 
+const deskOptions = {
+  incomeAccountId: localIncomeAccountId,
+  callNow: () => callIn(),
+  // The stand-in's stamps are fine enough.
+  sleep: () => new Promise<void>((resolve) => setTimeout(resolve, 5)),
+  mark: 'Probe',
+};
+
+/** Which records are there, and how many e-mails were sent. */
+async function stateOf({ origin }: Awaited<ReturnType<typeof startWave>>) {
+  const headers = { authorization: 'Bearer local' };
+  const answer = await fetch(`${origin}/_control/state`, { headers });
+  const { customers, invoices, emailsSent } = (await answer.json()) as State;
+  const living = [...customers, ...invoices].filter(({ deleted }) => !deleted).map(({ id }) => id);
+  return { living, emailsSent };
+}
+
 /** What a probe of a Wave that behaves so says, and what it leaves behind. @param fails whether Wave does not answer this request of it */
 async function probed(behaviours: Behaviours, fails: (request: number) => boolean = () => false) {
   const wave = await startWave({ port: 0, path: ':memory:', token: 'local', sample: false, behaviours });
@@ -23,24 +40,9 @@ async function probed(behaviours: Behaviours, fails: (request: number) => boolea
     let requests = 0;
     const failing: typeof client = (...request) =>
       fails(requests++) ? Promise.reject(new RemoteUnavailableError('wave', 'HTTP 503')) : client(...request);
-    const { desk, clear } = await openDesk({
-      client: failing,
-      business: options.businessId,
-      incomeAccountId: localIncomeAccountId,
-      callNow: () => callIn(),
-      // The stand-in's stamps are fine enough.
-      sleep: () => new Promise((resolve) => setTimeout(resolve, 5)),
-      mark: 'Probe',
-    });
+    const { desk, clear } = await openDesk({ ...deskOptions, client: failing, business: options.businessId });
     const answers = await probe(desk, () => undefined);
-    const left = await clear();
-    const state = await fetch(`${wave.origin}/_control/state`, {
-      headers: { authorization: 'Bearer local' },
-    }).then((answer) => answer.json() as Promise<State>);
-    const living = [...state.customers, ...state.invoices]
-      .filter(({ deleted }) => !deleted)
-      .map(({ id }) => id);
-    return { answers, left, living, emailsSent: state.emailsSent };
+    return { answers, left: await clear(), ...(await stateOf(wave)) };
   } finally {
     await wave.close();
   }
@@ -147,4 +149,58 @@ describe('the probe of a business for tests', () => {
     assert.deepEqual(left.map((what) => what.split(' ')[1]).sort(), living.sort());
     assert.ok(left.length > 0 && left.every((what) => /^(invoice|customer) /.test(what)), String(left));
   });
+});
+
+describe('a probe that fails', () => {
+  async function withWave<T>(run: (wave: Awaited<ReturnType<typeof startWave>>) => Promise<T>): Promise<T> {
+    const wave = await startWave({ port: 0, path: ':memory:', token: 'local', sample: false });
+    return run(wave).finally(() => wave.close());
+  }
+
+  test('takes its customer away again when its product cannot be made', () =>
+    withWave(async (wave) => {
+      const { client, options } = connected(wave.url);
+      const given = { ...deskOptions, client, business: options.businessId, incomeAccountId: 'QWNjb3VudDo5' };
+      await assert.rejects(openDesk(given), { name: 'NotAskedError' });
+      assert.deepEqual((await stateOf(wave)).living, []);
+    }));
+
+  for (const lost of [3, 5, 9])
+    test(`names what it may have made by its write ${lost}, whose answer was lost`, () =>
+      withWave(async (wave) => {
+        const { client, options } = connected(wave.url);
+        let writes = 0;
+        const losing: typeof client = async (document, variables, intention, ...rest) => {
+          const answer = await client(document, variables, intention, ...rest);
+          if (intention === 'write' && ++writes === lost)
+            throw new RemoteOutcomeUnknownError('wave', 'ETIMEDOUT');
+          return answer;
+        };
+        const { desk, clear } = await openDesk({
+          ...deskOptions,
+          client: losing,
+          business: options.businessId,
+        });
+        await probe(desk, () => undefined);
+        const left = await clear();
+        const { living } = await stateOf(wave);
+        const unnamed = living.filter((id) => !left.some((what) => what.includes(id)));
+        const guesses = left.filter((what) => what.startsWith('perhaps'));
+        assert.ok(unnamed.length <= guesses.length, `${unnamed} of ${left}`);
+      }));
+
+  test('leaves a question open that Wave answers in parts', () =>
+    withWave(async (wave) => {
+      const { client, options } = connected(wave.url);
+      const torn: typeof client = async (document, variables, intention, ...rest) => {
+        const answer = await client(document, variables, intention, ...rest);
+        const error = { message: 'Something happened', path: ['business'] };
+        return intention === 'read' ? { ...answer, data: undefined, errors: [error] } : answer;
+      };
+      const { desk, clear } = await openDesk({ ...deskOptions, client: torn, business: options.businessId });
+      const answers = await probe(desk, () => undefined);
+      await clear();
+      assert.equal(settingsFrom(answers).WAVE_KEEPS_LINE_ORDER, undefined);
+      assert.ok(answers.some(({ open }) => /^Wave did not show all of it/.test(open ?? '')));
+    }));
 });

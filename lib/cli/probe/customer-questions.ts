@@ -99,7 +99,7 @@ async function deletion(desk: Desk): Promise<Found> {
   const free = await desk.customer();
   const gone = await desk.write(customerDelete, { id: free.id });
   if (!gone.answer) throw new NotAskedError(gone.because);
-  const { data, errors } = await desk.read(customerById, { business: desk.business, id: free.id });
+  const { data, errors } = await desk.readWithErrors(customerById, { business: desk.business, id: free.id });
   const [error] = errors;
   const shows = data?.business?.customer != null;
   const asked = shows ? 'still shows it' : error ? (error.extensions?.code ?? error.message) : 'null';
@@ -119,7 +119,9 @@ async function rowsOfPolls(desk: Desk): Promise<Found> {
   const from = { customersPage: 1, productsPage: 1, invoicesPage: 1 };
   const every = { customers: true, products: true, invoices: true, ...from };
   for (const pageSize of pageSizes) {
-    const { data } = await desk.read(changes, { business: desk.business, pageSize, ...every }).catch(refused);
+    const { data } = await desk
+      .readWithErrors(changes, { business: desk.business, pageSize, ...every })
+      .catch(refused);
     if (data)
       return { answer: `${pageSize} of each list in one document`, asAssumed: pageSize === pageSizes[0] };
   }
@@ -128,7 +130,7 @@ async function rowsOfPolls(desk: Desk): Promise<Found> {
 
 async function unsorted(desk: Desk): Promise<Found> {
   const { data, errors } = await desk
-    .read(customersByEmail, { business: desk.business, email: 'nobody@example.com' })
+    .readWithErrors(customersByEmail, { business: desk.business, email: 'nobody@example.com' })
     .catch(refused);
   return { answer: data?.business ? 'yes' : `no (${errors[0]?.message})` };
 }
@@ -144,7 +146,7 @@ async function currencyChanges(desk: Desk): Promise<Found> {
 async function pages(desk: Desk): Promise<Found> {
   const page = async (number: number, pageSize: number) => {
     const variables = { business: desk.business, page: number, pageSize };
-    const { data, errors } = await desk.read(customersPage, variables).catch(refused);
+    const { data, errors } = await desk.readWithErrors(customersPage, variables).catch(refused);
     const found = data?.business?.customers;
     return {
       rows: found?.edges.length,

@@ -1,6 +1,6 @@
 import type { TadaDocumentNode } from 'gql.tada';
 import type { DocumentNode } from 'graphql';
-import { RemoteRejectedError, SyncError } from '../../errors.ts';
+import { RemoteOutcomeUnknownError, RemoteRejectedError, SyncError } from '../../errors.ts';
 import type { Call } from '../../sync/ports.ts';
 import type { WaveError } from '../../wave/answer.ts';
 import type { WaveClient } from '../../wave/client.ts';
@@ -22,10 +22,10 @@ export interface Desk {
   readonly customerId: string;
   readonly productId: string;
   readonly sleep: (ms: number) => Promise<void>;
-  readonly read: <Data, Variables>(
-    document: TadaDocumentNode<Data, Variables>,
-    variables: Variables,
-  ) => Promise<{ readonly data: Data | undefined; readonly errors: readonly WaveError[] }>;
+  /** @throws NotAskedError when there are errors beside the data: what they left out says nothing. */
+  readonly read: Read;
+  /** For questions about the errors themselves. */
+  readonly readWithErrors: Read;
   /** What Wave made of it, or why it refused. */
   readonly write: Write;
   /** A customer of its own. */
@@ -36,6 +36,10 @@ export interface Desk {
   readonly draft: (fields: Partial<InvoiceInput>) => Promise<Invoice>;
 }
 
+type Read = <Data, Variables>(
+  document: TadaDocumentNode<Data, Variables>,
+  variables: Variables,
+) => Promise<{ readonly data: Data | undefined; readonly errors: readonly WaveError[] }>;
 type DataOf<Document> = Document extends TadaDocumentNode<infer Data, infer _> ? Data : never;
 type InputOf<Document> = Document extends TadaDocumentNode<infer _, { input: infer Input }> ? Input : never;
 type CustomerInput = InputOf<typeof customerCreate>;
@@ -53,7 +57,7 @@ export interface Written<Answer> {
   readonly answer?: Answer;
   readonly because: string;
 }
-type Write = <Data extends object, Input>(
+type Write = <Data extends object, Input extends object>(
   document: TadaDocumentNode<Data, { input: Input }>,
   input: Input,
 ) => Promise<Written<NonNullable<Data[keyof Data]>>>;
@@ -79,7 +83,10 @@ const kindOf = new Map<unknown, Kind>([
 ]);
 const deletions: readonly unknown[] = [invoiceDelete, customerDelete];
 
-/** Makes the desk's own customer and product. `clear` takes everything away that Wave lets go, and answers what stayed. */
+/**
+ * Makes the desk's own customer and product. `clear` takes everything away that Wave lets go, and answers what stayed, or perhaps did.
+ * @throws NotAskedError when they cannot be made; what was made before that is gone, or named there
+ */
 export async function openDesk(options: {
   readonly client: WaveClient;
   readonly business: string;
@@ -92,10 +99,13 @@ export async function openDesk(options: {
   const { client, business, mark, callNow, sleep } = options;
   const gone = new Set<string>();
   const made: Record<Kind, string[]> = { customer: [], product: [], invoice: [] };
+  const perhaps: string[] = [];
 
   const write: Write = async (document, input) => {
     const answer = await client(document, { input }, 'write', callNow()).catch((error: unknown) => {
       if (error instanceof RemoteRejectedError) return { refusal: error.message };
+      const kind = kindOf.get(document);
+      if (error instanceof RemoteOutcomeUnknownError && kind) perhaps.push(perhapsMade(kind, input));
       throw error;
     });
     if ('refusal' in answer) return { because: answer.refusal };
@@ -116,17 +126,22 @@ export async function openDesk(options: {
     if (!answer?.customer) throw new NotAskedError(`a customer could not be made: ${because}`);
     return answer.customer;
   }
-  const own = await customer();
-  const { answer: madeProduct, because } = await write(productCreate, {
-    businessId: business,
-    name: mark,
-    unitPrice: '100',
-    incomeAccountId: options.incomeAccountId,
+  async function product(): Promise<string> {
+    const { incomeAccountId } = options;
+    const input = { businessId: business, name: mark, unitPrice: '100', incomeAccountId };
+    const { answer, because } = await write(productCreate, input);
+    if (!answer?.product) throw new NotAskedError(`a product could not be made: ${because}`);
+    return answer.product.id;
+  }
+  const makeOwn = async () => ({ customerId: (await customer()).id, productId: await product() });
+  const own = await makeOwn().catch(async (error: unknown) => {
+    const left = await clear();
+    const stays = left.length > 0 ? `. Wave keeps what the probe made: ${left.join(', ')}` : '';
+    throw error instanceof Error ? new NotAskedError(`${error.message}${stays}`, { cause: error }) : error;
   });
-  if (!madeProduct?.product) throw new NotAskedError(`a product could not be made: ${because}`);
 
   async function draft(fields: Partial<InvoiceInput>): Promise<Invoice> {
-    const input = { businessId: business, customerId: own.id, ...fields, status: 'DRAFT' as const };
+    const input = { businessId: business, customerId: own.customerId, ...fields, status: 'DRAFT' as const };
     const { answer, because: why } = await write(invoiceCreate, input);
     if (!answer?.invoice) throw new NotAskedError(`an invoice could not be made: ${why}`);
     return answer.invoice;
@@ -146,13 +161,14 @@ export async function openDesk(options: {
     for (const id of left(made.invoice)) await take(`invoice ${id}`, write(invoiceDelete, { invoiceId: id }));
     for (const id of left(made.customer)) await take(`customer ${id}`, write(customerDelete, { id }));
     for (const id of made.product) await take(`product ${id}`, write(productArchive, { id }));
-    return stays;
+    return [...stays, ...perhaps];
   }
 
   async function twins(): Promise<readonly Customer[]> {
     const inputs = [1, 2].map((count) => ({ businessId: business, name: `${mark} twin ${count}` }));
     const variables = Object.fromEntries(inputs.map((input, index) => [`m${index}`, input]));
     const document = composed(inputs.map(() => customerCreate as unknown as DocumentNode));
+    const names = inputs.map((input) => perhapsMade('customer', input));
     const { data } = await client(
       document as unknown as TadaDocumentNode<
         Record<string, DataOf<typeof customerCreate>['customerCreate']>
@@ -160,19 +176,30 @@ export async function openDesk(options: {
       variables,
       'write',
       callNow(),
-    );
+    ).catch((error: unknown) => {
+      if (error instanceof RemoteOutcomeUnknownError) perhaps.push(...names);
+      throw error;
+    });
     const both = Object.values(data ?? {}).flatMap((said) => said?.customer ?? []);
     made.customer.push(...both.map(({ id }) => id));
     return both;
   }
 
+  const readWithErrors: Read = (document, variables) => client(document, variables, 'read', callNow());
+  const read: Read = async (document, variables) => {
+    const answer = await readWithErrors(document, variables);
+    const [error] = answer.errors;
+    if (error) throw new NotAskedError(`Wave did not show all of it: ${error.message}`);
+    return answer;
+  };
+
   return {
     desk: {
       business,
-      customerId: own.id,
-      productId: madeProduct.product.id,
+      ...own,
       sleep,
-      read: (document, variables) => client(document, variables, 'read', callNow()),
+      read,
+      readWithErrors,
       write,
       customer,
       twins,
@@ -180,4 +207,10 @@ export async function openDesk(options: {
     },
     clear,
   };
+}
+
+/** What a create may have made whose answer was lost, by what a person finds it by. */
+function perhapsMade(kind: Kind, input: object): string {
+  const { name, customerId } = input as { readonly name?: string; readonly customerId?: string };
+  return `perhaps ${kind === 'invoice' ? `an invoice of customer ${customerId}` : `a ${kind} "${name}"`}`;
 }

@@ -169,15 +169,20 @@ export const openRows = (shown: Shown): readonly string[] => [
   ...(shown.totalsDiffer ? ['totals'] : []),
 ];
 
+const asksNothing: ReadonlySet<LinkState> = new Set(['in-sync', 'recorded-difference']);
 const waiting: NothingBecause = 'waits for the other rows';
 const recorded: NothingBecause = 'recorded difference';
 
-/** Does this link ask a person something about a row? A recorded difference asks nothing, nor does what waits for the other rows. */
-export const asksAbout = ({ reasons }: Pick<Link, 'reasons'>, row: string): boolean =>
+/**
+ * Does this link ask a person something about a row? A recorded difference asks nothing, nor does what waits for the other rows, unless a
+ * person is asked about one of those.
+ */
+export const asksAbout = ({ reasons, state }: Pick<Link, 'reasons' | 'state'>, row: string): boolean =>
   reasons.some(
     (reason) =>
       reason.startsWith(`${row}: `) &&
-      ![recorded, waiting].some((because) => reason.endsWith(`: ${because}`)),
+      !reason.endsWith(`: ${recorded}`) &&
+      !(reason.endsWith(`: ${waiting}`) && asksNothing.has(state)),
   );
 
 /** Every row that is not equal, and why it stays so. */
@@ -207,7 +212,7 @@ export function stampOf(
   { verdicts, waitsFor }: Pick<RecordPlan, 'verdicts' | 'waitsFor'>,
 ): { readonly agreedVersion?: string; readonly agreedUpdatedAt?: number } {
   const isOpen = waitsFor.length > 0 || becauseOf({ verdicts }, waiting).length > 0;
-  const atRest = !isOpen && (state === 'in-sync' || state === 'recorded-difference');
+  const atRest = !isOpen && asksNothing.has(state);
   return atRest && customcrm.version !== undefined
     ? { agreedVersion: customcrm.version, agreedUpdatedAt: customcrm.modifiedAt }
     : {};

@@ -105,8 +105,10 @@ async function planAndWrite(work: Work, link: Link, { both, readAt }: Pictures):
   if (parents === 'linked') return { did: 'again', link };
   const planned = { ...offered, blocked: [...offered.blocked, ...parents.gone] };
   const step = await carryOut(work, link, both, pictured, planned, readAt);
-  // What can flow has flowed; the record waits for the rest.
-  return step.did === 'finished' && parents.waits ? parents.waits : step;
+  // What can flow has flowed; the record waits for the rest. What a person is asked about is said at once.
+  if (step.did !== 'finished' || !parents.waits) return step;
+  const isAsked = offered.waitsFor.every(({ row }) => isHeld(offered, row));
+  return isAsked ? { ...step, waits: parents.waits } : { did: 'parked', cause: parents.waits };
 }
 
 /** Sends what is to be sent, through the fuses; without anything to send, what is equal is agreed. */
@@ -135,18 +137,17 @@ async function carryOut(
  */
 async function linkParents(
   work: Work,
-  { waitsFor, held }: RecordPlan,
-): Promise<'linked' | { readonly gone: RecordPlan['blocked']; readonly waits?: Handled }> {
+  offered: RecordPlan,
+): Promise<'linked' | { readonly gone: RecordPlan['blocked']; readonly waits?: Cause }> {
   const gone: { row: string; reason: string }[] = [];
   const causes: Cause[] = [];
   let isLinked = false;
-  for (const { row, ref } of waitsFor) {
+  for (const { row, ref } of offered.waitsFor) {
     const linked = await work.linkParent(ref);
     if (linked.did !== 'parked') isLinked = true;
     else {
       const { shows } = linked.cause;
-      const isHeld = held.some((each) => each.row === row);
-      if (shows !== undefined && !isHeld) gone.push({ row, reason: shows });
+      if (shows !== undefined && !isHeld(offered, row)) gone.push({ row, reason: shows });
       causes.push(linked.cause);
     }
   }
@@ -155,8 +156,10 @@ async function linkParents(
   const cause = causes.find(({ shows }) => shows === undefined) ?? causes[0];
   if (!cause) return { gone };
   const due = Math.min(...causes.map((each) => each.due));
-  return { gone, waits: { did: 'parked', cause: { ...cause, due, also: causes } } };
+  return { gone, waits: { ...cause, due, also: causes } };
 }
+
+const isHeld = ({ held }: RecordPlan, row: string): boolean => held.some((each) => each.row === row);
 
 export async function picture(engine: Engine, link: Link, both: Both, call: Call): Promise<Pictured> {
   const bodies = { customcrm: both.customcrm.body, wave: both.wave.body };

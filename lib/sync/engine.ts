@@ -96,6 +96,8 @@ export const lineOf = ({ system, pair, id, eventId, causedBy }: Doorbell) => ({
 export type Handled =
   | {
       readonly did: 'finished';
+      /** What it waits for all the same: a person is asked about a row, which that may settle. */
+      readonly waits?: Cause;
       readonly message: OutcomeMessage;
       readonly because?: string;
       readonly reason?: string;

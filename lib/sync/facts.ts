@@ -54,7 +54,8 @@ async function taxesFor(
   const taxes = await engine.taxes.taxes(call);
   const known = new Set(taxes.flatMap((tax) => [tax.id, tax.abbreviation.toUpperCase()]));
   const isKnown = (name: string) => known.has(name);
-  if (!taxIdsOf(bodies.wave).every(isKnown)) return engine.taxes.taxes(call, { since });
+  const missing = taxIdsOf(bodies.wave).filter((id) => !known.has(id));
+  if (missing.length > 0) return engine.taxes.taxes(call, { missing, since });
   return taxNamesOf(bodies.customcrm).every(isKnown) ? taxes : engine.taxes.taxes(call, { fresh: true });
 }
 

@@ -174,7 +174,11 @@ export async function mendFuse(engine: Engine, name: FuseName, released: boolean
   const now = engine.clock.now();
   let freed = 0;
   for await (const page of waitingFor(engine, fuseCause(name))) {
-    for (const item of page) await engine.table.write(rulingWrites(item, name, released, now));
+    for (const item of page) {
+      const writes = rulingWrites(item, name, released, now);
+      // Looked at since, it may wait at the fuse itself: by that item it is found.
+      if (!(await engine.table.write(writes)).done) await engine.table.write(writes.slice(0, 1));
+    }
     freed += page.length;
   }
   const before = await windowOf(engine, name);
@@ -193,11 +197,11 @@ export async function mendFuse(engine: Engine, name: FuseName, released: boolean
 function rulingWrites(item: Item, name: FuseName, released: boolean, now: number): readonly Write[] {
   const { pk, sk, asks } = item;
   const isBeside = waitsBeside(item);
-  const expiresAt = Math.ceil((now + (isBeside ? besideMs : rulingMs)) / 1000);
+  const expiresAt = Math.ceil((now + (released && !isBeside ? rulingMs : besideMs)) / 1000);
   const about = asks === undefined ? {} : { asks };
   return [
     { put: { ...rulingKey(parseRef(sk), name), released, expiresAt, ...about } },
     // Asked about once, and not rung for as long as something else holds it back.
-    ...(isBeside ? [{ delete: { pk, sk } }] : []),
+    ...(isBeside ? [{ delete: { pk, sk }, when: { equals: { since: Number(item.since) } } }] : []),
   ];
 }

@@ -63,7 +63,7 @@ async function settle(
       ...shownWhileWaiting(settled.cause, waited.get(refKey(doorbell))),
     });
   else {
-    const { did: _did, editedAt, ...outcome } = settled;
+    const { did: _did, editedAt, waits: _waits, ...outcome } = settled;
     engine.report({ ...lineOf(doorbell), lagMs: lagOf(engine, doorbell, editedAt), ...outcome });
   }
   return settled;
@@ -94,13 +94,15 @@ async function putAway(
   handled: Handled,
   waited: Waited,
 ): Promise<Handled> {
-  if (handled.did === 'finished') {
+  const cause = handled.did === 'parked' ? handled.cause : handled.waits;
+  if (!cause) {
     // Our own echo says nothing about what the record waits for.
-    if (handled.because !== ownEcho) await unparkBoth(engine, doorbell, handled.counterpart, waited);
+    if (handled.did === 'finished' && handled.because !== ownEcho)
+      await unparkBoth(engine, doorbell, handled.counterpart, waited);
     return handled;
   }
-  if (wasRead.has(handled.cause.name)) await noLongerFailed(engine, doorbell);
-  const parked = await park(engine, doorbell, handled.cause);
+  if (wasRead.has(cause.name)) await noLongerFailed(engine, doorbell);
+  const parked = await park(engine, doorbell, cause);
   // The cause went away while we were at it: ring again instead of waiting for nobody.
   if (!parked)
     await engine.queues[doorbell.system].ring([

@@ -27,6 +27,8 @@ export async function park(engine: Engine, ref: Waiting, cause: Cause): Promise<
     const result = await parkOnce(engine, ref, cause);
     if (result.done) return true;
     if (!result.failed.has(pointerPosition)) return false;
+    // Others put it aside at the same time, and for the same: then it waits.
+    if (attempt === tries) return result.failed.get(pointerPosition)?.cause === cause.key;
   }
   return false;
 }
@@ -47,7 +49,9 @@ async function parkOnce({ table, clock }: Engine, ref: Waiting, cause: Cause): P
   // A live change that waits stays one, whoever comes to wait for the same.
   const lane = ref.background && (!before || before.background) ? { background: true } : {};
   const about = { since, heardAt, causedBy, ...newestSeen(ref, before, clock.now()), ...lane };
-  const others = (cause.also ?? []).filter(({ key }) => key !== cause.key);
+  const others = [...new Map((cause.also ?? []).map((each) => [each.key, each])).values()].filter(
+    ({ key }) => key !== cause.key,
+  );
   const beside: readonly Item[] = [
     ...others.map(({ key }) => ({ ...parkedKey(key, ref), name: cause.name, ...about })),
     ...(await stillAtFuses(table, ref, before, cause)),
@@ -92,7 +96,6 @@ const notLookedAt: ReadonlySet<string> = new Set<Cause['name']>([
   'unavailable',
   'reconnect',
   'pause',
-  'settle',
   'not-found',
 ]);
 
@@ -100,9 +103,11 @@ async function stillAtFuses(
   table: Table,
   ref: RecordRef,
   before: Parked,
-  { name }: Cause,
+  { name, also }: Cause,
 ): Promise<readonly Item[]> {
-  const fuses = notLookedAt.has(name) ? causesOf(before).filter((key) => key.startsWith('fuse#')) : [];
+  // Who waits for parents was looked at, also where it is for the lease of one.
+  const fuses =
+    notLookedAt.has(name) && !also ? causesOf(before).filter((key) => key.startsWith('fuse#')) : [];
   const items = await Promise.all(fuses.map((key) => table.get(parkedKey(key, ref))));
   return items.flatMap((item) => {
     if (!item) return [];

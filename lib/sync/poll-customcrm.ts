@@ -12,6 +12,7 @@ import type { PollResult } from './poll-wave.ts';
 import type { Call, Change, ChangePage, Doorbell, ListPosition } from './ports.ts';
 import { recordStateOf } from './record-state.ts';
 import { noteSighting } from './sighting.ts';
+import { isStarted } from './started-pairs.ts';
 import { showUnreadable } from './unreadable.ts';
 
 /** Pages of one run; what is left follows in the next. */
@@ -163,7 +164,8 @@ async function ringForNews(
       if (change.state === 'unreadable') return showUnreadable(engine, change, `poll:${runId}`);
       const news =
         (await counterpartOf(engine.table, change.ref)) !== undefined ||
-        (await recordStateOf(engine, change.ref)) !== undefined;
+        ((await isStarted(engine, change.ref.pair)) &&
+          (await recordStateOf(engine, change.ref)) !== undefined);
       return { news, print: 'deleted', mayWait: false, link: undefined };
     }),
   );

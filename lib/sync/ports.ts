@@ -144,13 +144,18 @@ export interface Tax {
   readonly archived: boolean;
 }
 
+export type TaxOptions =
+  | { readonly fresh: true }
+  | { readonly missing: readonly string[]; readonly since: number };
+
 /** Kept by lib/wave; cached for some minutes, read again when a code is unknown. */
 export interface TaxCatalogue {
   /**
-   * @param options.fresh read again, but for what is a minute old at the most. @param options.since what was read before that time (ms)
-   * does not serve. @throws RemoteUnavailableError also when it is too soon for that
+   * @param options.fresh what is a minute old at the most. @param options.missing ids that a record of Wave was seen to name at `since`
+   * (ms), and that were not in the list: what was read before the first such time does not serve.
+   * @throws RemoteUnavailableError also when it is too soon to read it again
    */
-  taxes(call: Call, options?: { readonly fresh?: boolean; readonly since?: number }): Promise<readonly Tax[]>;
+  taxes(call: Call, options?: TaxOptions): Promise<readonly Tax[]>;
 }
 
 /** A doorbell: "this record may have changed". Never carries record data. */

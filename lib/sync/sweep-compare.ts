@@ -14,7 +14,7 @@ import { type Parked, parkedNow } from './parking.ts';
 import type { Call, Change, Tax, Unreadable } from './ports.ts';
 import { type RecordState, recordStateOf } from './record-state.ts';
 import { type Sighting, sight } from './sighting.ts';
-import { startedAt } from './started-pairs.ts';
+import { isStarted, startedAt } from './started-pairs.ts';
 import { type FoundRecord, nothingSeen, type Seen, type Step, type SweepRun, seenOf } from './sweep-run.ts';
 import { beginsNewLife, tombstoneOf } from './tombstones.ts';
 import { showUnreadable } from './unreadable.ts';
@@ -130,8 +130,9 @@ async function judge(engine: Engine, run: SweepRun, change: Change, taxes: reado
 async function judgeDeleted(engine: Engine, ref: RecordRef): Promise<Judged> {
   const link = await findLink(engine.table, ref);
   await forgetKeys(engine, ref);
-  // What it shows without a link is over.
-  if (!link && !(await recordStateOf(engine, ref))) return { changed: false };
+  // What it shows without a link.
+  const isOver = !link && (await isStarted(engine, ref.pair)) && (await recordStateOf(engine, ref));
+  if (!link && !isOver) return { changed: false };
   const { system, id } = ref;
   return { link, changed: false, found: { system, id, revision: link?.revision ?? 0, repair: false } };
 }

@@ -61,8 +61,10 @@ const ourFault: ReadonlySet<string> = new Set([
 /** Wave's schema has directives `@rateLimit` and `@cost`; what their refusals look like is unconfirmed. */
 const limitCodes = /^(RATE_LIMIT|RATE_LIMITED|RATE_LIMIT_EXCEEDED|TOO_MANY_REQUESTS|THROTTLED)$/;
 const costWords =
-  /maximum (query )?(cost|complexity)|\b(costs?|complexity)\b.*\b(limit|maximum|exceed\w*|too)\b|too complex/i;
+  /maximum (query )?(cost|complexity)|\b(query|operation|document|request) (cost|complexity)\b|\b(cost|complexity) (limit|exceed)|too complex/i;
 const costCodes = /COST|COMPLEX/;
+/** Others say something about values, or that Wave failed: perhaps after it had begun. */
+const maySayCost: ReadonlySet<string> = new Set(['', 'GRAPHQL_VALIDATION_FAILED', 'GRAPHQL_PARSE_FAILED']);
 
 /** What came of a request, for the caller and for the budget. */
 export interface Sent {
@@ -116,8 +118,10 @@ function jsonOf(text: string): unknown {
 }
 
 /** A document that asks for too much at once. */
-const isTooMuch = ({ message, extensions }: WaveError): boolean =>
-  costWords.test(message) || costCodes.test(extensions?.code ?? '');
+function isTooMuch({ message, extensions }: WaveError): boolean {
+  const code = extensions?.code ?? '';
+  return costCodes.test(code) || (maySayCost.has(code) && costWords.test(message));
+}
 
 const isRateLimit = ({ extensions }: WaveError): boolean => limitCodes.test(extensions?.code ?? '');
 

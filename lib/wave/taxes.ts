@@ -1,5 +1,5 @@
 import { RemoteUnavailableError } from '../errors.ts';
-import type { Call, Tax, TaxCatalogue } from '../sync/ports.ts';
+import type { Call, Tax, TaxCatalogue, TaxOptions } from '../sync/ports.ts';
 import type { WaveClient } from './client.ts';
 import { salesTaxes } from './documents.ts';
 import type { WaveOptions } from './options.ts';
@@ -16,7 +16,17 @@ export function waveTaxes(
 ): TaxCatalogue {
   const pages = pagesOf();
   let cached: { readonly taxes: readonly Tax[]; readonly at: number } | undefined;
+  /** By id, when a record first named it that was not in the list, ms. */
+  const missedAt = new Map<string, number>();
   let underWay: Promise<readonly Tax[]> | undefined;
+
+  /** A list that was read after an id was first missed is proof for every later look. */
+  function missedSince(options: TaxOptions): number {
+    if ('fresh' in options) return Number.NEGATIVE_INFINITY;
+    const { missing, since } = options;
+    for (const id of missing) if (!missedAt.has(id)) missedAt.set(id, since);
+    return Math.max(...missing.map((id) => missedAt.get(id) ?? since));
+  }
 
   async function read(call: Call): Promise<readonly Tax[]> {
     const rows = await wholeList(pages, async (page, pageSize) => {
@@ -30,20 +40,20 @@ export function waveTaxes(
     const taxes = rows.flatMap(({ node }): Tax[] =>
       node ? [{ id: node.id, abbreviation: node.abbreviation, archived: node.isArchived }] : [],
     );
+    for (const { id } of taxes) missedAt.delete(id);
     cached = { taxes, at: now() };
     return taxes;
   }
 
   return {
-    async taxes(call, { fresh = false, since } = {}) {
+    async taxes(call, options) {
       const age = cached ? now() - cached.at : Number.POSITIVE_INFINITY;
-      const isSince = cached !== undefined && since !== undefined && cached.at >= since;
-      if (since !== undefined && !isSince && age < freshAtMostEveryMs)
+      const isTooOld = cached !== undefined && options !== undefined && cached.at < missedSince(options);
+      if (isTooOld && age < freshAtMostEveryMs)
         throw new RemoteUnavailableError('wave', 'the sales taxes are not read again at once', {
           retryAfterMs: freshAtMostEveryMs - age,
         });
-      const keptMs = fresh || since !== undefined ? freshAtMostEveryMs : cachedMs;
-      if (cached && age < keptMs) return cached.taxes;
+      if (cached && !isTooOld && age < (options ? freshAtMostEveryMs : cachedMs)) return cached.taxes;
       // All records of a batch want them at once.
       underWay ??= read(call).finally(() => {
         underWay = undefined;

@@ -134,7 +134,7 @@ export function oauthTokens(options: TokenOptions): AccessTokens {
   }
 
   /** The lease of this generation: only while it is the current one, and nobody tried it lately. */
-  async function takeLease({ generation }: Stored): Promise<boolean> {
+  async function takeLease({ generation }: Stored): Promise<'taken' | { readonly until: number }> {
     const now = clock.now();
     const result = await table.write([
       {
@@ -143,7 +143,7 @@ export function oauthTokens(options: TokenOptions): AccessTokens {
       },
       { check: tokensKey, when: { equals: { generation, connection: 'good' } } },
     ]);
-    return result.done;
+    return result.done ? 'taken' : { until: Number(result.failed.get(0)?.until ?? now) };
   }
 
   const leaseItem = (generation: number, until: number): Item => ({
@@ -178,7 +178,9 @@ export function oauthTokens(options: TokenOptions): AccessTokens {
     if (answer.did === 'misconfigured') await noteTrouble(stored, answer.because);
     // Who says how long to wait is not asked by anybody before.
     if (answer.did === 'failed' && answer.retryAfterMs !== undefined)
-      await table.write([{ put: leaseItem(stored.generation, clock.now() + answer.retryAfterMs) }]);
+      await table.write([
+        { put: leaseItem(stored.generation, clock.now() + Math.max(leaseMs, answer.retryAfterMs)) },
+      ]);
     throw failureOf(answer);
   }
 
@@ -200,7 +202,8 @@ export function oauthTokens(options: TokenOptions): AccessTokens {
       if (refused && now - stored.issuedAt < youngMs)
         throw new TokenRefusedError('an access token is refused right after it was issued');
       const isAlive = refused === undefined && now < stored.deadAfter;
-      if (call.deadline - now >= leastTimeMs && (await takeLease(stored))) {
+      const lease = call.deadline - now >= leastTimeMs ? await takeLease(stored) : { until: now };
+      if (lease === 'taken') {
         const token = await refresh(stored, call).catch((error: unknown) => {
           if (!isAlive) throw error;
           return tokenOf(stored, keys);
@@ -209,10 +212,12 @@ export function oauthTokens(options: TokenOptions): AccessTokens {
         continue;
       }
       if (isAlive) return tokenOf(stored, keys);
+      // The token endpoint has said how long to wait.
+      if (lease.until > now + leaseMs) throw isBeingRenewed(lease.until - now);
       if (now + lookMs > latest) break;
       await clock.sleep(lookMs);
     }
-    throw new RemoteUnavailableError('wave', 'the access token is being renewed', { retryAfterMs: leaseMs });
+    throw isBeingRenewed(leaseMs);
   }
 
   return {
@@ -305,6 +310,9 @@ const tokenOf = (stored: Stored, keys: FingerprintKeys): AccessToken => ({
   text: opened(stored, keys).accessToken,
   generation: stored.generation,
 });
+
+const isBeingRenewed = (retryAfterMs: number): RemoteUnavailableError =>
+  new RemoteUnavailableError('wave', 'the access token is not renewed yet', { retryAfterMs });
 
 function failureOf(answer: TokenAnswer & { readonly did: 'misconfigured' | 'failed' }): SyncError {
   return answer.did === 'failed'

@@ -85,6 +85,7 @@ describe('an answer to three writes', () => {
     ['one payload is null without an error',    (r) => ({ body: { data: allDone(r, { m1: null }) } }),                                         ['done', unknown, 'done']],
     ['one succeeded, its record is null',       (r) => ({ body: { data: allDone(r, { m1: { ...done('C2'), customer: null } }) } }),            ['done', unknown, 'done']],
     ['one record has a hole under an error',    (r) => ({ body: { data: allDone(r), errors: [error('INTERNAL_SERVER_ERROR', ['m1', 'customer', 'address'])] } }), ['done', unknown, 'done']],
+    ['it fails over the cost of something',     () => ({ body: { data: null, errors: [error('INTERNAL_SERVER_ERROR', undefined, 'posting the cost of goods took too long: request cost')] } }), [unknown, unknown, unknown]],
     ['an error belongs to no field',            (r) => ({ body: { data: allDone(r), errors: [error('INTERNAL_SERVER_ERROR')] } }),             [unknown, unknown, unknown]],
     ['one was not found',                       (r) => ({ body: { data: allDone(r, { m1: null }), errors: [error('NOT_FOUND', ['m1'])] } }),   ['done', RemoteMissingError.name, 'done']],
     ['one was refused by its input',            (r) => ({ body: { data: allDone(r, { m1: { didSucceed: false, inputErrors: null } }) } }),     ['done', rejected, 'done']],
@@ -123,7 +124,7 @@ describe('an answer to three writes', () => {
     error('QUERY_COST', undefined, 'Refused'),
     error(undefined, undefined, 'Query cost 1200 exceeds the limit of 1000'),
     error(undefined, undefined, 'The query exceeds the maximum cost'),
-    error(undefined, undefined, 'Complexity is too high'),
+    error(undefined, undefined, 'The operation complexity is too high'),
   ])
     test(`that refuses the document as too much is split: ${refused.extensions?.code ?? refused.message}`, async () => {
       const received = await during(

@@ -34,6 +34,15 @@ describe('a fingerprint', () => {
       assert.equal(prints(keys).compare(print, row, form), expected));
   }
 
+  test('is of its own row, value and key, whatever was compared before', () => {
+    const one = prints([k2, k1]);
+    assert.equal(one.compare(stored, 'Name', 'north'), 'same');
+    assert.equal(one.compare(stored, 'Name', 'south'), 'changed');
+    assert.equal(one.compare(stored, 'Number', 'north'), 'changed');
+    const all = [one.of('Name', 'north'), one.of('Name', 'south'), one.of('Number', 'north'), stored];
+    assert.equal(new Set(all).size, 4);
+  });
+
   test('is written under the first key only', () => {
     assert.match(prints([k2, k1]).of('Name', 'north'), /^k2\.1\./);
   });

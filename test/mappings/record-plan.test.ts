@@ -68,12 +68,13 @@ describe('planning a record', () => {
     });
 
     test('writes it again once either side holds something else there', () => {
-      for (const again of [
-        refusedAs('blocked', { City: 'Montreal' }),
-        refusedAs('blocked', {}, { address: { ...waveCustomer.address, city: 'Laval' } }),
-      ]) {
+      const laval = { address: { ...waveCustomer.address, city: 'Laval' } };
+      for (const again of (['blocked', 'held'] as const).flatMap((shows) => [
+        refusedAs(shows, { City: 'Montreal' }),
+        refusedAs(shows, {}, laval),
+      ])) {
         assert.ok(again.writes.wave?.rows.includes('City'));
-        assert.deepEqual([again.blocked, again.refusals], [[], {}]);
+        assert.deepEqual([again.blocked, again.held, again.refusals], [[], [], {}]);
       }
     });
 
@@ -104,6 +105,23 @@ describe('planning a record', () => {
     const toCustomcrm = planRecord(both, waveLater);
     assert.deepEqual(toCustomcrm.lost, [{ row: 'City', system: 'customcrm', value: 'Toronto' }]);
     assert.deepEqual(toCustomcrm.writes.wave, undefined);
+  });
+
+  test('keeps what a one-way row replaces where both sides had been left different', () => {
+    const start = agreedOn(order, customcrmOrder, waveInvoice);
+    const moved = { ...waveInvoice, viewUrl: 'https://wave.example/2' };
+    const kept = (InvoiceUrl: string) =>
+      planRecord(
+        pictured(order, { ...customcrmOrder, InvoiceUrl }, moved, {
+          agreed: {
+            ...start,
+            customcrm: { ...start.customcrm, InvoiceUrl: prints.of('InvoiceUrl', InvoiceUrl) },
+          },
+        }),
+        policiesOf(),
+      ).lost.filter(({ row }) => row === 'InvoiceUrl');
+    assert.deepEqual(kept('mine'), [{ row: 'InvoiceUrl', system: 'customcrm', value: 'mine' }]);
+    assert.deepEqual(kept(waveInvoice.viewUrl ?? ''), []);
   });
 
   test('keeps an emptied side that a conflict fills again', () => {

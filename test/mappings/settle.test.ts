@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { fingerprints } from '../../lib/domain/fingerprint.ts';
 import { nothingAgreed } from '../../lib/domain/link.ts';
 import { seenBefore, settle } from '../../lib/mappings/agreement.ts';
 import { customer } from '../../lib/mappings/customer.ts';
@@ -133,6 +134,27 @@ describe('settling what was answered', () => {
       settle(differing, planRecord(differing, policiesOf()), {}).agreed.wave.Fax,
       start.wave.Fax,
     );
+  });
+
+  test('notes under the key that writes now what still holds under an older one', () => {
+    const newer = fingerprints(
+      [
+        { id: 'k2', secret: new Uint8Array(32).fill(8) },
+        { id: 'k1', secret: new Uint8Array(32).fill(7) },
+      ],
+      'link-1',
+    );
+    const open = { ...editedCustomer({ Fax: '1' }, { phone: '2' }), prints: newer };
+    const { agreed: now } = settle(open, planRecord(open, policiesOf()), {});
+    assert.equal(now.wave.Fax, newer.of('Fax', '+1 555 0103'));
+    assert.equal(now.customcrm.Phone, newer.of('Phone', '+1 555 0100'));
+    // What has changed since is still compared with what was agreed.
+    assert.deepEqual([now.customcrm.Fax, now.wave.Phone], [agreed.customcrm.Fax, agreed.wave.Phone]);
+    const reverted = { InvoiceUrl: prints.of('InvoiceUrl', waveInvoice.viewUrl) };
+    const start = { ...agreedOn(order, customcrmOrder, waveInvoice), reverted };
+    const left = { ...pictured(order, customcrmOrder, waveInvoice, { agreed: start }), prints: newer };
+    const { agreed: then } = settle(left, planRecord(left, policiesOf()), {});
+    assert.deepEqual(then.reverted, { InvoiceUrl: newer.of('InvoiceUrl', waveInvoice.viewUrl) });
   });
 
   test('remembers what the sender said when a one-way row was put back, and forgets it when the sender moves', () => {

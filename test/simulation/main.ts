@@ -25,7 +25,7 @@ import { type Result, run } from './run.ts';
 
 const help = `npm run simulate -- [options]
   --seeds N        how many seeds to run (100)
-  --from N         the first of them (1)
+  --from N         the first of them (1; of a canary the one that it begins with in the tests)
   --workers N      on how many threads (as many as there are cores)
   --seed N         one seed, with its trace
   --grep TEXT      of the trace, only the lines that match this regular expression
@@ -38,7 +38,7 @@ const help = `npm run simulate -- [options]
 const { values: options } = parseArgs({
   options: {
     seeds: { type: 'string', default: '100' },
-    from: { type: 'string', default: '1' },
+    from: { type: 'string' },
     workers: { type: 'string', default: String(availableParallelism()) },
     seed: { type: 'string' },
     grep: { type: 'string' },
@@ -117,8 +117,8 @@ async function main(): Promise<number> {
 
 const wholeBatch = 1_000;
 
-function batchOf() {
-  const from = whole('from', options.from);
+function batchOf(first = 1) {
+  const from = options.from === undefined ? first : whole('from', options.from);
   const last = from + whole('seeds', options.seeds) - 1;
   return { from, last, workers: whole('workers', options.workers) };
 }
@@ -129,10 +129,10 @@ async function plantAll(
   faults: readonly FaultName[] | undefined,
 ): Promise<number> {
   let missed = 0;
-  print('Seeds until it was found, and by what');
-  for (const { name } of planted) {
+  print('Seeds until it was found, the first of them, and by what');
+  for (const { name, from } of planted) {
     let found: Result | undefined;
-    const batch = batchOf();
+    const batch = batchOf(from);
     await runBatch(batch, { ...(faults && { faults }), canary: name }, (result) => {
       if (result.violations.length > 0 && result.seed < (found?.seed ?? Number.POSITIVE_INFINITY))
         found = result;
@@ -141,7 +141,7 @@ async function plantAll(
     if (!found) missed += 1;
     const by = [...new Set(found?.violations.map(({ check }) => check))].join(', ');
     print(
-      `  ${found ? String(found.seed - batch.from + 1).padStart(5) : 'never'}  ${name.padEnd(44)}  ${by}`,
+      `  ${found ? String(found.seed - batch.from + 1).padStart(5) : 'never'}  ${String(batch.from).padStart(4)}  ${name.padEnd(44)}  ${by}`,
     );
   }
   print(missed === 0 ? `\nAll ${planted.length} were found` : `\n${missed} were not found`);

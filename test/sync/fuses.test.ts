@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { type RecordRef, refKey } from '../../lib/domain/record.ts';
+import { RemoteOutcomeUnknownError, RemoteUnavailableError } from '../../lib/errors.ts';
 import type { Engine } from '../../lib/sync/engine.ts';
 import { blowFuse, fuseCause, mendFuse, passFuse } from '../../lib/sync/fuses.ts';
+import { tidy } from '../../lib/sync/janitor.ts';
 import { overview } from '../../lib/sync/overview.ts';
-import { park, wake, wakeOverdue } from '../../lib/sync/parking.ts';
+import { park, parkedNow, wake, wakeOverdue } from '../../lib/sync/parking.ts';
+import { pause, resume } from '../../lib/sync/pause.ts';
 import { startSweep } from '../../lib/sync/sweep.ts';
-import { linkedOrder, linkedPair, linkOf, ring } from '../support/sync-steps.ts';
+import { linkedOrder, linkedPair, linkOf, ring, withWave } from '../support/sync-steps.ts';
 import { type Database, type SyncWorld, startDatabase, startSyncWorld } from '../support/sync-world.ts';
 
 let database: Database;
@@ -18,14 +21,20 @@ after(() => database.close());
 const start = () => startSyncWorld(database, { startedPairs: () => true, fuseLimit: 1 });
 const rejected = 'rejected at the fuse';
 
-/** A product that its user took out of use, while the fuse was blown, and which a person told to stay. */
-async function keptProduct(world: SyncWorld) {
+/** A product that its user took out of use, while the fuse was blown. */
+async function stoppedProduct(world: SyncWorld) {
   const { crm, wave } = await linkedPair(world, 'product', { Name: 'Ladder', UnitPrice: '1' });
   await blowFuse(world.engine, 'deletions');
   await world.edit(crm, { Active: false });
   assert.equal((await ring(world, crm)).did, 'parked');
-  assert.equal(await mendFuse(world.engine, 'deletions', false), 1);
   return { crm, wave };
+}
+
+/** The same, after a person told it to stay. */
+async function keptProduct(world: SyncWorld) {
+  const product = await stoppedProduct(world);
+  assert.equal(await mendFuse(world.engine, 'deletions', false), 1);
+  return product;
 }
 
 describe('what a person rejected at a fuse', () => {
@@ -61,6 +70,19 @@ describe('what a person rejected at a fuse', () => {
       world.pass(10 * 60_000);
     }
     await ring(world, crm);
+    assert.equal((await world.read(wave)).isArchived, false);
+    assert.equal((await linkOf(world, crm)).state, 'held');
+  });
+
+  test('stays rejected when Wave goes away for two days before anybody has heard that', async (t) => {
+    const world = await start();
+    t.after(world.close);
+    const { crm, wave } = await keptProduct(world);
+    const unavailable = new RemoteUnavailableError('wave', 'HTTP 503');
+    await world.drain(withWave(world.engine, { read: () => Promise.reject(unavailable) }));
+    world.pass(48 * 3600_000);
+    await tidy(world.engine);
+    await world.drain();
     assert.equal((await world.read(wave)).isArchived, false);
     assert.equal((await linkOf(world, crm)).state, 'held');
   });
@@ -130,13 +152,54 @@ test('fields of one record that go empty one after another count each', async (t
   assert.equal((await world.read(wave)).fax, '3');
 });
 
+test('what a person lets pass is written, though it comes back to the fuse at that moment', async (t) => {
+  const world = await start();
+  t.after(world.close);
+  const { crm, wave } = await stoppedProduct(world);
+  await pause(world.engine, 'all', 'for a test');
+  await ring(world, crm);
+  assert.equal((await parkedNow(world.engine, crm))?.name, 'pause');
+  const { table } = world.engine;
+  // Between its look at who waits and what it writes, the pause ends.
+  const meanwhileResumed: Engine = {
+    ...world.engine,
+    table: {
+      ...table,
+      async query(...asked) {
+        const page = await table.query(...asked);
+        await resume(world.engine, 'all');
+        await world.drain();
+        return page;
+      },
+    },
+  };
+  assert.equal(await mendFuse(meanwhileResumed, 'deletions', true), 1);
+  await world.drain();
+  assert.equal((await world.read(wave)).isArchived, true);
+});
+
+test('what was sent is not rejected any more while its answer is awaited', async (t) => {
+  const world = await start();
+  t.after(world.close);
+  const { crm, wave } = await stoppedProduct(world);
+  await mendFuse(world.engine, 'deletions', true);
+  const { update } = world.engine.systems.wave;
+  const unanswered = withWave(world.engine, {
+    async update(...asked) {
+      await update(...asked);
+      throw new RemoteOutcomeUnknownError('wave', 'no answer');
+    },
+  });
+  await world.drain(unanswered);
+  assert.equal((await parkedNow(world.engine, crm))?.name, 'settle');
+  assert.equal((await world.read(wave)).isArchived, true);
+  assert.equal(await mendFuse(world.engine, 'deletions', false), 0);
+});
+
 test('what a person let pass a day ago is not let pass again', async (t) => {
   const world = await start();
   t.after(world.close);
-  const { crm, wave } = await linkedPair(world, 'product', { Name: 'Ladder', UnitPrice: '1' });
-  await blowFuse(world.engine, 'deletions');
-  await world.edit(crm, { Active: false });
-  await ring(world, crm);
+  const { crm, wave } = await stoppedProduct(world);
   await mendFuse(world.engine, 'deletions', true);
   // Its user takes it back before anything was written.
   await world.edit(crm, { Active: true });

@@ -39,4 +39,17 @@ describe('a pause', () => {
       await world.drain();
       assert.equal((await world.read(crm)).Phone, '2');
     });
+
+  test('of customers rings for none of them, however many orders wait for it at once', async (t) => {
+    const world = await startSyncWorld(database, { startedPairs: () => true });
+    t.after(world.close);
+    const customer = await world.make('customcrm', 'customer', { Name: 'Hill Farm' });
+    const order = { CustomerId: customer.id, Currency: 'CAD', OrderDate: '2026-10-01', Lines: [] };
+    const orders = await Promise.all(
+      Array.from({ length: 12 }, () => world.make('customcrm', 'order', order)),
+    );
+    await pause(world.engine, 'customer', 'for a test');
+    await Promise.all(orders.map((each) => ring(world, each)));
+    assert.deepEqual(world.takeRung(), []);
+  });
 });

@@ -7,10 +7,12 @@ import { excludeRecord, includeRecord, linkRecords, recreate } from '../../lib/s
 import type { Engine, EngineSettings } from '../../lib/sync/engine.ts';
 import { blowFuse, mendFuse } from '../../lib/sync/fuses.ts';
 import { tidy } from '../../lib/sync/janitor.ts';
+import { resolve } from '../../lib/sync/operate.ts';
 import { parkedNow } from '../../lib/sync/parking.ts';
 import { pause, resume } from '../../lib/sync/pause.ts';
 import { pollCustomcrm } from '../../lib/sync/poll-customcrm.ts';
 import { pollWave } from '../../lib/sync/poll-wave.ts';
+import { preview } from '../../lib/sync/preview.ts';
 import { recordStateOf } from '../../lib/sync/record-state.ts';
 import { isStarted } from '../../lib/sync/started-pairs.ts';
 import { startPair, sweep } from '../../lib/sync/sweep.ts';
@@ -164,6 +166,56 @@ describe('an order, and what it names', () => {
   }
 });
 
+describe('an order that is in conflict about its customer, and waits for the one of Wave', () => {
+  async function disputed(world: SyncWorld) {
+    const { crm, wave } = await linkedOrder(world);
+    const here = await linkedPair(world, 'customer', { Name: 'Garage', Email: 'g@garage.example' });
+    const there = await world.make('wave', 'customer', { name: 'There', currency: { code: 'CAD' } });
+    await excludeRecord(world.engine, there, world.call());
+    await world.edit(crm, { CustomerId: here.crm.id });
+    await world.edit(wave, { customer: { id: there.id } });
+    return { crm, wave };
+  }
+
+  async function previewed({ engine, call }: SyncWorld, { id }: RecordRef) {
+    for await (const entry of preview(engine, call)) if (entry.id === id) return entry;
+    return undefined;
+  }
+
+  test('is told at once, and once', async (t) => {
+    const world = await start({ conflict: () => 'hold' });
+    t.after(world.close);
+    const { crm } = await disputed(world);
+    const told: number[] = [];
+    for (let look = 1; look <= 3; look++) {
+      await ring(world, crm);
+      told.push(world.outcomes.filter(({ message }) => message === 'change held').length);
+    }
+    assert.deepEqual(told, [1, 1, 1]);
+    assert.equal((await linkOf(world, crm)).state, 'conflict');
+  });
+
+  test('is no obstacle to a decision about another row, which is said to be done', async (t) => {
+    const world = await start({ conflict: () => 'hold' });
+    t.after(world.close);
+    const { crm, wave } = await disputed(world);
+    await world.edit(crm, { Title: 'Here' });
+    await world.edit(wave, { title: 'There' });
+    await ring(world, crm);
+    const { did } = await resolve(world.engine, crm, 'customcrm', 'Title', world.call());
+    assert.deepEqual([did, (await world.read(wave)).title], ['finished', 'Here']);
+  });
+
+  test('is shown so by a preview, with what is written all the same', async (t) => {
+    const world = await start({ conflict: () => 'hold' });
+    t.after(world.close);
+    const { crm } = await disputed(world);
+    assert.equal((await previewed(world, crm))?.action, 'hold');
+    await world.edit(crm, { Title: 'Another' });
+    assert.deepEqual((await previewed(world, crm))?.rows, ['Title->wave']);
+  });
+});
+
 describe('what a person rejects at a fuse', () => {
   const edits = { deletions: { Active: false }, changed: { Name: 'XXXX' } };
   for (const fuse of ['deletions', 'changed'] as const)
@@ -249,6 +301,41 @@ test('a sales tax arrives with the product for which it was made a moment ago', 
   await anHour(world, engine);
   assert.equal((await linkOf(world, crm)).state, 'in-sync');
   assert.deepEqual((await world.read(crm)).TaxCodes, [tax.abbreviation]);
+});
+
+test('a product is linked, though it names a sales tax that no list shows', async (t) => {
+  const world = await start();
+  t.after(world.close);
+  const { tax, engine } = await newTax(world);
+  const here = await world.make('customcrm', 'product', { Name: 'Rope', UnitPrice: '5' });
+  const there = await world.make('wave', 'product', {
+    name: 'Rope',
+    unitPrice: '5',
+    isSold: true,
+    defaultSalesTaxes: [{ id: tax.id }],
+  });
+  await ring(world, there, engine);
+  await anHour(world, engine);
+  assert.equal((await world.counterpart(there))?.id, here.id);
+});
+
+test('all products that name a sales tax which no list shows are blocked once the list was read again', async (t) => {
+  const world = await start();
+  t.after(world.close);
+  const products = [
+    await linkedPair(world, 'product', { Name: 'Ladder', UnitPrice: '1' }),
+    await linkedPair(world, 'product', { Name: 'Rope', UnitPrice: '5' }),
+  ];
+  const { tax, engine } = await newTax(world);
+  for (const { wave } of products) {
+    await world.edit(wave, { defaultSalesTaxes: [{ id: tax.id }] });
+    assert.equal((await ring(world, wave, engine)).did, 'parked');
+  }
+  world.pass(minuteMs);
+  for (const { wave } of products) {
+    await ring(world, wave, engine);
+    assert.equal((await linkOf(world, wave)).state, 'blocked');
+  }
 });
 
 /** A tax that the list of Wave lacks until it is made, and an engine that has just read that list. */

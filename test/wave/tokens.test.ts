@@ -113,6 +113,29 @@ describe('the access token', () => {
     assert.ok(server.accepts((await ask()).text));
   });
 
+  test('is not waited for inside a call while the token endpoint does not want to be asked', async () => {
+    await login();
+    time += lifetimeMs;
+    server.next({ retryAfter: '3600' });
+    await assert.rejects(container().current(call()), RemoteUnavailableError);
+    time += 5 * minute;
+    const before = time;
+    await assert.rejects(container().current(call()), { retryAfterMs: 55 * minute });
+    assert.equal(time, before);
+  });
+
+  test('is not asked for with each request, though the token endpoint may be asked again at once', async () => {
+    await login();
+    time += lifetimeMs - 3 * minute;
+    const one = container();
+    for (let requests = 1; requests <= 20; requests++) {
+      server.next({ retryAfter: '0' });
+      await one.current(call());
+      time += 500;
+    }
+    assert.equal(server.seen.requests, 1);
+  });
+
   for (const expiresIn of [0, -1, 'soon', null])
     test(`is kept when its answer says that it expires in ${expiresIn}: the one before is dead`, async () => {
       await login();

@@ -1,5 +1,6 @@
 import { type Link, refOf } from '../domain/link.ts';
 import { otherSystem, type RecordRef, refKey, type Snapshot, systems } from '../domain/record.ts';
+import { mappings } from '../mappings/pairs.ts';
 import type { Engine, Handled } from './engine.ts';
 import { exclusionOf, exclusionWrite, removeExclusion } from './exclusions.ts';
 import { handleDoorbell } from './handle-doorbell.ts';
@@ -149,6 +150,8 @@ async function readBoth(
   ]);
   if (here.state !== 'living') return refused(`${refKey(customcrm)} is ${here.state}`);
   if (there.state !== 'living') return refused(`${refKey(wave)} is ${there.state}`);
+  if (mappings[customcrm.pair].givenUp(here.snapshot.body))
+    return refused(`${refKey(customcrm)} is cancelled, and a draft that is linked with it would be deleted`);
   return { origin: here.snapshot, counterpart: there.snapshot };
 }
 

@@ -121,4 +121,9 @@ export const scenarios: readonly Scenario[] = [
     seed: 445,
     decides: true,
   },
+  {
+    name: 'a person links a cancelled order with an invoice that its user has edited',
+    seed: 1_949,
+    decides: true,
+  },
 ];

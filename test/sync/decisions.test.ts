@@ -16,6 +16,7 @@ import { findLink } from '../../lib/sync/links.ts';
 import { retry } from '../../lib/sync/operate.ts';
 import { pause, resume } from '../../lib/sync/pause.ts';
 import { recordStateOf } from '../../lib/sync/record-state.ts';
+import { linkedOrder } from '../support/sync-steps.ts';
 import { type Database, type SyncWorld, startDatabase, startSyncWorld } from '../support/sync-world.ts';
 
 let database: Database;
@@ -86,6 +87,24 @@ describe('a person who decides', () => {
     const gone = await linkRecords(world.engine, { ...one, id: 'nobody' }, there, world.call());
     assert.match(gone.done ? '' : gone.because, /not-found/);
     await assert.rejects(linkRecords(world.engine, one, two, world.call()), RangeError);
+  });
+
+  test('cannot link a cancelled order: the draft would be deleted with it', async (t) => {
+    const world = await start();
+    t.after(world.close);
+    const { crm, customer, product } = await linkedOrder(world);
+    const draft = await world.make('wave', 'order', {
+      customer: { id: customer.wave.id },
+      currency: { code: 'CAD' },
+      invoiceDate: '2026-10-01',
+      items: [{ product: { id: product.wave.id }, quantity: '1', price: '5', taxes: [] }],
+    });
+    await world.edit(crm, { Status: 'cancelled' });
+    await ring(world, crm);
+    const decided = await linkRecords(world.engine, crm, draft, world.call());
+    assert.match(decided.done ? '' : decided.because, /is cancelled, and a draft .* would be deleted/);
+    await world.drain();
+    assert.equal((await world.read(draft)).id, draft.id);
   });
 
   test('leaves a record alone while a worker is at it', async (t) => {

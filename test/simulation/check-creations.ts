@@ -110,8 +110,8 @@ function isHeldAsLate(ending: Ending, origin: RecordRef, made: readonly Happenin
 }
 
 /**
- * A restored table does not know the link: and one of the two has its former one again, takes no part any more, or users have changed
- * everything by which they could be matched. Or it does not know the create, which was executed much too late, when its origin had the
+ * A restored table does not know the link: and one of the two has its former one again, takes no part any more, was given another
+ * counterpart while the other one was deleted, or users have changed everything by which they could be matched. Or it does not know the create, which was executed much too late, when its origin had the
  * result of another attempt again.
  */
 function isUnrecognisable(
@@ -134,9 +134,19 @@ function isUnrecognisable(
     (snapshot) => mappings[snapshot.pair].excluded(snapshot, settings.mapping) !== undefined,
   );
   const hasFormerLink = [made, origin].some((ref) => store.revivedLink(refKey(ref)) !== undefined);
+  const wasGivenAway = store
+    .linksOf(refKey(made))
+    .some(
+      ({ other, madeAt }) =>
+        other !== origin.id &&
+        madeAt > restored.at &&
+        madeAt < at &&
+        truth.lastAt(origin, madeAt)?.did === 'deleted',
+    );
   const isForgotten =
     hasFormerLink ||
     takesNoPart ||
+    wasGivenAway ||
     isForgottenLate(ending, origin, made) ||
     (own !== undefined && !own.some((key) => other?.includes(key)));
   if (isForgotten) except('forgottenByRestore', describe(made));

@@ -65,6 +65,13 @@ export function arrivedAt(
   return { ...agreed, [system]: own, [otherSystem(system)]: others };
 }
 
+/** Whether this side shows anything that was sent to it without an answer. */
+export const showsSent = (system: System, body: Body, { mapping, ahead, facts, prints }: Known): boolean =>
+  mapping.rows(facts.settings).some((row) => {
+    const cell = readCell(row, system, body, facts);
+    return cell !== undefined && prints.compare(ahead?.[system][row.id], row.id, cell.form) === 'same';
+  });
+
 /**
  * Did this side's user change something since both sides agreed? A survivor's edit beats a deletion.
  * @param wasTouched the record has moved since: what it holds in a row of which nothing is agreed, such as one that the other side never

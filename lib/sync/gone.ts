@@ -1,14 +1,21 @@
 import { isDeepStrictEqual } from 'node:util';
 import { fingerprints } from '../domain/fingerprint.ts';
 import { type Ahead, type Link, type Refusal, refOf, wholeRecord } from '../domain/link.ts';
-import { otherSystem, refKey, type Snapshot, type System, systems } from '../domain/record.ts';
+import {
+  otherSystem,
+  type RecordRef,
+  refKey,
+  type Snapshot,
+  type System,
+  systems,
+} from '../domain/record.ts';
 import {
   RemoteMissingError,
   RemoteOutcomeUnknownError,
   RemoteRejectedError,
   StaleVersionError,
 } from '../errors.ts';
-import { arrivedAt, editedSinceAgreement } from '../mappings/agreement.ts';
+import { arrivedAt, editedSinceAgreement, showsSent } from '../mappings/agreement.ts';
 import { type Aftermath, readCell } from '../mappings/mapping.ts';
 import { mappings } from '../mappings/pairs.ts';
 import type { RecordPlan } from '../mappings/record-plan.ts';
@@ -21,7 +28,7 @@ import { forgetKeys } from './key-index.ts';
 import { pictureStamp } from './lagging.ts';
 import { renewed, stillHeld } from './leases.ts';
 import { endLinkWrites, saveLink, withOutcome } from './links.ts';
-import { unpark } from './parking.ts';
+import { unparkWrites } from './parking.ts';
 import type { Reading, Write } from './ports.ts';
 import { stateWrite } from './record-state.ts';
 import { tombstoneWrite } from './tombstones.ts';
@@ -187,20 +194,14 @@ async function withArrived(work: Work, link: Link, survivor: Snapshot): Promise<
   return { ...link, agreed: arrivedAt(survivor.system, survivor.body, known) };
 }
 
-const isEdited = async (work: Work, link: Link, survivor: Snapshot): Promise<boolean> =>
-  editedSinceAgreement(
-    survivor.system,
-    survivor.body,
-    await knownOf(work, link, survivor),
-    wasTouched(link, survivor),
-  );
-
-/** Has it moved since the picture that was agreed on, and not by a write of ours that was never answered? */
-function wasTouched({ answered, ahead }: Link, survivor: Snapshot): boolean {
-  const agreedOn = answered?.[survivor.system];
+async function isEdited(work: Work, link: Link, survivor: Snapshot): Promise<boolean> {
+  const { system, body } = survivor;
+  const known = await knownOf(work, link, survivor);
+  const agreedOn = link.answered?.[system];
   const stamp = pictureStamp(survivor);
-  const isOurs = Object.keys(ahead?.[survivor.system] ?? {}).length > 0;
-  return !isOurs && agreedOn !== undefined && stamp !== undefined && stamp > agreedOn;
+  const hasMoved = agreedOn !== undefined && stamp !== undefined && stamp > agreedOn;
+  // A write of ours that was never answered has moved it only if it shows.
+  return editedSinceAgreement(system, body, known, hasMoved && !showsSent(system, body, known));
 }
 
 type CarriedOut =
@@ -307,7 +308,7 @@ async function bury(
     ...(ahead && { ahead: withoutRemoval(ahead) }),
     history: withOutcome(link, did),
   };
-  const survivors = (['customcrm', 'wave'] as const).filter((system) => !gone.includes(system));
+  const survivors = systems.filter((system) => !gone.includes(system));
   const tombstone = (system: System, kind: 'deleted' | 'survivor') =>
     tombstoneWrite(refOf(link, system), {
       kind,
@@ -320,6 +321,8 @@ async function bury(
     ...endLinkWrites(link),
     stillHeld(lease),
     ...spends,
+    // Nor does the survivor wait for what it was linked for: what becomes of it is for a person to say.
+    ...systems.flatMap((system) => noLongerWaits(work, refOf(link, system))),
     ...gone.map((system) => tombstone(system, 'deleted')),
     ...survivors.flatMap((system) => [
       tombstone(system, 'survivor'),
@@ -328,10 +331,8 @@ async function bury(
   ]);
   if (!ended.done) return again(work);
   for (const system of gone) await forgetKeys(engine, refOf(link, system));
-  // Nor does the survivor wait for what it was linked for: what becomes of it is for a person to say.
-  for (const ref of systems.map((system) => refOf(link, system))) {
-    const seen = work.waited.get(refKey(ref));
-    if (seen) await unpark(engine, ref, seen);
-  }
   return { did: 'finished', message: 'record unlinked', because: reason, rows: [] };
 }
+
+const noLongerWaits = ({ waited }: Work, ref: RecordRef): readonly Write[] =>
+  unparkWrites(ref, waited.get(refKey(ref)));

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { nothingAgreed } from '../../lib/domain/link.ts';
 import type { Body, System } from '../../lib/domain/record.ts';
-import { arrived, editedSinceAgreement, settle } from '../../lib/mappings/agreement.ts';
+import { arrived, editedSinceAgreement, settle, showsSent } from '../../lib/mappings/agreement.ts';
 import { customer } from '../../lib/mappings/customer.ts';
 import { order } from '../../lib/mappings/order.ts';
 import { product } from '../../lib/mappings/product.ts';
@@ -364,6 +364,14 @@ describe('a user’s edit since agreement', () => {
     assert.equal(isEdited('wave', waveCustomer, unknown, true), true);
     assert.equal(isEdited('wave', { ...waveCustomer, fax: null }, unknown, true), false);
     assert.equal(isEdited('wave', waveCustomer, rest, true), false);
+  });
+
+  test('is told from what we sent by whether that shows', () => {
+    const sent = { ...rest, ahead: { customcrm: {}, wave: { Fax: prints.of('Fax', '1') } } };
+    const shows = (fax: string | undefined, known: Known) =>
+      showsSent('wave', { ...waveCustomer, fax } as Body, known);
+    assert.deepEqual([shows('1', sent), shows('2', sent), shows(undefined, sent)], [true, false, false]);
+    assert.equal(shows('1', rest), false);
   });
 
   test('is not seen in a row that the side only receives', () => {

@@ -348,7 +348,10 @@ const wentWithIts = (ending: Ending, happening: Happening): boolean =>
     ...(ending.world.restored ? ending.world.truth.of(happening) : []),
   ].some(({ did, order }) => did === 'deleted' && order > happening.order);
 
-/** Since they were linked, both sides never held the same before it was emptied: a first link fills what is empty, and erases nothing. */
+/**
+ * Since they were linked, both sides never held the same before it was emptied while anybody could note it: a first link fills what is
+ * empty, and erases nothing.
+ */
 function neverAgreed(ending: Ending, linked: Linked, happening: Happening, row: Row): boolean {
   const { system, order } = happening;
   const linkedAt = ending.world.store.linkedAt(linked.link.id) ?? 0;
@@ -357,16 +360,22 @@ function neverAgreed(ending: Ending, linked: Linked, happening: Happening, row: 
     const { [system]: own, [otherSystem(system)]: opposite } = cells;
     return !own || !opposite || !ending.sameInPlain(row, ...bothCells(system, own, opposite));
   };
+  const { store, settings } = ending.world;
+  const writes = store.linkWritten(refKey(linked.customcrm.ref));
+  const isNoted = (from: number, until: number) =>
+    writes.some(({ at }) => at >= from && at <= until + settings.maxReadToWriteMs);
   const told = [linked.customcrm, linked.wave]
     .flatMap(({ happenings }) => happenings)
     .filter((other) => other.order < order)
     .sort((a, b) => a.order - b.order);
+  let since = linkedAt;
   for (const other of told) {
-    if (other.at >= linkedAt && !differ()) return false;
+    if (other.at >= linkedAt && !differ() && isNoted(since, other.at)) return false;
+    since = Math.max(since, other.at);
     const cell = ending.cell(row, other.system, other.after);
     if (cell) cells[other.system] = cell;
   }
-  return differ();
+  return differ() || !isNoted(since, happening.at);
 }
 
 /** The link that there is was made after it: two records that a restored table, or a person, took apart have their first link again. */

@@ -126,4 +126,14 @@ export const scenarios: readonly Scenario[] = [
     seed: 1_949,
     decides: true,
   },
+  {
+    name: 'an order is cancelled while its invoice waits for a product that a person has excluded, and the worker dies',
+    seed: 5_236,
+    decides: true,
+  },
+  {
+    name: 'a product that is to be archived is edited in a row about which nothing was agreed, and the archiving was not answered',
+    seed: 5_702,
+    decides: true,
+  },
 ];

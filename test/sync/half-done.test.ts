@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { RemoteOutcomeUnknownError, RemoteUnavailableError } from '../../lib/errors.ts';
 import { losersOf } from '../../lib/sync/conflict-log.ts';
-import { excludeRecord, includeRecord, unlinkRecords } from '../../lib/sync/decisions.ts';
+import { excludeRecord, includeRecord, linkRecords, unlinkRecords } from '../../lib/sync/decisions.ts';
 import type { Engine } from '../../lib/sync/engine.ts';
 import { handleBatch } from '../../lib/sync/handle-batch.ts';
 import { type Lease, releaseLease, takeLease } from '../../lib/sync/leases.ts';
@@ -349,6 +349,30 @@ test('what waits for a parent whose link has ended with its deletion is told so 
   assert.equal(await world.counterpart(customer.wave), undefined);
   const handled = await ring(world, invoice, blind);
   assert.equal(handled.did === 'parked' && handled.cause.shows, 'parent deleted');
+});
+
+test('what its user types into a survivor, while its archiving was not answered, is an edit, and beats the deletion', async (t) => {
+  const world = await start();
+  t.after(world.close);
+  const here = await world.make('customcrm', 'product', { Name: 'Ladder', UnitPrice: '1' });
+  const there = await world.make('wave', 'product', { name: 'Ladder', unitPrice: '2' });
+  await linkRecords(world.engine, here, there, world.call());
+  await world.drain();
+  assert.deepEqual((await linkOf(world, here)).reasons, ['UnitPrice: first link differs']);
+  const reading = await world.engine.systems.customcrm.read('product', here.id, world.call());
+  assert.ok(reading.state === 'living');
+  await world.engine.systems.customcrm.remove('product', reading.snapshot, world.call());
+  const silent = withWave(world.engine, {
+    update: () => Promise.reject(new RemoteOutcomeUnknownError('wave', 'HTTP 500')),
+  });
+  const handled = await ring(world, here, silent);
+  assert.equal(handled.did === 'parked' && handled.cause.name, 'settle');
+  await world.edit(there, { unitPrice: '3' });
+  world.pass(11 * minuteMs);
+  await ring(world, here);
+  const { isArchived, unitPrice } = await world.read(there);
+  assert.deepEqual([isArchived, Number(unitPrice)], [false, 3]);
+  assert.equal(await world.counterpart(there), undefined);
 });
 
 test('what two parents hold back is woken by each of them', async (t) => {

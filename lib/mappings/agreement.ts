@@ -57,7 +57,9 @@ export function arrivedAt(
   const others: Record<string, string> = { ...agreed[otherSystem(system)] };
   for (const row of rows) {
     const cell = readCell(row, system, body, facts);
-    if (!cell || prints.compare(own[row.id], row.id, cell.form) === 'same') continue;
+    // Where the other side never agreed to anything, what was sent may be what had been agreed here all along.
+    const isShared = others[row.id] !== undefined;
+    if (!cell || (isShared && prints.compare(own[row.id], row.id, cell.form) === 'same')) continue;
     if (prints.compare(ahead?.[system][row.id], row.id, cell.form) !== 'same') continue;
     own[row.id] = prints.of(row.id, cell.form);
     others[row.id] = prints.of(row.id, neverHeld.form);

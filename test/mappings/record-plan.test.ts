@@ -316,6 +316,15 @@ describe('planning a record', () => {
     });
   });
 
+  test('knows that what was sent has arrived where just that had been agreed before: what its sender empties then is emptied', () => {
+    const { Fax: _fax, ...others } = agreed.customcrm;
+    const sent = { Fax: prints.of('Fax', '+1 555 0103') };
+    const picture = editedCustomer({ Fax: '' }, {}, { agreed: { ...agreed, customcrm: others } });
+    const ahead = { customcrm: {}, wave: sent };
+    const { verdicts } = planRecord(arrived({ ...picture, ahead }), policiesOf());
+    assert.deepEqual(verdicts.get('Fax'), { do: 'write', to: 'wave', because: 'changed' });
+  });
+
   test('treats a row that was agreed under an unknown key as never agreed', () => {
     const wave = { ...agreed.wave, Fax: 'k9.1.abcdefghijklmnop' };
     const customcrm = { ...agreed.customcrm, Fax: 'k9.1.abcdefghijklmnop' };

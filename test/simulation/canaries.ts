@@ -87,7 +87,7 @@ export const canaries: readonly Canary[] = [
     }),
     faults: ['slowAnswer', 'tightBudget'],
     busy: true,
-    from: 92,
+    from: 118,
   },
   { name: 'version shortcut for Wave', plant: versionShortcut, faults: ['wholeSeconds'], from: 120 },
   { name: 'NOT_FOUND means deleted', plant: notFoundIsDeleted, faults: ['noRights'] },

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { RemoteOutcomeUnknownError, RemoteUnavailableError } from '../../lib/errors.ts';
 import { losersOf } from '../../lib/sync/conflict-log.ts';
-import { excludeRecord, includeRecord, linkRecords, unlinkRecords } from '../../lib/sync/decisions.ts';
+import { linkRecords, unlinkRecords } from '../../lib/sync/decisions.ts';
 import type { Engine } from '../../lib/sync/engine.ts';
 import { handleBatch } from '../../lib/sync/handle-batch.ts';
 import { type Lease, releaseLease, takeLease } from '../../lib/sync/leases.ts';
@@ -373,35 +373,6 @@ test('what its user types into a survivor, while its archiving was not answered,
   const { isArchived, unitPrice } = await world.read(there);
   assert.deepEqual([isArchived, Number(unitPrice)], [false, 3]);
   assert.equal(await world.counterpart(there), undefined);
-});
-
-test('what two parents hold back is woken by each of them', async (t) => {
-  const world = await start();
-  t.after(world.close);
-  const { crm, wave } = await linkedOrder(world);
-  const customer = await world.make('wave', 'customer', { name: 'Garage', currency: { code: 'CAD' } });
-  const product = await world.make('wave', 'product', { name: 'Rope', unitPrice: '5', isSold: true });
-  for (const parent of [customer, product]) await excludeRecord(world.engine, parent, world.call());
-  await world.edit(wave, {
-    customer: { id: customer.id },
-    items: [{ product: { id: product.id }, quantity: '1', price: '5', taxes: [] }],
-  });
-  await ring(world, wave);
-  await world.drain();
-  const { reasons } = await linkOf(world, crm);
-  assert.deepEqual(reasons.map((reason) => reason.split(':')[0]).sort(), ['CustomerId', 'Lines']);
-  await includeRecord(world.engine, product);
-  await world.drain();
-  const lines = (await world.read(crm)).Lines as readonly { readonly ProductId: string }[];
-  assert.deepEqual(
-    lines.map(({ ProductId }) => ProductId),
-    [(await world.counterpart(product))?.id],
-  );
-  await includeRecord(world.engine, customer);
-  await world.drain();
-  assert.equal((await world.read(crm)).CustomerId, (await world.counterpart(customer))?.id);
-  const waiting = (await world.items()).filter(({ pk, sk }) => pk.startsWith('parked#') || sk === 'parked');
-  assert.deepEqual(waiting, []);
 });
 
 /** Customcrm carries updates out, and its answers are lost. */

@@ -87,9 +87,8 @@ describe('an order, and what it names', () => {
     assert.equal((await world.read(crm)).CustomerId, other.crm.id);
   });
 
-  test('is woken by its product again when that message is lost, also while it waits for its customer', async (t) => {
-    const world = await start();
-    t.after(world.close);
+  /** Wave's user has given its invoice a customer and a product that a person has excluded. */
+  async function heldBack(world: SyncWorld) {
     const { crm, wave } = await linkedOrder(world);
     const customer = await world.make('wave', 'customer', { name: 'Garage', currency: { code: 'CAD' } });
     const product = await world.make('wave', 'product', { name: 'Rope', unitPrice: '5', isSold: true });
@@ -100,15 +99,43 @@ describe('an order, and what it names', () => {
     });
     await ring(world, wave);
     await world.drain();
-    await includeRecord(world.engine, product);
-    await world.drain(deaf(world));
-    assert.ok(await world.counterpart(product));
-    await anHour(world);
+    const { reasons } = await linkOf(world, crm);
+    assert.deepEqual(reasons.map((reason) => reason.split(':')[0]).sort(), ['CustomerId', 'Lines']);
+    return { crm, wave, customer, product };
+  }
+
+  async function namesItsProduct(world: SyncWorld, crm: RecordRef, product: RecordRef): Promise<void> {
     const lines = (await world.read(crm)).Lines as readonly { readonly ProductId: string }[];
+    const counterpart = await world.counterpart(product);
+    assert.ok(counterpart);
     assert.deepEqual(
       lines.map(({ ProductId }) => ProductId),
-      [(await world.counterpart(product))?.id],
+      [counterpart.id],
     );
+  }
+
+  test('is woken by each of two parents that it waits for', async (t) => {
+    const world = await start();
+    t.after(world.close);
+    const { crm, customer, product } = await heldBack(world);
+    await includeRecord(world.engine, product);
+    await world.drain();
+    await namesItsProduct(world, crm, product);
+    await includeRecord(world.engine, customer);
+    await world.drain();
+    assert.equal((await world.read(crm)).CustomerId, (await world.counterpart(customer))?.id);
+    const waiting = (await world.items()).filter(({ pk, sk }) => pk.startsWith('parked#') || sk === 'parked');
+    assert.deepEqual(waiting, []);
+  });
+
+  test('is woken by its product again when that message is lost, also while it waits for its customer', async (t) => {
+    const world = await start();
+    t.after(world.close);
+    const { crm, product } = await heldBack(world);
+    await includeRecord(world.engine, product);
+    await world.drain(deaf(world));
+    await anHour(world);
+    await namesItsProduct(world, crm, product);
   });
 
   test('is no conflict any more once the two customers that its sides name are linked', async (t) => {

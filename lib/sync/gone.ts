@@ -30,7 +30,7 @@ import { renewed, stillHeld } from './leases.ts';
 import { endLinkWrites, saveLink, withOutcome } from './links.ts';
 import { unparkWrites } from './parking.ts';
 import type { Reading, Write } from './ports.ts';
-import { stateWrite } from './record-state.ts';
+import { leftBehindWrite } from './record-state.ts';
 import { tombstoneWrite } from './tombstones.ts';
 import { isTooOld, type Step, type Work } from './work.ts';
 
@@ -61,9 +61,10 @@ export async function handleGone(
   if (customcrm.state === 'deleted')
     return bury(work, link, ['customcrm', 'wave'], 'deleted in both systems');
   const removedAfter = link.ahead?.removedAfter;
+  // A removal of ours that nobody answered was it. An order that was given up, and is not any more, begins a new life.
   return removedAfter === undefined
     ? outlive(work, link, { survivor: customcrm.snapshot, readAt })
-    : removedByUs(work, link, customcrm.snapshot, removedAfter);
+    : bury(work, link, ['wave'], itsInvoiceWent, removedAfter);
 }
 
 /** An order that was cancelled behaves like a deleted one, as long as its invoice is an untouched draft. */
@@ -90,18 +91,6 @@ export async function giveUp(
 }
 
 const itsInvoiceWent = 'cancelled: its invoice was deleted';
-
-/** A removal of ours that nobody answered was it. An order that was given up, and is not any more, begins a new life. */
-async function removedByUs(work: Work, link: Link, order: Snapshot, removedAfter: string): Promise<Handled> {
-  const { engine, doorbell } = work;
-  // Rung before: who is killed in between leaves no order behind that nobody looks at. The doorbell waits for the lease.
-  if (!mappings[link.pair].givenUp(order.body)) {
-    const eventId = `again:${engine.newId()}`;
-    const causedBy = doorbell.causedBy ?? doorbell.eventId;
-    await engine.queues.customcrm.ring([{ ...refOf(link, 'customcrm'), eventId, causedBy, at: doorbell.at }]);
-  }
-  return bury(work, link, ['wave'], itsInvoiceWent, removedAfter);
-}
 
 const again = ({ engine }: Work): Handled => ({
   did: 'parked',
@@ -317,6 +306,7 @@ async function bury(
       at,
       ...(newLifeAfter !== undefined && { newLifeAfter }),
     });
+  await lookAgain(work, link, survivors);
   const ended = await engine.table.write([
     ...endLinkWrites(link),
     stillHeld(lease),
@@ -326,12 +316,28 @@ async function bury(
     ...gone.map((system) => tombstone(system, 'deleted')),
     ...survivors.flatMap((system) => [
       tombstone(system, 'survivor'),
-      stateWrite(engine, refOf(link, system), 'unlinked', reason),
+      leftBehindWrite(engine, refOf(link, system), reason),
     ]),
   ]);
   if (!ended.done) return again(work);
   for (const system of gone) await forgetKeys(engine, refOf(link, system));
   return { did: 'finished', message: 'record unlinked', because: reason, rows: [] };
+}
+
+/**
+ * What is left may belong to another record without a link, or begin a new life. Rung before the link ends: who is killed in between leaves
+ * nothing behind that nobody looks at. The doorbell waits for the lease.
+ */
+async function lookAgain(
+  { engine, doorbell }: Work,
+  link: Link,
+  survivors: readonly System[],
+): Promise<void> {
+  const { causedBy = doorbell.eventId, at } = doorbell;
+  for (const system of survivors) {
+    const eventId = `again:${engine.newId()}`;
+    await engine.queues[system].ring([{ ...refOf(link, system), eventId, causedBy, at }]);
+  }
 }
 
 const noLongerWaits = ({ waited }: Work, ref: RecordRef): readonly Write[] =>

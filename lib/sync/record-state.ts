@@ -11,6 +11,18 @@ export const stateWrite = ({ clock }: Engine, ref: RecordRef, state: RecordState
   put: { ...stateKey(ref), state, due: clock.now(), reason },
 });
 
+/** Its link has ended; whether another record without a link belongs to it, nobody has looked yet. */
+export const leftBehindWrite = ({ clock }: Engine, ref: RecordRef, reason: string): Write => ({
+  put: { ...stateKey(ref), state: 'unlinked', due: clock.now(), reason, isUnasked: true },
+});
+
+interface Shown {
+  readonly state: RecordState;
+  readonly reason: string;
+  /** Nobody has looked at it since its link has ended. */
+  readonly isUnasked: boolean;
+}
+
 /**
  * What a record shows, and why; undefined when nothing stands in its way any more. One that was linked meanwhile shows nothing of that, but
  * it may have failed. Answers false when it showed just that already: since when stays as it is.
@@ -22,14 +34,15 @@ export async function setRecordState(
   reason: string,
 ): Promise<boolean> {
   const shown = state && (await recordStateOf(engine, ref));
-  if (shown && shown.state === state && shown.reason === reason) return false;
+  const isNews = !shown || shown.state !== state || shown.reason !== reason;
+  if (!isNews && !shown.isUnasked) return false;
   if (state === undefined) await engine.table.write([{ delete: stateKey(ref) }]);
   else
     await engine.table.write([
       stateWrite(engine, ref, state, reason),
       ...(state === 'failed' ? [] : [{ check: linkKey(ref), when: 'absent' } as const]),
     ]);
-  return true;
+  return isNews;
 }
 
 const ownKey = (ref: RecordRef) => ({ pk: refKey(ref), sk: 'own' });
@@ -46,10 +59,13 @@ export async function noLongerFailed(engine: Engine, ref: RecordRef): Promise<vo
     await setRecordState(engine, ref, undefined, '');
 }
 
-export async function recordStateOf(
-  { table }: Engine,
-  ref: RecordRef,
-): Promise<{ readonly state: RecordState; readonly reason: string } | undefined> {
+export async function recordStateOf({ table }: Engine, ref: RecordRef): Promise<Shown | undefined> {
   const item = await table.get(stateKey(ref));
-  return item && { state: item.state as RecordState, reason: String(item.reason) };
+  return (
+    item && {
+      state: item.state as RecordState,
+      reason: String(item.reason),
+      isUnasked: item.isUnasked === true,
+    }
+  );
 }

@@ -160,7 +160,7 @@ async function judgeLiving(
   const mayHaveEnded =
     shown !== undefined &&
     (mayEnd.has(shown.state) ||
-      (shown.state === 'unlinked' && (await mayGetAnother(engine, snapshot))) ||
+      (shown.state === 'unlinked' && (shown.isUnasked || (await mayGetAnother(engine, snapshot)))) ||
       (shown.state === 'excluded' && !(await isExcluded(engine, snapshot))));
   const isSettled = !differs || (!mayHaveEnded && (await isExplained(engine, snapshot, sighting, shown)));
   if (!news && isSettled && !older) return { link, changed };

@@ -384,6 +384,29 @@ async function newTax({ engine, call }: SyncWorld) {
   return { tax, engine: { ...engine, taxes }, make };
 }
 
+/** Two customers with one address, each with its counterpart: one was deleted in Customcrm, and what it left in Wave waits. */
+async function halfOfTwins(world: SyncWorld) {
+  const [first, second] = [
+    await linkedPair(world, 'customer', { Name: 'Garage', Email: 'g@garage.example' }),
+    await linkedPair(world, 'customer', { Name: 'Garage, too', Email: 'g@garage.example' }),
+  ];
+  await deleteIn(world, first.crm);
+  await ring(world, first.crm);
+  await world.drain();
+  assert.equal((await recordStateOf(world.engine, first.wave))?.state, 'unlinked');
+  await world.inWave('customerDelete', { id: second.wave.id });
+  return { here: second.crm, there: first.wave };
+}
+
+test('what two links left, and belongs together, is linked at once', async (t) => {
+  const world = await start();
+  t.after(world.close);
+  const { here, there } = await halfOfTwins(world);
+  await ring(world, here);
+  await anHour(world);
+  assert.equal((await world.counterpart(here))?.id, there.id);
+});
+
 describe('a sweep finds, though every message was lost', () => {
   test('a record of which a person said that it shall get another counterpart', async (t) => {
     const world = await start();
@@ -397,6 +420,20 @@ describe('a sweep finds, though every message was lost', () => {
     assert.equal((await recreate(deaf(world), wave)).done, true);
     await aDay(world);
     assert.ok(await world.counterpart(wave));
+  });
+
+  test('what two links left, and belongs together', async (t) => {
+    const world = await start();
+    t.after(world.close);
+    const { here, there } = await halfOfTwins(world);
+    await anHour(world, deaf(world));
+    await ring(world, here, deaf(world));
+    world.pass(15 * minuteMs);
+    await ring(world, here, deaf(world));
+    assert.equal((await recordStateOf(world.engine, here))?.state, 'unlinked');
+    await sweep(deaf(world), world.call());
+    await aDay(world);
+    assert.equal((await world.counterpart(here))?.id, there.id);
   });
 
   test('a cancelled order that was opened again', async (t) => {

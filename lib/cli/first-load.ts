@@ -18,6 +18,7 @@ import type { Engine } from '../sync/engine.ts';
 import { preview } from '../sync/preview.ts';
 import { countActions, type PreviewEntry } from '../sync/preview-entry.ts';
 import { aboutOthers, knownStackId, whose } from '../sync/registrations.ts';
+import { backgroundADay } from '../sync/request-slots.ts';
 import { markStarted, pairStates } from '../sync/started-pairs.ts';
 import { startPair, startSweep } from '../sync/sweep.ts';
 import { type SweepProgress, sweepProgress } from '../sync/sweep-progress.ts';
@@ -125,7 +126,7 @@ export function addFirstLoadCommands(program: Command, terminal: Terminal): void
     .action(async (names: string[], given: SweepOptions) => {
       const connections = await connected();
       const { engine, config } = connections;
-      const text = (progress: SweepProgress) => progressText(progress, config.WAVE_MAX_REQUESTS_PER_DAY);
+      const look = () => sweepProgress(engine, backgroundADay(config.WAVE_MAX_REQUESTS_PER_DAY));
       const chosen = pairsFrom(names);
       if (given.apply || given.confirmed) {
         const closed =
@@ -140,13 +141,13 @@ export function addFirstLoadCommands(program: Command, terminal: Terminal): void
         for (const pair of closed) await markStarted(engine, pair);
         await startSweep(engine, { pairs: chosen, confirmed: given.confirmed === true });
       }
-      let progress = await sweepProgress(engine);
+      let progress = await look();
       while (given.watch && progress && progress.finishedAt === undefined) {
-        if (process.stderr.isTTY) process.stderr.write(`\r${text(progress)}`);
+        if (process.stderr.isTTY) process.stderr.write(`\r${progressText(progress)}`);
         await sleep(lookMs);
-        progress = await sweepProgress(engine);
+        progress = await look();
       }
-      say(progress ?? null, progress ? text(progress) : 'No sweep has run yet.');
+      say(progress ?? null, progress ? progressText(progress) : 'No sweep has run yet.');
     });
 
   addDecisions(program, terminal);
@@ -266,8 +267,7 @@ function previewText(entries: readonly PreviewEntry[], counts: ReturnType<typeof
   return `${table}\n\n${totals.join(', ') || 'nothing'}`;
 }
 
-/** @param perDay the limit of Wave's requests: where it is used up, the pace so far says little */
-function progressText(progress: SweepProgress, perDay: number): string {
+function progressText(progress: SweepProgress): string {
   const { phase, pair, compared, total, done, perMinute, leftMs, repairs, underOlderKeys, stopped } =
     progress;
   const parts = [
@@ -275,7 +275,7 @@ function progressText(progress: SweepProgress, perDay: number): string {
     `${compared} compared`,
     `${done} of ${total} settled`,
     perMinute === undefined ? '' : `${Math.round(perMinute)} a minute`,
-    leftMs === undefined ? '' : `${ago(leftMs)} left at this pace, as far as ${perDay} requests a day reach`,
+    leftMs === undefined ? '' : `${ago(leftMs)} left`,
     repairs > 0 ? `${repairs} missed changes found` : '',
     underOlderKeys > 0 || phase === 'finished'
       ? `${underOlderKeys} links stood under an older fingerprint key`

@@ -129,10 +129,9 @@ export function allowedFor(
   return Math.max(1, intention === 'write' ? whole : whole - forWrites);
 }
 
-function allowedADay({ perDay }: BudgetLimits, priority: Call['priority']): number {
-  const reserve = Math.max(perDay * liveShare, Math.min(liveADay, perDay / 2));
-  return priority === 'live' ? perDay : Math.floor(perDay - reserve);
-}
+/** Of `perDay` requests, those that background work may make. */
+export const backgroundADay = (perDay: number): number =>
+  Math.floor(perDay - Math.max(perDay * liveShare, Math.min(liveADay, perDay / 2)));
 
 /** Leaves out what does not count any more. A holder that never ended counts as if its answer had come when its lease ran out. */
 export function aged(slots: Slots, { windowMs }: BudgetLimits, now: number): Slots {
@@ -163,7 +162,7 @@ export function verdictOn(
   // What alone is more than everything goes when nothing else does.
   const needed = Math.min(want.cost, allowed);
   const today = costOf(slots.hours);
-  const allowedToday = allowedADay(limits, priority);
+  const allowedToday = priority === 'live' ? limits.perDay : backgroundADay(limits.perDay);
   const [oldest] = slots.hours;
   if (oldest && today + needed > allowedToday) return { at: (oldest.hour + 25) * hourMs };
   const atOnce = slots.probing ? 1 : Math.max(1, limits.inFlight - (priority === 'live' ? 0 : 1));

@@ -136,8 +136,10 @@ describe('what a sweep rings for', () => {
       );
     await startSweep(world.engine, { pairs: ['customer'] });
     const rung = new Set<string>();
+    let longest = 0;
     for (let invocation = 0; invocation < 60; invocation++) {
       const progress = await sweep(world.engine, world.call(8_000));
+      longest = Math.max(longest, (await sweepProgress(world.engine, 10))?.leftMs ?? 0);
       assert.ok(
         world.queued() < outstandingLimit + 10,
         `${world.queued()} doorbells are ahead of the workers`,
@@ -151,6 +153,8 @@ describe('what a sweep rings for', () => {
     assert.equal(progress?.phase, 'finished');
     assert.equal(progress?.total, 240);
     assert.equal(rung.size, 240);
+    const days = longest / (24 * 3600_000);
+    assert.ok(days > 1 && days <= (240 * 0.6) / 10, `${days} days left where ten requests a day are allowed`);
   });
 });
 

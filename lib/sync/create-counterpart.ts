@@ -14,11 +14,11 @@ import { fenceOf, noteIfAlike } from './look-up.ts';
 import { wake } from './parking.ts';
 import { standsStill } from './pause.ts';
 import { pollKey } from './poll-progress.ts';
-import { isOnItsOwn, recordStateOf, setRecordState } from './record-state.ts';
+import { isOnItsOwn, setRecordState } from './record-state.ts';
 import { abandon, openCreate, resume } from './send-create.ts';
 import { isNotedGone, isSightedSince, noteGone } from './sighting.ts';
-import { beginsNewLife, tombstoneOf } from './tombstones.ts';
-import { awaitProof, busy, linkParent, neverLinked, show } from './unlinked-record.ts';
+import { beginsNewLife, type Tombstone, tombstoneOf } from './tombstones.ts';
+import { awaitProof, busy, linkParent, neverLinked, ringFor, show } from './unlinked-record.ts';
 import type { Work } from './work.ts';
 
 /** A doorbell that comes late says nothing about the time since; both systems must be known to about now, ms. */
@@ -50,12 +50,12 @@ export async function createCounterpart(begun: Work): Promise<Handled> {
     await noteIfAlike(engine, fence, origin, call);
     return waitBehind(work, fence);
   }
-  const excluded =
-    (await exclusionOf(engine.table, origin)) ??
-    mappings[origin.pair].excluded(origin, engine.settings.mapping);
-  if (open) return resume(work, origin, open, excluded);
-  if (excluded) return show(work, 'excluded', excluded);
   const tombstone = await tombstoneOf(engine.table, origin);
+  const isLeft = tombstone?.kind === 'survivor' && !beginsNewLife(tombstone, origin);
+  const byPerson = await exclusionOf(engine.table, origin);
+  const excluded = byPerson ?? mappings[origin.pair].excluded(origin, engine.settings.mapping);
+  if (open) return resume(work, origin, open, excluded);
+  if (excluded) return isLeft && !byPerson ? showLeft(work, tombstone) : show(work, 'excluded', excluded);
   if (tombstone?.kind === 'deleted') {
     throwIfFromBefore(engine, origin, tombstone);
     // Whatever its marker says: a person may have linked it with another one since that was put there.
@@ -67,16 +67,17 @@ export async function createCounterpart(begun: Work): Promise<Handled> {
   // What was linked once is no create that nobody knew of.
   const late = isOwn || tombstone ? {} : await lateCreate(engine, origin, intents, call);
   if (late.held) return show(work, 'ambiguous', late.held);
-  const parents = await linkParents(work, origin);
-  if (parents) return parents;
-  return matchOrCreate(work, origin, late);
+  const parents = await linkParents(work, origin, isLeft);
+  if (parents) return isLeft && isForAPerson(parents) ? showLeft(work, tombstone) : parents;
+  return matchOrCreate(work, origin, late, isLeft ? tombstone : undefined);
 }
 
 /** Why its link ended was said when it did, and is no news again. */
-async function showSurvivor(work: Work): Promise<Handled> {
-  const shown = await recordStateOf(work.engine, work.doorbell);
-  return show(work, 'unlinked', shown?.state === 'unlinked' ? shown.reason : 'deleted on the other side');
-}
+const showLeft = (work: Work, { link }: Tombstone): Promise<Handled> =>
+  show(work, 'unlinked', link.history[0]?.did ?? 'deleted on the other side');
+
+const isForAPerson = (handled: Handled): boolean =>
+  handled.did === 'parked' && handled.cause.shows !== undefined;
 
 /** "Not found" proves nothing at first: a lagging replica, or no rights. In the end there is nothing to make a counterpart for. */
 async function missing(work: Work): Promise<Handled> {
@@ -104,18 +105,31 @@ async function awaitSight(work: Work, ref: RecordRef): Promise<Handled> {
   return busy(work.engine);
 }
 
+/** What matched lives again: its own worker says first whether its link does too, with what its sides had agreed on. */
+async function awaitRevival(work: Work, ref: RecordRef): Promise<Handled> {
+  await ringFor(work, ref);
+  return busy(work.engine);
+}
+
 /** Customer first, then products in id order, each by this same routine. */
-async function linkParents(work: Work, origin: Snapshot): Promise<Handled | undefined> {
+async function linkParents(work: Work, origin: Snapshot, isLeft: boolean): Promise<Handled | undefined> {
   const { engine } = work;
   for (const parent of mappings[origin.pair].parents(origin.system, origin.body, engine.settings.mapping)) {
     if ((await counterpartOf(engine.table, parent)) !== undefined) continue;
-    const waits = await linkParent(work, parent);
-    if (waits) return waits;
+    // What is left shows that, whatever its parents are.
+    const waits = isLeft ? await work.linkParent(parent) : await linkParent(work, parent);
+    if (waits?.did === 'parked') return waits;
   }
   return undefined;
 }
 
-async function matchOrCreate(work: Work, origin: Snapshot, { unlessMatched }: Late): Promise<Handled> {
+/** @param left what its link has left behind, when it gets no new counterpart by itself: only one that is there already */
+async function matchOrCreate(
+  work: Work,
+  origin: Snapshot,
+  { unlessMatched }: Late,
+  left: Tombstone | undefined,
+): Promise<Handled> {
   const { engine, call, doorbell } = work;
   const target = otherSystem(origin.system);
   const upTo = Math.max(doorbell.at, engine.clock.now() - lateMs);
@@ -129,9 +143,10 @@ async function matchOrCreate(work: Work, origin: Snapshot, { unlessMatched }: La
   if (match.found === 'ambiguous') return show(work, 'ambiguous', match.reason);
   if (match.found === 'fenced') return waitBehind(work, match.by);
   if (match.found === 'unseen') return awaitSight(work, match.ref);
+  if (match.found === 'revived') return awaitRevival(work, match.ref);
   if (match.found === 'one') return linkUniqueMatch(work, origin);
   const tombstone = await tombstoneOf(engine.table, origin);
-  if (tombstone?.kind === 'survivor' && !beginsNewLife(tombstone, origin)) return showSurvivor(work);
+  if (left && tombstone) return showLeft(work, left);
   if (unlessMatched) return show(work, 'ambiguous', unlessMatched);
   return openCreate(work, origin, tombstone);
 }

@@ -21,7 +21,7 @@ import {
 import { fenceOf } from './look-up.ts';
 import { parkedNow, unpark, unparkWrites, wake } from './parking.ts';
 import type { Call, Doorbell, Write } from './ports.ts';
-import { ownWrite, recordStateOf, stateWrite } from './record-state.ts';
+import { deniedWrite, ownWrite, recordStateOf, removeOwn, stateWrite } from './record-state.ts';
 import { removeTombstone, tombstoneOf } from './tombstones.ts';
 
 // What a person decides about records for which the rules have no answer. Nothing is written to either system here: a doorbell does.
@@ -119,7 +119,7 @@ async function linkUnder(
   const written = await engine.table.write([
     ...newLinkWrites(link),
     ...leases.map(stillHeld),
-    ...[origin, counterpart].flatMap((ref) => [removeTombstone(ref), removeExclusion(ref)]),
+    ...[origin, counterpart].flatMap((ref) => [removeTombstone(ref), removeExclusion(ref), removeOwn(ref)]),
     ...intents.flatMap((intent) => closeWrites(engine, intent)),
   ]);
   return written.done ? { done: true } : workerIsThere;
@@ -306,14 +306,26 @@ export async function recreate(engine: Engine, ref: RecordRef): Promise<Decided>
   const waiting = (await openIntentsInto(engine, ref.system, ref.pair)).filter(({ suspects: ids }) =>
     ids?.includes(ref.id),
   );
+  const others = await suspectsOfOthers(engine, intent);
+  const nobodys = suspects.filter(({ id }) => !others.has(id));
   await engine.table.write([
     removeTombstone(ref),
     removeExclusion(ref),
-    ...(isHeld ? [ref, ...suspects].map(ownWrite) : []),
+    ...(isHeld ? [ref, ...nobodys].map(ownWrite) : []),
+    ...(suspects.length > 0 ? [deniedWrite(ref, intent?.suspects ?? [])] : []),
   ]);
   for (const other of [...suspects, ...waiting.map(({ origin }) => origin)])
     await engine.queues[other.system].ring([doorbellOf(engine, other)]);
   return lookAgain(engine, ref);
+}
+
+/** What may be the result of another create as well: about that one nothing was said. */
+async function suspectsOfOthers(engine: Engine, intent: Intent | undefined): Promise<ReadonlySet<string>> {
+  if (!intent?.suspects) return new Set();
+  const { origin } = intent;
+  const open = await openIntentsInto(engine, otherSystem(origin.system), origin.pair);
+  const rivals = open.filter((each) => refKey(each.origin) !== refKey(origin));
+  return new Set(rivals.flatMap(({ suspects }) => suspects ?? []));
 }
 
 /** As many as one transaction holds. */

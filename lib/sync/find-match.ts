@@ -7,6 +7,7 @@ import { exclusionOf } from './exclusions.ts';
 import { gatherFacts } from './facts.ts';
 import { findIntent, type Intent, openIntentsInto } from './intents.ts';
 import { holdersOf, keysOf } from './key-index.ts';
+import { throwIfFromBefore } from './lagging.ts';
 import { lateCreate } from './late-create.ts';
 import { counterpartOf } from './links.ts';
 import { fenceOf } from './look-up.ts';
@@ -21,6 +22,8 @@ export type Match =
   | { readonly found: 'fenced'; readonly by: Intent }
   /** A record that was seen with the key does not show now: a lagging replica, no rights, or gone. No match may be concluded from that. */
   | { readonly found: 'unseen'; readonly ref: RecordRef }
+  /** The matching record was deleted, and lives again: what becomes of its own link goes before. */
+  | { readonly found: 'revived'; readonly ref: RecordRef }
   | { readonly found: 'ambiguous'; readonly reason: string };
 
 /** Unlinked holders of one key that are worth reading one by one. */
@@ -98,10 +101,14 @@ async function unlinked(
   const taken = await Promise.all(
     ids.map(async (id) => {
       const ref = { system, pair, id };
-      return (await counterpartOf(engine.table, ref)) ?? exclusionOf(engine.table, ref);
+      return (
+        (await counterpartOf(engine.table, ref)) !== undefined ||
+        (await exclusionOf(engine.table, ref)) !== undefined ||
+        (await isOnItsOwn(engine, ref))
+      );
     }),
   );
-  return ids.filter((_, index) => taken[index] === undefined);
+  return ids.filter((_, index) => !taken[index]);
 }
 
 /** The index may lag: only a by-id read says who holds the key now, and "not found" says nothing. */
@@ -126,10 +133,15 @@ async function confirmed(
 }
 
 /** What waits for a person as the late result of somebody's create is nobody else's counterpart. */
-async function isHeldAsLate(engine: Engine, candidate: Snapshot, call: Call): Promise<string | undefined> {
+async function isHeldAsLate(
+  engine: Engine,
+  candidate: Snapshot,
+  origin: RecordRef,
+  call: Call,
+): Promise<string | undefined> {
   if ((await isOnItsOwn(engine, candidate)) || (await tombstoneOf(engine.table, candidate))) return undefined;
   const open = await openIntentsInto(engine, candidate.system, candidate.pair);
-  return (await lateCreate(engine, candidate, open, call)).held;
+  return (await lateCreate(engine, candidate, open, call, origin)).held;
 }
 
 /** A candidate that may be the result of somebody's open create is never taken; one that another key denies is for a person. */
@@ -140,10 +152,15 @@ async function judge(
   key: MatchKey,
   call: Call,
 ): Promise<Match> {
+  const tombstone = await tombstoneOf(engine.table, candidate);
+  if (tombstone?.kind === 'deleted') {
+    throwIfFromBefore(engine, candidate, tombstone);
+    return { found: 'revived', ref: candidate };
+  }
   const fences = await openIntentsInto(engine, candidate.system, candidate.pair);
   const by = (await fenceOf(engine, fences, candidate, call)) ?? (await findIntent(engine, candidate));
   if (by) return { found: 'fenced', by };
-  const late = await isHeldAsLate(engine, candidate, call);
+  const late = await isHeldAsLate(engine, candidate, origin, call);
   if (late) return { found: 'ambiguous', reason: late };
   if ((await counterpartOf(engine.table, candidate)) !== undefined) return { found: 'none' };
   const [customcrm, wave] = origin.system === 'customcrm' ? [origin, candidate] : [candidate, origin];

@@ -20,6 +20,7 @@ import { type Aftermath, readCell } from '../mappings/mapping.ts';
 import { mappings } from '../mappings/pairs.ts';
 import type { RecordPlan } from '../mappings/record-plan.ts';
 import { absenceInWave, secondLookMs } from './absence.ts';
+import { asksAbout } from './agree.ts';
 import type { Handled } from './engine.ts';
 import { gatherFacts } from './facts.ts';
 import { passFuse } from './fuses.ts';
@@ -32,6 +33,7 @@ import { unparkWrites } from './parking.ts';
 import type { Reading, Write } from './ports.ts';
 import { leftBehindWrite } from './record-state.ts';
 import { tombstoneWrite } from './tombstones.ts';
+import { ringFor } from './unlinked-record.ts';
 import { isTooOld, type Step, type Work } from './work.ts';
 
 /**
@@ -155,8 +157,10 @@ async function outlive(
   }
   const aftermath = mappings[link.pair].afterDeletion(deletedIn, survivor.body);
   const done = await carryOut(work, link, { survivor, readAt }, aftermath, deletedAt);
-  if (done.did === 'rejected')
-    return bury(work, done.link, [deletedIn], 'deleted on the other side', undefined, done.spends);
+  if (done.did === 'rejected') {
+    const why = done.reason === rejectedHere ? '' : `; here that was refused: ${done.reason}`;
+    return bury(work, done.link, [deletedIn], `deleted on the other side${why}`, undefined, done.spends);
+  }
   if (done.did !== 'done') return done;
   const gone = aftermath.do === 'remove' ? (['customcrm', 'wave'] as const) : [deletedIn];
   const remaining = done.answer ?? survivor;
@@ -186,6 +190,12 @@ async function withArrived(work: Work, link: Link, survivor: Snapshot): Promise<
 async function isEdited(work: Work, link: Link, survivor: Snapshot): Promise<boolean> {
   const { system, body } = survivor;
   const known = await knownOf(work, link, survivor);
+  // What a person is asked about since the two were linked is not ours to take away.
+  const isAsked = known.mapping.rows(known.facts.settings).some((row) => {
+    if (link.agreed[system][row.id] !== undefined || !asksAbout(link, row.id)) return false;
+    return (readCell(row, system, body, known.facts)?.value ?? null) !== null;
+  });
+  if (isAsked) return true;
   const agreedOn = link.answered?.[system];
   const stamp = pictureStamp(survivor);
   const hasMoved = agreedOn !== undefined && stamp !== undefined && stamp > agreedOn;
@@ -306,7 +316,6 @@ async function bury(
       at,
       ...(newLifeAfter !== undefined && { newLifeAfter }),
     });
-  await lookAgain(work, link, survivors);
   const ended = await engine.table.write([
     ...endLinkWrites(link),
     stillHeld(lease),
@@ -320,24 +329,10 @@ async function bury(
     ]),
   ]);
   if (!ended.done) return again(work);
+  // It may belong to another record without a link, or begin a new life. Who dies before this rings when the deleted one is looked at again.
+  for (const system of survivors) await ringFor(work, refOf(link, system));
   for (const system of gone) await forgetKeys(engine, refOf(link, system));
   return { did: 'finished', message: 'record unlinked', because: reason, rows: [] };
-}
-
-/**
- * What is left may belong to another record without a link, or begin a new life. Rung before the link ends: who is killed in between leaves
- * nothing behind that nobody looks at. The doorbell waits for the lease.
- */
-async function lookAgain(
-  { engine, doorbell }: Work,
-  link: Link,
-  survivors: readonly System[],
-): Promise<void> {
-  const { causedBy = doorbell.eventId, at } = doorbell;
-  for (const system of survivors) {
-    const eventId = `again:${engine.newId()}`;
-    await engine.queues[system].ring([{ ...refOf(link, system), eventId, causedBy, at }]);
-  }
 }
 
 const noLongerWaits = ({ waited }: Work, ref: RecordRef): readonly Write[] =>

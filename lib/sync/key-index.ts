@@ -52,7 +52,10 @@ async function replaceKeys(
       ...hashes.filter((hash) => !before.includes(hash)).map((hash): Write => ({ put: entry(hash) })),
       ...before.filter((hash) => !hashes.includes(hash)).map((hash): Write => ({ delete: entry(hash) })),
     ];
-    if (writes.length === 0) return;
+    // Also when only the stamp is newer: a picture from in between may still come.
+    const isNewer =
+      noted !== undefined && modifiedAt !== undefined && modifiedAt > Number(noted.modifiedAt ?? 0);
+    if (writes.length === 0 && !isNewer) return;
     const revision = Number(noted?.revision ?? 0);
     const after = { ...own, hashes, modifiedAt: modifiedAt ?? noted?.modifiedAt, revision: revision + 1 };
     const when = noted ? { equals: { revision } } : ('absent' as const);

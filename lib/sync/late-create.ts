@@ -28,17 +28,20 @@ export interface Late {
 /**
  * A create that was given up, or waits for a person, and made something like this record, perhaps much later than anybody waited.
  * @param open creates into this system whose outcome is not known
+ * @param matched the record for whose counterpart it may be taken: of its own create it may well be the result
  */
 export async function lateCreate(
   engine: Engine,
   record: Snapshot,
   open: readonly Intent[],
   call: Call,
+  matched?: RecordRef,
 ): Promise<Late> {
   let unlessMatched: string | undefined;
   const ambiguous = open.filter(({ suspects }) => suspects);
   for (const intent of [...ambiguous, ...(await closedIntentsInto(engine, record.system, record.pair))]) {
-    if (record.createdAt < earliestResult(engine, intent)) continue;
+    const isItsOwn = matched !== undefined && refKey(intent.origin) === refKey(matched);
+    if (isItsOwn || record.createdAt < earliestResult(engine, intent)) continue;
     const known = (await alikesOf(engine, intent)).get(record.id);
     const likeness = known ?? (await likenessOf(engine, intent, record, call));
     // One that its user has changed by now is only doubted when it is not much younger than the create, and that may still have another result.

@@ -9,10 +9,12 @@ import { notExcluded, removeExclusion } from './exclusions.ts';
 import { firstStart } from './identity.ts';
 import { closeWrites, fenceKey, type Intent, noOpenIntent, settling } from './intents.ts';
 import { indexKeys } from './key-index.ts';
+import { throwIfReadLags } from './lagging.ts';
 import { stillHeld } from './leases.ts';
-import { newLinkWrites } from './links.ts';
+import { counterpartOf, newLinkWrites } from './links.ts';
 import { wake, wakeRecord } from './parking.ts';
 import type { Call } from './ports.ts';
+import { removeOwn } from './record-state.ts';
 import { startedAt } from './started-pairs.ts';
 import { removeTombstone, type Tombstone, tombstoneOf } from './tombstones.ts';
 import { awaitProof, busy } from './unlinked-record.ts';
@@ -68,6 +70,7 @@ export async function linkUp(
     stillHeld(work.lease),
     ...closeWrites(engine, intent),
     removeTombstone(origin),
+    removeOwn(origin),
     ...(isOurs ? [] : [notExcluded(made)]),
     ...keepLosers(engine, both.customcrm, lost),
   ]);
@@ -85,7 +88,9 @@ export async function revive(
   const { engine, call } = work;
   const waiting = await tombstoneOf(engine.table, other);
   const reading = await engine.systems[other.system].read(other.pair, other.id, call);
-  const mayRevive = waiting?.kind === 'survivor' && refKey(waiting.other) === refKey(origin);
+  const waitsForIt = waiting?.kind === 'survivor' && refKey(waiting.other) === refKey(origin);
+  const mayRevive = waitsForIt && (await counterpartOf(engine.table, other)) === undefined;
+  if (mayRevive) throwIfReadLags(engine, work.doorbell, other, reading, link);
   const unproven = mayRevive && reading.state === 'not-found' && (await awaitProof(work, other));
   if (unproven) return unproven;
   if (!mayRevive || reading.state !== 'living') {

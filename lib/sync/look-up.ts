@@ -20,7 +20,8 @@ import {
 import { hashesOf, keysOf } from './key-index.ts';
 import { counterpartOf } from './links.ts';
 import type { Call } from './ports.ts';
-import { isOnItsOwn } from './record-state.ts';
+import { deniedOf, isOnItsOwn } from './record-state.ts';
+import { tombstoneOf } from './tombstones.ts';
 
 /** A look-up reads at most this many pages; more changes than that since one create began is not to be expected. */
 const pageLimit = 50;
@@ -49,6 +50,7 @@ export async function lookUp(engine: Engine, intent: Intent, call: Call, origin?
   const since = earliestResult(engine, intent);
   const marker = externalIdOf(intent.origin.id);
   const alikes = await alikesOf(engine, intent);
+  const denied = await deniedOf(engine, intent.origin);
   // Before other background work, whoever rang: what is put off grows by all that is created meanwhile, and others wait behind it.
   const first: Call = { ...call, priority: 'live' };
   /** By id: the list shifts while it is read, and shows some again. */
@@ -70,7 +72,7 @@ export async function lookUp(engine: Engine, intent: Intent, call: Call, origin?
         throw new RemoteUnavailableError(change.ref.system, 'a record that may be the result cannot be read');
       if (change.state !== 'living' || change.snapshot.createdAt < since) continue;
       const { snapshot } = change;
-      if (isMarkedForAnother(snapshot, intent)) continue;
+      if (isMarkedForAnother(snapshot, intent) || denied.includes(snapshot.id)) continue;
       if (!free[index]) {
         byId.delete(snapshot.id);
         continue;
@@ -280,9 +282,10 @@ export async function agreedWithoutOrigin(
 export const printsOfIntent = (engine: Engine, origin: Intent['origin']) =>
   fingerprints(engine.settings.keys, refKey(origin));
 
-/** Neither linked, nor about to get a counterpart of its own, nor kept without one by a person. */
+/** Never linked, nor about to get a counterpart of its own, nor kept without one by a person. */
 export const isFree = async (engine: Engine, snapshot: RecordRef): Promise<boolean> =>
   (await counterpartOf(engine.table, snapshot)) === undefined &&
+  (await tombstoneOf(engine.table, snapshot)) === undefined &&
   (await findIntent(engine, snapshot)) === undefined &&
   (await exclusionOf(engine.table, snapshot)) === undefined &&
   !(await isOnItsOwn(engine, snapshot));

@@ -20,7 +20,7 @@ interface Shown {
   readonly state: RecordState;
   readonly reason: string;
   /** Nobody has looked at it since its link has ended. */
-  readonly isUnasked: boolean;
+  readonly isUnasked?: boolean;
 }
 
 /**
@@ -50,6 +50,18 @@ const ownKey = (ref: RecordRef) => ({ pk: refKey(ref), sk: 'own' });
 /** A person said that this record is no other one's counterpart, nobody's copy, and nobody's late result. */
 export const ownWrite = (ref: RecordRef): Write => ({ put: ownKey(ref) });
 
+export const removeOwn = (ref: RecordRef): Write => ({ delete: ownKey(ref) });
+
+const deniedKey = (ref: RecordRef) => ({ pk: refKey(ref), sk: 'denied' });
+
+/** A person said that none of these is the result of this record's create. Of another one's some of them may be. */
+export const deniedWrite = (ref: RecordRef, ids: readonly string[]): Write => ({
+  put: { ...deniedKey(ref), ids },
+});
+
+export const deniedOf = async ({ table }: Engine, ref: RecordRef): Promise<readonly string[]> =>
+  ((await table.get(deniedKey(ref)))?.ids ?? []) as readonly string[];
+
 export const isOnItsOwn = async ({ table }: Engine, ref: RecordRef): Promise<boolean> =>
   (await table.get(ownKey(ref))) !== undefined;
 
@@ -65,7 +77,7 @@ export async function recordStateOf({ table }: Engine, ref: RecordRef): Promise<
     item && {
       state: item.state as RecordState,
       reason: String(item.reason),
-      isUnasked: item.isUnasked === true,
+      ...(item.isUnasked === true && { isUnasked: true }),
     }
   );
 }

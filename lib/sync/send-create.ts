@@ -174,6 +174,9 @@ export async function resume(
     return { did: 'parked', cause: settling(engine, intent) };
   const found = await lookUp(engine, intent, call, origin);
   if (found.found === 'ambiguous') return suspectsOf(work, intent, found);
+  // Its link would end with what was found, and that may be somebody's own.
+  if (found.found === 'one' && !found.isOurs && excluded !== undefined)
+    return suspectsOf(work, intent, onlyAlike(found));
   if (found.found === 'one') {
     const known = await knownRows(engine, intent, origin, found, call);
     const foundAll = found.isOurs && intent.attempts === 1;
@@ -230,6 +233,7 @@ export async function abandon(work: Work, intent: Intent): Promise<Handled> {
     return { did: 'parked', cause: settling(engine, intent) };
   const found = await lookUp(engine, intent, call);
   if (found.found === 'ambiguous') return suspectsOf(work, intent, found);
+  if (found.found === 'one' && !found.isOurs) return suspectsOf(work, intent, onlyAlike(found));
   if (found.found === 'one') {
     const gone = { ...intent.origin, createdAt: 0, modifiedAt: 0, body: {} };
     const bare = newLink(engine, gone, found.snapshot, 'created');
@@ -263,11 +267,17 @@ async function close({ engine, lease }: Work, intent: Intent): Promise<void> {
 const lookedTwice = ({ settings }: Engine, intent: Intent, now: number): boolean =>
   intent.lookedUpAt !== undefined && now >= intent.lookedUpAt + settings.lookupPauseMs;
 
+const onlyAlike = ({ snapshot }: Extract<Found, { found: 'one' }>) => ({
+  suspects: [snapshot.id],
+  reason:
+    'a new record shares a key with what was sent, and what it was sent for needs no counterpart any more',
+});
+
 /** More than one record may be the result: they are held until a person says which, and nothing else is. */
 async function suspectsOf(
   { engine, lease, doorbell }: Work,
   intent: Intent,
-  { suspects, reason }: Extract<Found, { found: 'ambiguous' }>,
+  { suspects, reason }: Pick<Extract<Found, { found: 'ambiguous' }>, 'suspects' | 'reason'>,
 ): Promise<Handled> {
   const known = JSON.stringify(intent.suspects) === JSON.stringify(suspects);
   const lookAgainAt = engine.clock.now() + hourMs;

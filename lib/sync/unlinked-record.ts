@@ -3,7 +3,8 @@ import { absenceInWave, secondLookMs } from './absence.ts';
 import type { Engine, Handled, OutcomeMessage } from './engine.ts';
 import { forgetKeys } from './key-index.ts';
 import { parkedSince } from './parking.ts';
-import { type RecordState, setRecordState } from './record-state.ts';
+import { type RecordState, recordStateOf, setRecordState } from './record-state.ts';
+import { tombstoneOf } from './tombstones.ts';
 import type { Work } from './work.ts';
 
 /** Said of a record that is gone and has no counterpart; who needs it as a parent is blocked by that. */
@@ -40,13 +41,30 @@ export async function awaitProof(
   const since = (await parkedSince(engine, doorbell, key)) ?? now;
   const absence = gone.system === 'wave' ? await absenceInWave(engine, gone, call) : now > since + hourMs;
   if (absence === 'living') return busy(engine);
+  // While Wave shows nothing at all it has not been said once.
+  if (!absence && gone.system === 'wave')
+    return { did: 'parked', cause: { name: 'not-found', key: `un${key}`, due: now + secondLookMs } };
   return absence && now >= since + secondLookMs
     ? undefined
     : { did: 'parked', cause: { name: 'not-found', key, due: now + secondLookMs } };
 }
 
-/** Deleted without ever having had a counterpart; who waits for it as a parent is told so. */
-export async function neverLinked({ engine, doorbell }: Work): Promise<Handled> {
+/** Rings for another record, in the name and the lane of the doorbell that is handled. */
+export async function ringFor({ engine, doorbell }: Work, { system, pair, id }: RecordRef): Promise<void> {
+  const { causedBy = doorbell.eventId, at, background } = doorbell;
+  const lane = background && { background };
+  await engine.queues[system].ring([
+    { system, pair, id, eventId: `again:${engine.newId()}`, causedBy, at, ...lane },
+  ]);
+}
+
+/** Deleted, and not linked any more, if it ever was; who waits for it as a parent is told so. */
+export async function neverLinked(work: Work): Promise<Handled> {
+  const { engine, doorbell } = work;
+  const tombstone = await tombstoneOf(engine.table, doorbell);
+  // Whoever ended its link may have died before he rang for what is left.
+  if (tombstone && (await recordStateOf(engine, tombstone.other))?.isUnasked)
+    await ringFor(work, tombstone.other);
   await forgetKeys(engine, doorbell);
   await setRecordState(engine, doorbell, undefined, '');
   return finished('nothing to do', deletedUnlinked);

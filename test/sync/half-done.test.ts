@@ -355,10 +355,9 @@ test('what its user types into a survivor, while its archiving was not answered,
   const world = await start();
   t.after(world.close);
   const here = await world.make('customcrm', 'product', { Name: 'Ladder', UnitPrice: '1' });
-  const there = await world.make('wave', 'product', { name: 'Ladder', unitPrice: '2' });
+  const there = await world.make('wave', 'product', { name: 'Ladder', unitPrice: '1' });
   await linkRecords(world.engine, here, there, world.call());
   await world.drain();
-  assert.deepEqual((await linkOf(world, here)).reasons, ['UnitPrice: first link differs']);
   const reading = await world.engine.systems.customcrm.read('product', here.id, world.call());
   assert.ok(reading.state === 'living');
   await world.engine.systems.customcrm.remove('product', reading.snapshot, world.call());

@@ -625,7 +625,7 @@ describe('the late result of a create that a restored table does not know of', (
     }
   });
 
-  test('becomes nobody else’s counterpart while it is held, unless a person says that it is on its own', async (t) => {
+  test('becomes nobody else’s counterpart while it is held, nor when a person says that it is on its own', async (t) => {
     const world = await startSyncWorld(database, { startedPairs: () => true });
     t.after(world.close);
     const late = await twice(world, world.engine.clock.now() + minuteMs);
@@ -635,7 +635,9 @@ describe('the late result of a create that a restored table does not know of', (
     assert.equal(await world.counterpart(late), undefined);
     await world.engine.table.write([ownWrite(late)]);
     await ring(world, namesake);
-    assert.equal((await world.counterpart(namesake))?.id, late.id);
+    assert.notEqual((await world.counterpart(namesake))?.id ?? late.id, late.id);
+    await ring(world, late);
+    assert.notEqual((await world.counterpart(late))?.id ?? namesake.id, namesake.id);
   });
 
   test('is what it looks like otherwise: a record of somebody else', async (t) => {

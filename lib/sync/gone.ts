@@ -111,13 +111,13 @@ async function suspect(
   shown: Snapshot | undefined,
 ): Promise<Handled> {
   const { engine } = work;
-  const { missing: _before, ...bare } = shown && link.ahead ? await withArrived(work, link, shown) : link;
+  const { missing: _before, ...bare } = shown && link.ahead ? await looked(work, link, shown) : link;
   const reason = `not found in ${system}`;
   const isNoted =
     link.state === 'deletion-suspected' &&
     missing?.since === link.missing?.since &&
     link.reasons[0] === reason &&
-    isDeepStrictEqual(bare.agreed, link.agreed);
+    isDeepStrictEqual([bare.agreed, bare.ahead], [link.agreed, link.ahead]);
   if (!isNoted)
     await saveLink(
       engine.table,
@@ -129,6 +129,15 @@ async function suspect(
     did: 'parked',
     cause: { name: 'not-found', key: `not-found#${link.id}`, due: engine.clock.now() + secondLookMs },
   };
+}
+
+/** With what has arrived; what has not by the time that it could is not ours any more, should a user type the same. */
+async function looked(work: Work, link: Link, shown: Snapshot): Promise<Link> {
+  const remains = await withArrived(work, link, shown);
+  const { ahead } = remains;
+  return ahead && work.engine.clock.now() >= ahead.settlesAt
+    ? { ...remains, ahead: { ...ahead, [shown.system]: {} } }
+    : remains;
 }
 
 /** What is left of a link, and when Wave was read, ms. */

@@ -391,3 +391,25 @@ function silentCustomcrm({ engine }: SyncWorld): Engine {
     },
   };
 }
+
+test('what a user types into a survivor beats the deletion, though it is what a write of ours that never arrived had sent', async (t) => {
+  const world = await start();
+  t.after(world.close);
+  const { crm, wave } = await linkedOrder(world);
+  await world.edit(wave, { memo: 'Same' });
+  const { customcrm } = world.engine.systems;
+  const update = () => Promise.reject(new RemoteOutcomeUnknownError('customcrm', 'HTTP 500'));
+  const deafCustomcrm = { ...customcrm, update };
+  await ring(world, wave, {
+    ...world.engine,
+    systems: { ...world.engine.systems, customcrm: deafCustomcrm },
+  });
+  await world.inWave('invoiceDelete', { invoiceId: wave.id });
+  for (let look = 1; look <= 3; look++) {
+    world.pass(11 * minuteMs);
+    await ring(world, wave);
+    if (look === 1) await world.edit(crm, { Description: 'Same' });
+  }
+  assert.equal(await world.counterpart(crm), undefined);
+  assert.equal((await world.read(crm)).Status, 'draft');
+});

@@ -60,6 +60,8 @@ export interface RecordPlan {
   readonly writes: Readonly<Partial<Record<System, RemoteWrite>>>;
   /** Earlier refusals that still stand: their rows are blocked or held, and not written. */
   readonly refusals: Refusals;
+  /** Rows that were refused once, and are tried again when what is written now has been answered. */
+  readonly postponed: readonly string[];
   /** Both sides show the same lines and discount, but Wave computes another sum of them than we do. */
   readonly totalsDiffer: boolean;
   readonly blocked: readonly { readonly row: string; readonly reason: string }[];
@@ -152,7 +154,9 @@ function compose(pictured: Pictured, rows: readonly Row[], cells: Cells, verdict
     customcrm: draft(pictured.customcrm),
     wave: draft(pictured.wave),
   };
-  for (const row of rows) {
+  const wasRefused = apartFrom(rows, verdicts, pictured, cells, stands);
+  const postponed: string[] = [];
+  for (const row of [...rows.filter((each) => !wasRefused(each)), ...rows.filter(wasRefused)]) {
     const verdict = verdicts.get(row.id);
     if (verdict?.do === 'block') blocked.push({ row: row.id, reason: verdict.reason });
     if (verdict?.do === 'hold') {
@@ -165,7 +169,9 @@ function compose(pictured: Pictured, rows: readonly Row[], cells: Cells, verdict
     const cell = cellsFor(cells, row);
     const ask = askOf(row, to, cell);
     const refusal = pictured.refusals?.[row.id];
-    if (refusal && stands(refusal, askName(row), ask)) {
+    const isPostponed = wasRefused(row) && drafts[to].paths.some((path) => !isWithin(path, row[to]));
+    if (isPostponed) postponed.push(row.id);
+    if (refusal && (isPostponed || stands(refusal, askName(row), ask))) {
       refusals[row.id] = refusal;
       (refusal.shows === 'held' ? held : blocked).push({ row: row.id, reason: refusal.reason });
       continue;
@@ -189,7 +195,52 @@ function compose(pictured: Pictured, rows: readonly Row[], cells: Cells, verdict
     refusals[wholeRecord] = whole;
     held.push({ row: wholeRecord, reason: whole.reason });
   }
-  return { verdicts, picture, writes, refusals, totalsDiffer, blocked, held, waitsFor, lost, ...fuses };
+  return {
+    verdicts,
+    picture,
+    writes,
+    refusals,
+    postponed,
+    totalsDiffer,
+    blocked,
+    held,
+    waitsFor,
+    lost,
+    ...fuses,
+  };
+}
+
+/** Two properties that a system replaces together, or not at all. */
+export const isWithin = (path: string, other: string): boolean => path.split('.')[0] === other.split('.')[0];
+
+/**
+ * Which rows were refused before, as things stood then. What they are sent with might be refused with them: they go after everything else,
+ * one object at a time; unless something else in their object has changed, which may be what mends them.
+ */
+function apartFrom(
+  rows: readonly Row[],
+  verdicts: Plan,
+  { refusals }: Pictured,
+  cells: Cells,
+  stands: (refusal: Refusal, name: string, form: string) => boolean,
+): (row: Row) => boolean {
+  const goes = rows.flatMap((row) => {
+    const verdict = verdicts.get(row.id);
+    return verdict?.do === 'write' ? [{ row, to: verdict.to }] : [];
+  });
+  const wasAsked = ({ row, to }: (typeof goes)[number]): boolean => {
+    const refusal = refusals?.[row.id];
+    if (refusal?.picture === undefined) return false;
+    const { picture: _then, ...asked } = refusal;
+    return stands(asked, askName(row), askOf(row, to, cellsFor(cells, row)));
+  };
+  const fresh = goes.filter((each) => !wasAsked(each));
+  const apart = goes.filter(
+    (each) =>
+      wasAsked(each) && !fresh.some(({ row, to }) => to === each.to && isWithin(row[to], each.row[to])),
+  );
+  const ids = new Set(apart.map(({ row }) => row.id));
+  return ({ id }) => ids.has(id);
 }
 
 /** The records that either side names in a row, and that are not linked. */

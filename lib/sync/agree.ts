@@ -5,7 +5,7 @@ import { type Snapshot, type System, systems } from '../domain/record.ts';
 import type { RemoteRejectedError } from '../errors.ts';
 import { settle } from '../mappings/agreement.ts';
 import { mappings } from '../mappings/pairs.ts';
-import type { Pictured, RecordPlan } from '../mappings/record-plan.ts';
+import { isWithin, type Pictured, type RecordPlan } from '../mappings/record-plan.ts';
 import type { Engine } from './engine.ts';
 import { turnsAfter } from './guard-write.ts';
 import { pictureStamp } from './lagging.ts';
@@ -106,22 +106,33 @@ function refusalsAfter(
     const write = planned.writes[system];
     const refusal = refused[system];
     if (!write || !refusal) continue;
-    const named = write.rows.filter((row) => isNamed(row, system, link, refusal));
+    const named = namedBy(refusal, system, link, write.rows);
     const mayBeTheMarker = system === 'customcrm' && write.paths.includes('ExternalId');
     const rows = named.length > 0 || mayBeTheMarker ? named : write.rows;
+    // Nobody knows which: each object is tried again by itself.
+    const isVague = named.length === 0 && write.paths.some((path) => !isWithin(path, write.paths[0] ?? path));
+    const picture = isVague ? '' : planned.picture;
     for (const [index, row] of rows.entries()) {
       const reason = index === 0 ? refusal.message : `refused with ${rows[0]}`;
-      refusals[row] = { print: write.asks[row] ?? '', picture: planned.picture, reason, shows: 'blocked' };
+      refusals[row] = { print: write.asks[row] ?? '', picture, reason, shows: 'blocked' };
     }
   }
   const offered = planned.writes.customcrm?.paths.includes('ExternalId') === true;
   return { refusals, marked: link.marked || (offered && error === undefined) };
 }
 
-/** Whole objects are refused with a part of them, and parts with the whole. */
-function isNamed(id: string, system: System, { pair }: Link, { paths }: RemoteRejectedError): boolean {
-  const own = mappings[pair].everyRow.find((row) => row.id === id)?.[system] ?? '';
-  return paths.some((path) => path === own || own.startsWith(`${path}.`) || path.startsWith(`${own}.`));
+/** Whole objects are refused with a part of them, and parts with the whole; else what goes with a part that was not edited itself. */
+function namedBy(
+  { paths }: RemoteRejectedError,
+  system: System,
+  { pair }: Link,
+  rows: readonly string[],
+): readonly string[] {
+  const pathOf = (id: string) => mappings[pair].everyRow.find((row) => row.id === id)?.[system] ?? '';
+  const isPart = (path: string, own: string) =>
+    path === own || own.startsWith(`${path}.`) || path.startsWith(`${own}.`);
+  const named = rows.filter((id) => paths.some((path) => isPart(path, pathOf(id))));
+  return named.length > 0 ? named : rows.filter((id) => paths.some((path) => isWithin(path, pathOf(id))));
 }
 
 /** The newest picture of each side that was agreed on: what it was read as, or what a write of ours was answered with. */

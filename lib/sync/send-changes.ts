@@ -57,7 +57,8 @@ export async function sendChanges(
   if (error) throw error;
   await Promise.all(Object.values(sent.answers).map((snapshot) => indexKeys(engine, snapshot)));
   const isRefused = Object.keys(refused).length > 0;
-  if (saved.somebodyWasThere || mayPassAlone(planned, refused, saved.link) || waitsForTheOthers(planned))
+  const isMore = planned.postponed.length > 0 || mayPassAlone(planned, refused, saved.link);
+  if (saved.somebodyWasThere || isMore || waitsForTheOthers(planned))
     return { did: 'again', link: saved.link };
   return {
     did: 'finished',
@@ -86,9 +87,13 @@ function editedAt(both: Both, { verdicts, writes }: RecordPlan): { readonly edit
   return times.length > 0 ? { editedAt: Math.min(...times) } : {};
 }
 
-/** What was refused together with a row that a system named, or with the marker, was perhaps only refused with it. */
+/** What was refused together with a row that a system named, with the marker, or where it named none, was perhaps only refused with it. */
 const mayPassAlone = (planned: RecordPlan, refused: Sent['refused'], { refusals = {} }: Link): boolean =>
-  systems.some((system) => refused[system] && planned.writes[system]?.rows.some((row) => !refusals[row]));
+  systems.some(
+    (system) =>
+      refused[system] &&
+      planned.writes[system]?.rows.some((row) => !refusals[row] || refusals[row].picture === ''),
+  );
 
 /** Approving an invoice comes after every other row was written and read again. */
 const waitsForTheOthers = (planned: RecordPlan): boolean =>

@@ -78,11 +78,35 @@ describe('planning a record', () => {
       }
     });
 
-    test('writes it again once anything else of the record changes, but not what a person has refused', () => {
+    test('writes it again once anything else of the record changes, after that, but not what a person has refused', () => {
       for (const more of [{ Fax: '2' }, { Phone: '7' }]) {
-        assert.ok(refusedAs('blocked', more).writes.wave?.rows.includes('City'));
-        assert.ok(!refusedAs('held', more).writes.wave?.rows.includes('City'));
+        const { writes: first, postponed, blocked } = refusedAs('blocked', more);
+        assert.ok(!first.wave?.rows.includes('City'));
+        assert.deepEqual([postponed, blocked], [['City'], [{ row: 'City', reason: 'because' }]]);
+        const held = refusedAs('held', more);
+        assert.deepEqual([held.writes.wave?.rows.includes('City'), held.postponed], [false, []]);
       }
+      const equal = { Fax: waveCustomer.fax, Phone: '7' };
+      assert.deepEqual(refusedAs('blocked', equal, { phone: '7' }).writes.wave?.rows, ['City']);
+    });
+
+    test('writes it with what is replaced together with it, which may be what mends it', () => {
+      const { writes, postponed } = refusedAs('blocked', { StreetAddress1: '9 New Road' });
+      assert.deepEqual(postponed, []);
+      assert.deepEqual(writes.wave?.rows.includes('City'), true);
+    });
+
+    test('writes what was refused of two objects one after the other', () => {
+      const { asks } = writes.wave ?? {};
+      const refused = (row: string) => ({
+        print: asks?.[row] ?? '',
+        picture: '',
+        reason: 'because',
+        shows: 'blocked' as const,
+      });
+      const refusals = { City: refused('City'), Fax: refused('Fax') };
+      const first = planRecord(editedCustomer(edited, {}, { refusals }), policiesOf());
+      assert.deepEqual([first.writes.wave?.rows.length, first.postponed.length], [1, 1]);
     });
 
     test('of the whole record holds it for as long as both sides are the same', () => {

@@ -2,7 +2,7 @@ import type { Fingerprints } from '../domain/fingerprint.ts';
 import type { Agreed, RowPrints } from '../domain/link.ts';
 import { type Body, otherSystem, type System, systems } from '../domain/record.ts';
 import { cellsFor, cellsOf } from './cells.ts';
-import { type Cell, type Row, readCell, sameCells } from './mapping.ts';
+import { type Cell, type Facts, formsSent, type Row, readCell, sameCells } from './mapping.ts';
 import type { Pictured, RecordPlan } from './record-plan.ts';
 
 // What both sides agree about, row by row, as fingerprints of what they hold: read from answers, never from what was sent.
@@ -60,7 +60,7 @@ export function arrivedAt(
     // Where the other side never agreed to anything, what was sent may be what had been agreed here all along.
     const isShared = others[row.id] !== undefined;
     if (!cell || (isShared && prints.compare(own[row.id], row.id, cell.form) === 'same')) continue;
-    if (prints.compare(ahead?.[system][row.id], row.id, cell.form) !== 'same') continue;
+    if (!isSent(row, cell, ahead?.[system], facts, prints)) continue;
     own[row.id] = prints.of(row.id, cell.form);
     others[row.id] = prints.of(row.id, neverHeld.form);
   }
@@ -71,8 +71,18 @@ export function arrivedAt(
 export const showsSent = (system: System, body: Body, { mapping, ahead, facts, prints }: Known): boolean =>
   mapping.rows(facts.settings).some((row) => {
     const cell = readCell(row, system, body, facts);
-    return cell !== undefined && prints.compare(ahead?.[system][row.id], row.id, cell.form) === 'same';
+    return cell !== undefined && isSent(row, cell, ahead?.[system], facts, prints);
   });
+
+function isSent(
+  row: Row,
+  cell: Cell,
+  sent: RowPrints | undefined,
+  facts: Facts,
+  prints: Fingerprints,
+): boolean {
+  return formsSent(row, cell, facts).some((form) => prints.compare(sent?.[row.id], row.id, form) === 'same');
+}
 
 /**
  * Did this side's user change something since both sides agreed? A survivor's edit beats a deletion.

@@ -131,51 +131,6 @@ function resolved(facts: Facts, pair: 'customer' | 'product', to: 'customcrm' | 
   return { cell: counterpart };
 }
 
-interface WaveTax {
-  readonly id: string;
-}
-
-/** Tax codes by Wave's tax id, whichever side shows them; a code that Wave does not know stands as `code:<code>`. */
-export const taxCodes: Conversion<readonly string[] | null, readonly WaveTax[] | null> = {
-  isCommon: true,
-  fromCustomcrm: (cell, facts) => taxIds(cell ?? [], facts),
-  fromWave: (cell) => (cell ?? []).map((tax) => tax.id).sort(),
-  toCustomcrm: (value, _current, facts) => codesOf(value as readonly string[], facts),
-  toWave: (value) => {
-    const unknown = (value as readonly string[]).find((id) => id.startsWith('code:'));
-    return unknown ? unknownTax(unknown) : { cell: (value as readonly string[]).map((id) => ({ id })) };
-  },
-};
-
-export function taxIds(codes: readonly string[], { taxes }: Facts): readonly string[] {
-  const byCode = (typed: string) => {
-    const known = taxes.filter((tax) => tax.abbreviation.toUpperCase() === typed.trim().toUpperCase());
-    return (known.find((tax) => !tax.archived) ?? known[0])?.id ?? `code:${typed.trim()}`;
-  };
-  return [...new Set(codes.map(byCode))].sort();
-}
-
-export function codesOf(ids: readonly string[], { taxes }: Facts): Put {
-  const codes = ids.map((id) =>
-    id.startsWith('code:') ? id.slice(5) : taxes.find((tax) => tax.id === id)?.abbreviation,
-  );
-  return codes.includes(undefined)
-    ? { blocked: 'Wave shows a sales tax that its own list does not hold' }
-    : { cell: codes };
-}
-
-/** What is quoted: anything else that was typed in the place of a code may be about a person. */
-const taxCodeLike = /^[\w.-]{1,12}$/;
-
-export function unknownTax(id: string): Put {
-  const code = id.slice(5);
-  return {
-    blocked: taxCodeLike.test(code)
-      ? `Wave has no sales tax with the abbreviation ${code}`
-      : 'Wave has no sales tax with this abbreviation',
-  };
-}
-
 interface CustomcrmDiscount {
   readonly Type: 'fixed' | 'percentage';
   readonly Value: string;

@@ -14,6 +14,8 @@ import {
   type Cell,
   type Facts,
   formOf,
+  formSent,
+  formsSent,
   type PairMapping,
   putCell,
   type Row,
@@ -149,12 +151,6 @@ export function printsSent(
   return sent;
 }
 
-/** What is left to the receiving system makes no difference later. */
-function formSent(row: Row, cell: Cell, facts: Facts): string {
-  const { partial, withoutFilled } = row.conversion;
-  return partial?.(cell.value) && withoutFilled ? formOf(row, withoutFilled(cell.value), facts) : cell.form;
-}
-
 /** The rows that hold what was sent, apart from what the system filled in by itself (a line's taxes), or that do not show. */
 export function rowsHeld(
   mapping: PairMapping,
@@ -169,9 +165,9 @@ export function rowsHeld(
     .filter((row) => {
       const cell = readCell(row, to, body, facts);
       if (!cell) return sent[row.id] !== undefined;
-      const isSent = (form: string) => prints.compare(sent[row.id], row.id, form) === 'same';
-      const { withoutFilled } = row.conversion;
-      return isSent(cell.form) || (withoutFilled && isSent(formOf(row, withoutFilled(cell.value), facts)));
+      return formsSent(row, cell, facts).some(
+        (form) => prints.compare(sent[row.id], row.id, form) === 'same',
+      );
     })
     .map(({ id }) => id);
 }

@@ -1,6 +1,7 @@
 import type { RecordRef } from '../domain/record.ts';
-import { blankToNull, codesOf, plain, reference, roundedTo, taxIds, unknownTax } from './conversions.ts';
+import { blankToNull, plain, reference, roundedTo } from './conversions.ts';
 import { type Conversion, canonical, type Facts, type Put, type Value } from './mapping.ts';
+import { asCodes, codeNames, codesOf, idsOf } from './taxes.ts';
 
 /** Wave keeps this many decimals of a line's quantity and price. */
 const lineDecimals = 8;
@@ -22,7 +23,7 @@ interface WaveItem {
   readonly taxes?: readonly { readonly salesTax: { readonly id: string } }[] | undefined;
 }
 
-/** One line in the common language. `product` is `customcrm#id`, `wave#id` or null; absent `taxes` are unknown. */
+/** One line in the common language. `product` is `customcrm#id`, `wave#id` or null; `taxes` are codes or Wave's ids, unknown when absent. */
 interface Line {
   readonly product: string | null;
   readonly description: string | null;
@@ -35,15 +36,17 @@ const product = reference('product');
 
 /** All lines are one property: Wave replaces its items as a whole. An unchanged line keeps its own spelling on the way back. */
 export const lines: Conversion<readonly CustomcrmLine[] | null, readonly WaveItem[] | null> = {
-  fromCustomcrm: (cell, facts) => (cell ?? []).map((line) => fromCustomcrm(line, facts)) as unknown as Value,
+  fromCustomcrm: (cell) => (cell ?? []).map(fromCustomcrm) as unknown as Value,
   fromWave: (cell, facts) => (cell ?? []).map((item) => fromWave(item, facts)) as unknown as Value,
   toCustomcrm(value, current, facts) {
     // Each line that is there is kept once: two equal lines are two lines.
     const left = [...(current ?? [])];
     return collect(linesOf(value), (line) => toCustomcrm(line, left, facts));
   },
-  toWave: (value, current, facts) =>
-    collect(linesOf(value), (line, index) => toWave(line, current ?? [], index, facts)),
+  toWave(value, current, facts) {
+    const there = itemsFor(linesOf(value), current ?? [], facts);
+    return collect(linesOf(value), (line, index) => toWave(line, there[index], facts));
+  },
   form: (value, facts) => listForm(linesOf(value).map(lineForm), facts),
   same: (customcrm, wave, facts) =>
     listForm(
@@ -64,12 +67,12 @@ const linesOf = (value: Value): readonly Line[] => value as unknown as readonly 
 const listForm = (forms: readonly string[], { settings }: Facts): string =>
   (settings.waveKeepsLineOrder ? forms : [...forms].sort()).join('\n');
 
-const fromCustomcrm = (line: CustomcrmLine, facts: Facts): Line => ({
+const fromCustomcrm = (line: CustomcrmLine): Line => ({
   product: line.ProductId ? `customcrm#${line.ProductId}` : null,
   description: blankToNull(line.Description ?? null),
   quantity: plain(line.Quantity),
   unitPrice: plain(line.UnitPrice),
-  ...(line.TaxCodes && { taxes: taxIds(line.TaxCodes, facts) }),
+  ...(line.TaxCodes && { taxes: codeNames(line.TaxCodes) }),
 });
 
 const fromWave = (item: WaveItem, { settings }: Facts): Line => ({
@@ -86,12 +89,13 @@ const lineForm = (line: Line): string =>
     description: line.description?.normalize('NFC').replaceAll('\r\n', '\n').trim() ?? null,
   });
 
-/** The form in Wave's terms: products through their links, numbers as Wave rounds them. Unlinked products stay apart. */
+/** The form in common terms: products through their links, taxes as codes, numbers as Wave rounds them. Unlinked products stay apart. */
 function commonForm(line: Line, facts: Facts): string {
   const there = line.product === null ? undefined : product.toWave(line.product, undefined, facts);
   const resolved = there && 'cell' in there ? `wave#${there.cell}` : line.product;
   return lineForm({
     ...line,
+    ...(line.taxes && { taxes: asCodes(line.taxes, facts) }),
     product: resolved,
     quantity: roundedTo(line.quantity, lineDecimals),
     unitPrice: roundedTo(line.unitPrice, lineDecimals),
@@ -101,7 +105,7 @@ function commonForm(line: Line, facts: Facts): string {
 /** @param left the lines that are there and not taken yet; an unchanged one is taken out and keeps its own spelling. */
 function toCustomcrm(line: Line, left: CustomcrmLine[], facts: Facts): Put {
   const form = commonForm(line, facts);
-  const at = left.findIndex((own) => commonForm(fromCustomcrm(own, facts), facts) === form);
+  const at = left.findIndex((own) => commonForm(fromCustomcrm(own), facts) === form);
   if (at >= 0) return { cell: left.splice(at, 1)[0] };
   const link = product.toCustomcrm(line.product, undefined, facts);
   const codes = line.taxes && codesOf(line.taxes, facts);
@@ -118,12 +122,14 @@ function toCustomcrm(line: Line, left: CustomcrmLine[], facts: Facts): Put {
   };
 }
 
-function toWave(line: Line, current: readonly WaveItem[], index: number, facts: Facts): Put {
+/** @param there the item that it was, as far as that can be told; where Customcrm does not say its taxes, they stay, and those of a new one are the product's */
+function toWave(line: Line, there: WaveItem | undefined, facts: Facts): Put {
   const link = waveProduct(line, facts);
   if (!('cell' in link)) return link;
-  const unknown = line.taxes?.find((id) => id.startsWith('code:'));
-  if (unknown) return unknownTax(unknown);
-  const taxes = line.taxes ?? taxesThere(link.cell as string, current, index);
+  const now = there?.taxes?.map((tax) => tax.salesTax.id);
+  const put = line.taxes && idsOf(line.taxes, now ?? [], facts);
+  if (put && !('cell' in put)) return put;
+  const taxes = put ? (put.cell as readonly string[]) : now;
   return {
     cell: {
       product: { id: link.cell },
@@ -143,17 +149,39 @@ function waveProduct(line: Line, facts: Facts): Put {
     : { blocked: 'a line without product needs the setting WAVE_FALLBACK_PRODUCT_ID' };
 }
 
-/** Customcrm does not say: an item that is there for the same product keeps its taxes; a new one takes the product's defaults. */
-function taxesThere(
-  productId: string,
+/**
+ * Which of the items that are there each line was, each of them once: the one that says just the same, else of the same product with the
+ * same description, else in the same place, else any of that product. What is left of a product is like its others: a line that was split.
+ */
+function itemsFor(
+  all: readonly Line[],
   current: readonly WaveItem[],
-  index: number,
-): readonly string[] | undefined {
-  const same =
-    current[index]?.product.id === productId
-      ? current[index]
-      : current.find((item) => item.product.id === productId);
-  return same?.taxes?.map((tax) => tax.salesTax.id);
+  facts: Facts,
+): readonly (WaveItem | undefined)[] {
+  const left = new Set(current);
+  const found: (WaveItem | undefined)[] = all.map(() => undefined);
+  const formOf = (line: Line) => {
+    const { taxes: _taxes, ...rest } = line;
+    return commonForm(rest, facts);
+  };
+  const isFor = ({ product: { id } }: WaveItem, line: Line) => {
+    const put = waveProduct(line, facts);
+    return 'cell' in put && put.cell === id;
+  };
+  const ways: readonly ((item: WaveItem, line: Line, index: number) => boolean)[] = [
+    (item, line) => formOf(fromWave(item, facts)) === formOf(line),
+    (item, line) => isFor(item, line) && blankToNull(item.description) === line.description,
+    (item, line, index) => isFor(item, line) && item === current[index],
+    isFor,
+  ];
+  for (const isIt of ways)
+    for (const [index, line] of all.entries()) {
+      const item = found[index] ? undefined : [...left].find((each) => isIt(each, line, index));
+      if (!item) continue;
+      left.delete(item);
+      found[index] = item;
+    }
+  return found.map((item, index) => item ?? current.find((each) => isFor(each, all[index] as Line)));
 }
 
 /** Puts every line, or gives the first reason why one cannot be put. */

@@ -96,8 +96,8 @@ export interface RowRules {
   readonly applies?: (situation: RowSituation) => boolean;
   /** Two rows share one Wave property: whether its value is ours is known by this other row, which sends ours. */
   readonly waveCellOf?: string;
-  /** Wave's life cycle, which only ever moves forward. */
-  readonly ratchet?: true;
+  /** Wave's life cycle, which only ever moves forward, and by us only while this says that both sides ask for the same money. */
+  readonly ratchet?: (customcrm: Body, wave: Body, facts: Facts) => boolean;
   /** No create can carry it: a new record of Wave's begins with this value, and what either side holds instead is a change since then. */
   readonly beginsAs?: Value;
 }
@@ -184,6 +184,18 @@ export function readCell(row: Row, system: System, body: Body, facts: Facts): Ce
 
 export const formOf = (row: Row, value: Value, facts: Facts): string =>
   row.conversion.form?.(value, facts) ?? canonical(value);
+
+/** What is left to the receiving system makes no difference later. */
+export function formSent(row: Row, cell: Cell, facts: Facts): string {
+  const { partial, withoutFilled } = row.conversion;
+  return partial?.(cell.value) && withoutFilled ? formOf(row, withoutFilled(cell.value), facts) : cell.form;
+}
+
+/** The forms in which a cell may have been sent: as it stands, or without what its system fills in by itself. */
+export function formsSent(row: Row, { value, form }: Cell, facts: Facts): readonly string[] {
+  const { withoutFilled } = row.conversion;
+  return withoutFilled ? [form, formOf(row, withoutFilled(value), facts)] : [form];
+}
 
 export function sameCells(row: Row, customcrm: Cell, wave: Cell, facts: Facts): boolean {
   return row.conversion.same?.(customcrm.value, wave.value, facts) ?? customcrm.form === wave.form;

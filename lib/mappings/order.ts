@@ -25,7 +25,7 @@ const table = [
   both       ('CustomerId',           'customer.id',      reference('customer'), { emptyInWave: 'block', required: true }),
   toWave     ('OrderNumber',          'poNumber',         text, { applies: ourNumberMayStand }),
   toCustomcrm('PurchaseOrderNumber',  'poNumber',         text, { waveCellOf: 'OrderNumber', applies: (situation) => !isOurNumber(situation) }),
-  both       ('Status',               'status',           lifeCycle, { ratchet: true, beginsAs: 'draft' }),
+  both       ('Status',               'status',           lifeCycle, { ratchet: sameMoney, beginsAs: 'draft' }),
   both       ('OrderDate',            'invoiceDate',      date, { emptyInWave: 'block', required: true }),
   both       ('DueDate',              'dueDate',          date, { emptyInWave: 'restore' }),
   both       ('Currency',             'currency.code',    code, { emptyInWave: 'block', required: true }),
@@ -117,14 +117,15 @@ export const order: PairMapping = {
 };
 
 /** Both sides hold the same currency, lines and discount. */
-const sameMoney = (customcrm: Body, wave: Body, facts: Facts): boolean =>
-  table
+function sameMoney(customcrm: Body, wave: Body, facts: Facts): boolean {
+  return table
     .filter(({ id }) => ['Currency', 'Lines', 'Discount'].includes(id))
     .every((row) => {
       const here = readCell(row, 'customcrm', customcrm, facts);
       const there = readCell(row, 'wave', wave, facts);
       return here !== undefined && there !== undefined && sameCells(row, here, there, facts);
     });
+}
 
 const isUnpaidDraft = (wave: Body): boolean =>
   wave.status === 'DRAFT' && new Big((wave as unknown as WaveInvoice).amountPaid.minorUnitValue).eq(0);

@@ -1,8 +1,9 @@
 import type { CustomcrmProduct } from '../customcrm/schema.ts';
 import type { WaveProduct } from '../wave/documents.ts';
-import { active, decimal, taxCodes, text } from './conversions.ts';
+import { active, decimal, text } from './conversions.ts';
 import { type PairMapping, rowsFor } from './mapping.ts';
 import { externalIdKey, key } from './match-keys.ts';
+import { taxCodes } from './taxes.ts';
 
 const { both } = rowsFor<CustomcrmProduct, WaveProduct>();
 

@@ -20,6 +20,7 @@ import { type Cells, cellsFor, cellsOf, isBlank, isBlankOrNone } from './cells.t
 import {
   type Cell,
   type Facts,
+  formSent,
   type PairMapping,
   putCell,
   type Row,
@@ -258,8 +259,17 @@ const askOf = (row: Row, to: System, { customcrm, wave }: Readonly<Record<System
 const askName = ({ id }: Row): string => `ask ${id}`;
 
 /** An invoice that does not say what its order says is not approved. */
-const lockOf = (row: Row, { mapping, wave, facts }: Pictured, totalsDiffer: boolean): string | undefined =>
-  row.rules.ratchet && totalsDiffer ? 'totals' : mapping.locked(row.id, wave, facts.settings);
+function lockOf(
+  row: Row,
+  { mapping, customcrm, wave, facts }: Pictured,
+  totalsDiffer: boolean,
+): string | undefined {
+  const { ratchet } = row.rules;
+  if (ratchet && totalsDiffer) return 'totals';
+  if (ratchet && !ratchet(customcrm, wave, facts))
+    return 'its invoice has another currency, discount or lines';
+  return mapping.locked(row.id, wave, facts.settings);
+}
 
 /** What a wave of mistakes would look like: many rows going empty, many records going out of use. */
 function fused(rows: readonly Row[], cells: Cells, writes: RecordPlan['writes']) {
@@ -305,7 +315,7 @@ function addTo(
   write.rows.push(row.id);
   write.asks = { ...write.asks, [row.id]: prints.of(askName(row), ask) };
   const put = readCell(row, to, write.next, facts);
-  if (put) write.prints = { ...write.prints, [row.id]: prints.of(row.id, put.form) };
+  if (put) write.prints = { ...write.prints, [row.id]: prints.of(row.id, formSent(row, put, facts)) };
 }
 
 const finished = (system: System, drafts: Record<System, DraftWrite>) =>

@@ -33,7 +33,11 @@ export async function applyChange(given: Work, start: Link, fresh?: Pictures): P
     if (!pictures) {
       const { readings, readAt } = await readBoth(work, link, round > 0);
       for (const system of systems)
-        for (const told of [work.doorbell, ...waitingDoorbell(work, refOf(link, system))])
+        for (const told of [
+          work.doorbell,
+          ...(work.told ? [work.told] : []),
+          ...waitingDoorbell(work, refOf(link, system)),
+        ])
           throwIfReadLags(work.engine, told, refOf(link, system), readings[system], link);
       const both = livingOf(readings);
       if (!both) {
@@ -114,21 +118,33 @@ async function planAndWrite(work: Work, link: Link, { both, readAt }: Pictures):
 /** Sends what is to be sent, through the fuses; without anything to send, what is equal is agreed. */
 async function carryOut(
   work: Work,
-  link: Link,
+  given: Link,
   both: Both,
   pictured: Pictured,
   planned: RecordPlan,
   readAt: number,
 ): Promise<Step> {
   const { engine } = work;
-  if (Object.keys(planned.writes).length === 0) return rest(work, link, both, pictured, planned);
+  if (Object.keys(planned.writes).length === 0) return rest(work, given, both, pictured, planned);
+  // What is equal is agreed before anything may wait, or is written: who is killed after it leaves nothing of what was known then.
+  const known = { ...pictured, agreed: settle(pictured, planned, {}).agreed };
+  const link = given.ahead ? await withArrived(work, given, known) : given;
+  if (!link) return lostLease(work);
   const fuses = await throughFuses(work, link, planned);
   if (fuses.did === 'parked') return fuses;
   if (fuses.did === 'rejected') return rejectedByFuse(work, link, planned, fuses);
   if (isTooOld(engine, readAt)) return { did: 'again', link };
-  // What is equal is agreed with the write-ahead: who is killed after it leaves nothing of what was known then.
-  const known = { ...pictured, agreed: settle(pictured, planned, {}).agreed };
   return sendChanges(work, link, both, seenBefore(known, planned), planned, readAt, fuses.spends);
+}
+
+/** What was sent without an answer is not under way any more, and what of it arrived is agreed: what is typed over it from now on is an edit. */
+async function withArrived(
+  { engine, lease }: Work,
+  link: Link,
+  { agreed }: Pictured,
+): Promise<Link | undefined> {
+  const { ahead: _ahead, ...bare } = link;
+  return saveLink(engine.table, link, { ...bare, agreed }, stillHeld(lease));
 }
 
 /**

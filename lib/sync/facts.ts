@@ -52,7 +52,7 @@ async function taxesFor(
 ): Promise<readonly Tax[]> {
   const since = engine.clock.now();
   const taxes = await engine.taxes.taxes(call);
-  const known = new Set(taxes.flatMap((tax) => [tax.id, tax.abbreviation.toUpperCase()]));
+  const known = new Set(taxes.flatMap((tax) => [tax.id, tax.abbreviation.trim().toUpperCase()]));
   const isKnown = (name: string) => known.has(name);
   const missing = taxIdsOf(bodies.wave).filter((id) => !known.has(id));
   if (missing.length > 0) return engine.taxes.taxes(call, { missing, since });

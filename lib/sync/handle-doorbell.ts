@@ -13,7 +13,7 @@ import { type Parked, park, parkedNow, timesParked, unpark, waitsSince, wake } f
 import { standsStill } from './pause.ts';
 import type { Call, Doorbell } from './ports.ts';
 import { noLongerFailed, recordStateOf } from './record-state.ts';
-import { sightedAt } from './sighting.ts';
+import { lastSighting, type Sighted } from './sighting.ts';
 import { isStarted, isStartedNow, noteEarly } from './started-pairs.ts';
 import { deletedUnlinked } from './unlinked-record.ts';
 import type { Work } from './work.ts';
@@ -225,16 +225,36 @@ function handleLinked(
         systems.map((system) => refOf(current, system)),
       );
     const work = workOf(engine, doorbell, call, lease, waited);
-    return applyChange({ ...work, heard: await heardOf(engine, doorbell, current, waited) }, current);
+    const other = otherSystem(doorbell.system);
+    const sighted = await lastSighting(engine, current, other);
+    const heard = await heardOf(engine, doorbell, current, waited, sighted?.isSince ? sighted.at : undefined);
+    const told = sighted && toldOf(refOf(current, other), doorbell, sighted);
+    return applyChange({ ...work, heard, ...(told && { told }) }, current);
   });
 }
 
-/** This doorbell is not all that was heard: one for the other half may wait, or be under way from a poll. */
-async function heardOf(engine: Engine, doorbell: Doorbell, link: Link, waited: Waited): Promise<ObservedAt> {
+const toldOf = (other: RecordRef, { eventId }: Doorbell, { at, seen }: Sighted): Doorbell => ({
+  ...other,
+  eventId,
+  at,
+  ...(seen !== undefined && { seen }),
+});
+
+/**
+ * This doorbell is not all that was heard: one for the other half may wait, or be under way from a poll.
+ * @param sightedAt when a poll has rung for the other half, ms
+ */
+async function heardOf(
+  engine: Engine,
+  doorbell: Doorbell,
+  link: Link,
+  waited: Waited,
+  sightedAt: number | undefined,
+): Promise<ObservedAt> {
   const heard = systems.map(async (system) => {
     const times = await Promise.all([
       notedWaiting(engine, waited, refOf(link, system)).then(waitsSince),
-      system === doorbell.system ? doorbell.at : sightedAt(engine, link, system),
+      system === doorbell.system ? doorbell.at : sightedAt,
     ]);
     const known = times.filter((at) => at !== undefined);
     return known.length > 0 ? [[system, Math.min(...known)]] : [];

@@ -180,7 +180,7 @@ async function ringForNews(
       if (change.state === 'living') await indexKeys(engine, change.snapshot);
       else if (change.state === 'deleted') await forgetKeys(engine, change.ref);
       const sighting = sightings[index];
-      if (sighting?.news) await noteSighting(engine, refOf(change), sighting.print);
+      if (sighting?.news) await noteSighting(engine, refOf(change), sighting.print, seenIn(change).seen);
     }),
   );
   const unlinked = changes.flatMap((change, index) =>

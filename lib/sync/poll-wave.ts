@@ -154,7 +154,7 @@ async function ringForNews(
     snapshots.map(async (snapshot, index) => {
       await indexKeys(engine, snapshot);
       const sighting = sightings[index];
-      if (sighting?.news) await noteSighting(engine, snapshot, sighting.print);
+      if (sighting?.news) await noteSighting(engine, snapshot, sighting.print, snapshot.modifiedAt);
     }),
   );
   const unlinked = snapshots.filter((_, index) => !sightings[index]?.link);

@@ -130,16 +130,39 @@ async function lastPrint({ table }: Engine, ref: RecordRef): Promise<string | un
   return (await table.get(sightingKey(ref)))?.print as string | undefined;
 }
 
-/** Notes that this picture was rung for. To be written only after the doorbell is in the queue. */
-export async function noteSighting({ table, clock }: Engine, ref: RecordRef, print: string): Promise<void> {
-  await table.write([{ put: { ...sightingKey(ref), print, at: clock.now() } }]);
+/**
+ * Notes that this picture was rung for. To be written only after the doorbell is in the queue.
+ * @param seen its stamp ({@link pictureStamp})
+ */
+export async function noteSighting(
+  { table, clock }: Engine,
+  ref: RecordRef,
+  print: string,
+  seen?: number,
+): Promise<void> {
+  const stamp = seen === undefined ? {} : { seen };
+  await table.write([{ put: { ...sightingKey(ref), print, at: clock.now(), ...stamp } }]);
 }
 
-/** When this half of a link was last rung for since the link was written (ms), or undefined. */
-export async function sightedAt({ table }: Engine, link: Link, system: System): Promise<number | undefined> {
+/** When a record was last rung for (ms), for which picture, and whether that was since its link was written. */
+export interface Sighted {
+  readonly at: number;
+  readonly seen?: number;
+  readonly isSince: boolean;
+}
+
+export async function lastSighting(
+  { table }: Engine,
+  link: Link,
+  system: System,
+): Promise<Sighted | undefined> {
   const noted = await table.get(sightingKey(refOf(link, system)));
-  const isSince = String(noted?.print).startsWith(`${link.revision}.`);
-  return isSince && noted?.at !== undefined ? Number(noted.at) : undefined;
+  if (noted?.at === undefined) return undefined;
+  return {
+    at: Number(noted.at),
+    ...(noted.seen !== undefined && { seen: Number(noted.seen) }),
+    isSince: String(noted.print).startsWith(`${link.revision}.`),
+  };
 }
 
 /** What is remembered of a record that is proven to be gone: no picture has this print, so it is news when it shows again. */

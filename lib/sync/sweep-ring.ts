@@ -131,9 +131,9 @@ async function ringFor(
     );
     if (doorbells.length > 0) await engine.queues[system].ring(doorbells);
   }
-  for (const { system, id, print, repair } of found) {
+  for (const { system, id, print, repair, seen } of found) {
     const ref = refOf(system, pair, id);
-    if (print !== undefined) await noteSighting(engine, ref, print);
+    if (print !== undefined) await noteSighting(engine, ref, print, seen);
     if (repair) engine.report({ message: 'missed change found', ...ref, eventId });
   }
 }

@@ -14,6 +14,8 @@ export interface Work {
   readonly call: Call;
   /** When a change of either side was first heard of, as far as doorbells that came, or wait, tell. */
   readonly heard: ObservedAt;
+  /** What a poll has seen of the other half, and rung for: as if that doorbell had come. */
+  readonly told?: Doorbell;
   /** When the record that was rung for was read, or the work began, ms. */
   readonly readAt: number;
   /** How the record, and the other half of its link, waited before they were read: what is parked meanwhile saw something newer. */

@@ -93,7 +93,7 @@ const address = (cell: Cell, path: string) => {
     addressLine2: text(body.addressLine2),
     city: text(body.city),
     postalCode: text(body.postalCode),
-    provinceCode: text(inner(body.province).code),
+    provinceCode: text(inner(body.province).code)?.trim().toUpperCase() ?? null,
     countryCode: oneOf(countryCodes, 'country', text(inner(body.country).code), `${path}.country.code`),
   };
 };

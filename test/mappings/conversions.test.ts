@@ -4,7 +4,6 @@ import {
   active,
   blankToNull,
   code,
-  codesOf,
   date,
   decimal,
   decimalOf,
@@ -15,10 +14,9 @@ import {
   plain,
   reference,
   roundedTo,
-  taxCodes,
-  taxIds,
   text,
 } from '../../lib/mappings/conversions.ts';
+import { codesOf, taxCodes } from '../../lib/mappings/taxes.ts';
 import { mappingFacts } from '../support/mapping-facts.ts';
 
 const facts = mappingFacts();
@@ -236,24 +234,44 @@ describe('a reference', () => {
 
 describe('tax codes', () => {
   // biome-ignore format: reads as a decision table.
-  const table: [string, readonly string[], readonly string[]][] = [
-    ['by id, in the order of ids',                       ['PST', 'GST'],         ['T-gst', 'T-pst']],
-    ['whatever their case and blanks',                   [' gst '],              ['T-gst']],
-    ['each once',                                        ['GST', 'gst'],         ['T-gst']],
-    ['archived ones too',                                ['HST'],                ['T-hst']],
-    ['the living one of two that are called the same',   ['VAT'],                ['T-vat-2']],
-    ['a code that Wave lacks stands for itself',         [' XX ', 'GST'],        ['T-gst', 'code:XX']],
-    ['none',                                             [],                     []],
+  const table: [string, readonly string[], readonly string[], readonly string[]][] = [
+    //                                                   typed                   stand as                     in Wave
+    ['in the order of the alphabet',                     ['PST', 'GST'],         ['code:GST', 'code:PST'],    ['T-gst', 'T-pst']],
+    ['whatever their case and blanks',                   [' gst '],              ['code:GST'],                ['T-gst']],
+    ['each once',                                        ['GST', 'gst'],         ['code:GST'],                ['T-gst']],
+    ['archived ones too',                                ['HST'],                ['code:HST'],                ['T-hst']],
+    ['the living one of two that are called the same',   ['VAT'],                ['code:VAT'],                ['T-vat-2']],
+    ['none',                                             [],                     [],                          []],
   ];
-  for (const [situation, codes, ids] of table)
+  for (const [situation, codes, names, ids] of table)
     test(`are known ${situation}`, () => {
-      assert.deepEqual(taxIds(codes, facts), ids.toSorted());
-      assert.deepEqual(taxCodes.fromCustomcrm(codes, facts), ids.toSorted());
+      assert.deepEqual(taxCodes.fromCustomcrm(codes, facts), names);
+      assert.deepEqual(taxCodes.toWave(names, undefined, facts), { cell: ids.map((id) => ({ id })) });
+      assert.ok(taxCodes.same?.(names, ids, facts));
     });
 
   test('are known by id when Wave shows them, in whatever order', () => {
     assert.deepEqual(taxCodes.fromWave([{ id: 'T-pst' }, { id: 'T-gst' }], facts), ['T-gst', 'T-pst']);
     assert.deepEqual([taxCodes.fromWave(null, facts), taxCodes.fromCustomcrm(null, facts)], [[], []]);
+    assert.ok(!taxCodes.same?.(['code:GST'], ['T-pst'], facts));
+    assert.ok(!taxCodes.same?.(['code:GST'], ['T-unlisted'], facts));
+  });
+
+  test('leave the tax that is there, of two that are called the same', () => {
+    const { taxes } = facts;
+    const [archived, living] = taxes.filter(({ abbreviation }) => abbreviation === 'VAT');
+    assert.ok(archived && living);
+    for (const { id } of [archived, living]) {
+      assert.ok(taxCodes.same?.(['code:VAT'], [id], facts));
+      for (const names of [['code:VAT'], ['code:GST', 'code:VAT']])
+        assert.ok(JSON.stringify(taxCodes.toWave(names, [{ id }], facts)).includes(`"${id}"`));
+    }
+  });
+
+  test('are known though their abbreviations have blanks around them in Wave', () => {
+    const blank = { ...facts, taxes: [{ id: 'T-gst', abbreviation: 'gst ', archived: false }] };
+    assert.ok(taxCodes.same?.(['code:GST'], ['T-gst'], blank));
+    assert.deepEqual(taxCodes.toCustomcrm(['T-gst'], [], blank), { cell: ['gst'] });
   });
 
   test('are written as ids in Wave, and one that Wave lacks is refused by name', () => {

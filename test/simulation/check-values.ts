@@ -98,7 +98,7 @@ function applies({ world }: Ending, { link, customcrm, wave }: Linked, row: Row,
 /** Equal after conversion, or Wave's life cycle is ahead. */
 const agree = ({ same }: Ending, row: Row, customcrm: Cell, wave: Cell): boolean =>
   same(row, customcrm, wave) ||
-  (row.rules.ratchet === true && customcrm.value !== 'draft' && wave.value === 'draft');
+  (row.rules.ratchet !== undefined && customcrm.value !== 'draft' && wave.value === 'draft');
 
 /** What lost a conflict was a user's value; or one that we wrote, and the system spelled otherwise, by a create without an answer. */
 function checkLosers(ending: Ending, linked: Linked, { look, except }: Notebook): void {

@@ -7,11 +7,11 @@ import {
   email,
   lifeCycle,
   money,
-  taxCodes,
   text,
 } from '../../lib/mappings/conversions.ts';
 import { lines } from '../../lib/mappings/lines.ts';
 import type { Row } from '../../lib/mappings/mapping.ts';
+import { taxCodes } from '../../lib/mappings/taxes.ts';
 import type { Dice } from './dice.ts';
 
 /** What a user of one system can choose from. */

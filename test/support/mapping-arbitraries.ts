@@ -8,11 +8,11 @@ import {
   email,
   lifeCycle,
   money,
-  taxCodes,
   text,
 } from '../../lib/mappings/conversions.ts';
 import { lines } from '../../lib/mappings/lines.ts';
 import type { Row } from '../../lib/mappings/mapping.ts';
+import { taxCodes } from '../../lib/mappings/taxes.ts';
 
 /** Cells as each system may show them. Every one can be held by the other system too (see the facts of the tests). */
 type Cells = Readonly<Record<System, Arbitrary<unknown>>>;

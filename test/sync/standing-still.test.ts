@@ -19,7 +19,18 @@ import { startPair, sweep } from '../../lib/sync/sweep.ts';
 import type { WaveClient } from '../../lib/wave/client.ts';
 import { waveTaxes } from '../../lib/wave/taxes.ts';
 import { mappingSettings } from '../support/mapping-facts.ts';
-import { linkedOrder, linkedPair, linkOf, ring, withWave } from '../support/sync-steps.ts';
+import {
+  aDay,
+  anHour,
+  deleteIn,
+  linkedOrder,
+  linkedPair,
+  linkOf,
+  restoreIn,
+  ring,
+  snapshotOf,
+  withWave,
+} from '../support/sync-steps.ts';
 import { type Database, type SyncWorld, startDatabase, startSyncWorld } from '../support/sync-world.ts';
 
 let database: Database;
@@ -32,23 +43,6 @@ const start = (more: Partial<EngineSettings> = {}) =>
   startSyncWorld(database, { startedPairs: () => true, ...more });
 const minuteMs = 60_000;
 
-/** Janitor and workers. */
-async function anHour(world: SyncWorld, engine = world.engine): Promise<void> {
-  for (let look = 1; look <= 4; look++) {
-    world.pass(15 * minuteMs);
-    await tidy(engine);
-    await world.drain(engine);
-  }
-}
-
-/** With its sweep. No polls: by the clock of the systems it is the same minute still, which they would read once more. */
-async function aDay(world: SyncWorld): Promise<void> {
-  world.pass(24 * 60 * minuteMs);
-  await sweep(world.engine, world.call());
-  await world.drain();
-  await anHour(world);
-}
-
 /** What it rings for is lost. */
 function deaf({ engine }: SyncWorld): Engine {
   const lost = { ring: async () => undefined };
@@ -58,13 +52,6 @@ function deaf({ engine }: SyncWorld): Engine {
 const unavailable = new RemoteUnavailableError('wave', 'HTTP 503');
 const withoutWave = ({ engine }: SyncWorld): Engine =>
   withWave(engine, { read: () => Promise.reject(unavailable) });
-
-async function deleteIn(world: SyncWorld, { pair, id }: RecordRef): Promise<void> {
-  const { customcrm } = world.engine.systems;
-  const reading = await customcrm.read(pair, id, world.call());
-  assert.ok(reading.state === 'living');
-  await customcrm.remove(pair, reading.snapshot, world.call());
-}
 
 describe('an order, and what it names', () => {
   test('hears that its customer lives again, also when the worker dies with the link of that', async (t) => {
@@ -165,14 +152,6 @@ describe('an order, and what it names', () => {
     const { state, reasons } = await linkOf(world, crm);
     assert.deepEqual([state, reasons], ['in-sync', []]);
   });
-
-  async function restoreIn({ env }: SyncWorld, { id }: RecordRef): Promise<void> {
-    const { status } = await fetch(`${env.CUSTOMCRM_API_URL}/customers/${id}/restore`, {
-      method: 'POST',
-      headers: { authorization: 'Bearer local', 'idempotency-key': 'once' },
-    });
-    assert.equal(status, 200);
-  }
 
   /** Its process ends with the write that makes a link. */
   function dyingWithALink({ engine }: SyncWorld): Engine {
@@ -294,9 +273,7 @@ describe('an order that is confirmed and renamed at once is approved', () => {
     const world = await start({ mapping });
     t.after(world.close);
     const { crm, wave } = await confirmed(world);
-    const reading = await world.engine.systems.customcrm.read('order', crm.id, world.call());
-    assert.ok(reading.state === 'living');
-    const { version = '', modifiedAt } = reading.snapshot;
+    const { version = '', modifiedAt } = await snapshotOf(world, crm);
     const webhook = { version, updatedAt: new Date(modifiedAt).toISOString() };
     await ring(world, crm, failingBetween(world, wave, unavailable), webhook);
     await anHour(world);

@@ -130,3 +130,21 @@ describe('the totals rule', () => {
     assert.deepEqual(edited.writes.wave?.rows, ['Footer']);
   });
 });
+
+describe('an order that is confirmed does not approve an invoice that asks for other money', () => {
+  const Lines = customcrmOrder.Lines.map((line) => ({ ...line, Quantity: '9' }));
+  // biome-ignore format: reads as a decision table.
+  const cases: [string, object, object][] = [
+    ['whose lines had been left different',    {},                       { Lines }],
+    ['while Customcrm shows no discount row',  { Discount: undefined },  {}],
+  ];
+  for (const [situation, edits, before] of cases)
+    test(situation, () => {
+      const edited = { customcrm: { Status: 'confirmed', ...edits } };
+      const { plan } = afterEdits(edited, { approveInvoices: 'on-confirm' }, { customcrm: before });
+      assert.equal(plan.writes.wave, undefined);
+      assert.ok(
+        plan.blocked.some(({ row, reason }) => row === 'Status' && reason.includes('another currency')),
+      );
+    });
+});

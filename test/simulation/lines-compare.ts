@@ -1,6 +1,7 @@
 import { Big } from 'big.js';
 import { type Cell, canonical } from '../../lib/mappings/mapping.ts';
 import type { Store } from './table.ts';
+import { taxes } from './wave.ts';
 
 interface Line {
   readonly product: string | null;
@@ -33,7 +34,14 @@ export function sameLines(store: Store, a: Cell, b: Cell, links: 'last' | 'ever'
 }
 
 const sameTaxes = (a: readonly string[] | undefined, b: readonly string[] | undefined): boolean =>
-  a === undefined || b === undefined || a.join() === b.join();
+  a === undefined || b === undefined || named(a) === named(b);
+
+/** Customcrm's codes, or Wave's ids, by abbreviation. */
+const named = (names: readonly string[]): string =>
+  names
+    .map((name) => taxes.find(({ id }) => id === name)?.abbreviation ?? name.replace('code:', ''))
+    .sort()
+    .join();
 
 function formOf({ description, quantity, unitPrice }: Line): string {
   const rounded = (typed: string) => new Big(typed).round(lineDecimals, Big.roundHalfUp).toFixed();

@@ -1,6 +1,6 @@
 import { Big } from 'big.js';
 import type { RecordRef } from '../domain/record.ts';
-import type { Conversion, Facts, Put, Value } from './mapping.ts';
+import { type Conversion, canonical, type Facts, type Put, type Value } from './mapping.ts';
 
 type Text = string | null;
 
@@ -143,35 +143,61 @@ interface WaveDiscount {
   readonly percentage?: string | null;
 }
 
-/** The one discount of an invoice. Wave's unit of `percentage` (10 or 0.10) is the setting `wavePercentage`. */
+/** In percent; or as Wave spells it, in the unit that the setting `wavePercentage` names: 10 or 0.10. */
+interface Discount {
+  readonly type: string;
+  readonly value: string;
+  readonly name: Value;
+  readonly isWaves?: true;
+}
+
+/**
+ * The one discount of an invoice. What Wave shows stands as it is spelled there: nothing seems edited because somebody has corrected the
+ * setting.
+ */
 export const discount: Conversion<CustomcrmDiscount | null, readonly WaveDiscount[] | null> = {
   fromCustomcrm: (cell) =>
     cell === null
       ? null
       : { type: cell.Type, value: plain(cell.Value), name: blankToNull(cell.Name ?? null) },
-  fromWave: (cell, facts) => {
+  fromWave: (cell) => {
     const [only] = cell ?? [];
     if (!only) return null;
     const name = blankToNull(only.name);
-    if (only.__typename === 'FixedInvoiceDiscount')
-      return { type: 'fixed', value: plain(only.amount ?? '0'), name };
-    return { type: 'percentage', value: percentFromWave(only.percentage ?? '0', facts), name };
+    return only.__typename === 'FixedInvoiceDiscount'
+      ? { type: 'fixed', value: plain(only.amount ?? '0'), name }
+      : { type: 'percentage', value: plain(only.percentage ?? '0'), name, isWaves: true };
   },
-  toCustomcrm: (value) => {
-    if (value === null) return { cell: null };
-    const { type, value: amount, name } = value as { type: string; value: string; name: Value };
-    return { cell: { Type: type, Value: amount, Name: name } };
+  toCustomcrm: (value, current, facts) => {
+    if (current && sameDiscount(discount.fromCustomcrm(current, facts), value, facts))
+      return { cell: current };
+    const put = inPercent(value, facts);
+    return { cell: put && { Type: put.type, Value: put.value, Name: put.name } };
   },
-  toWave: (value, _current, facts) => {
-    if (value === null) return { cell: [] };
-    const { type, value: amount, name } = value as { type: string; value: string; name: Value };
+  toWave: (value, current, facts) => {
+    if (current && sameDiscount(discount.fromWave(current, facts), value, facts)) return { cell: current };
+    const put = inPercent(value, facts);
+    if (!put) return { cell: [] };
+    const { type, value: amount, name } = put;
     return type === 'fixed'
       ? { cell: [{ __typename: 'FixedInvoiceDiscount', name, amount }] }
       : {
           cell: [{ __typename: 'PercentageInvoiceDiscount', name, percentage: percentToWave(amount, facts) }],
         };
   },
+  same: (customcrm, wave, facts) => sameDiscount(customcrm, wave, facts),
 };
+
+const sameDiscount = (some: Value, other: Value, facts: Facts): boolean =>
+  canonical(inPercent(some, facts) as unknown as Value) ===
+  canonical(inPercent(other, facts) as unknown as Value);
+
+function inPercent(value: Value, facts: Facts): Discount | null {
+  const known = value as unknown as Discount | null;
+  if (!known?.isWaves) return known;
+  const { isWaves: _isWaves, ...shown } = known;
+  return { ...shown, value: percentFromWave(shown.value, facts) };
+}
 
 const percentFromWave = (typed: string, { settings }: Facts) =>
   plain(settings.wavePercentage === 'fraction' ? new Big(typed).times(100).toFixed() : typed);

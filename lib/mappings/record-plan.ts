@@ -78,12 +78,25 @@ export interface RecordPlan {
 /** Decides about every row of a linked record and composes the writes. Pure. */
 export function planRecord(pictured: Pictured, policies: Policies): RecordPlan {
   const rows = pictured.mapping.rows(pictured.facts.settings);
-  const cells = cellsOf(pictured, rows);
+  const cells = new Map(cellsOf(pictured, rows));
+  for (const row of rows.filter((each) => wasTakenBack(each, pictured, cells)))
+    cells.set(row.id, { ...cellsFor(cells, row), wave: { value: null, form: '' } });
   const verdicts = plan(
     rows.map((row) => rowState(row, pictured, cells)),
     policies,
   );
   return compose(pictured, rows, cells, verdicts);
+}
+
+/**
+ * Of two rows that share a cell of Wave's, ours stands there now, over what had been agreed for the other: its user took that away. Ours
+ * may have been written before the other side was told.
+ */
+function wasTakenBack(row: Row, pictured: Pictured, cells: Cells): boolean {
+  const { agreed, prints } = pictured;
+  const { wave } = cellsFor(cells, row);
+  if (!row.rules.waveCellOf || !wave || rowState(row, pictured, cells).applies) return false;
+  return [wave.form, ''].every((form) => prints.compare(agreed.wave[row.id], row.id, form) === 'changed');
 }
 
 function rowState(row: Row, pictured: Pictured, cells: Cells): RowState {
@@ -92,6 +105,8 @@ function rowState(row: Row, pictured: Pictured, cells: Cells): RowState {
   const sender: System = row.direction === 'toWave' ? 'customcrm' : 'wave';
   const sent = cell[sender];
   const owner = row.rules.waveCellOf ?? row.id;
+  // What was taken back is empty where ours stands.
+  const isTakenBack = cell.wave?.form === '' && !isBlankIn(row, pictured);
   const waveCellIsOurs =
     cell.wave !== undefined && prints.compare(agreed.wave[owner], owner, cell.wave.form) === 'same';
   const equal =
@@ -105,8 +120,9 @@ function rowState(row: Row, pictured: Pictured, cells: Cells): RowState {
     wave: sideOf(row, 'wave', cell, pictured),
     equal,
     applies:
-      row.rules.applies?.({ customcrm: pictured.customcrm, wave: pictured.wave, facts, waveCellIsOurs }) ??
-      true,
+      isTakenBack ||
+      (row.rules.applies?.({ customcrm: pictured.customcrm, wave: pictured.wave, facts, waveCellIsOurs }) ??
+        true),
     irreversible: row.rules.irreversible ?? false,
     emptyInWave: row.rules.emptyInWave ?? 'allow',
     required: row.rules.required ?? false,
@@ -122,6 +138,9 @@ function rowState(row: Row, pictured: Pictured, cells: Cells): RowState {
     }),
   };
 }
+
+const isBlankIn = (row: Row, { wave, facts }: Pictured): boolean =>
+  isBlankOrNone(readCell(row, 'wave', wave, facts));
 
 function sideOf(
   row: Row,

@@ -28,6 +28,7 @@ export async function rest(
   } as const;
   const stamp = stampOf(state, both.customcrm, planned);
   const observed = observedAfter(work, link, planned, both);
+  const answered = answeredAfter(work.engine, link, [both.customcrm, both.wave]);
   // The table keeps no order of what is in a map.
   const unchanged =
     state === link.state &&
@@ -35,6 +36,7 @@ export async function rest(
     !link.missing &&
     stamp.agreedVersion === link.agreedVersion &&
     isDeepStrictEqual(settled.agreed, link.agreed) &&
+    isDeepStrictEqual(answered, { ...link.answered }) &&
     isDeepStrictEqual(observed, link.observed) &&
     isDeepStrictEqual(reasons, link.reasons) &&
     Object.keys(planned.refusals).length === Object.keys(link.refusals ?? {}).length;
@@ -55,7 +57,7 @@ export async function rest(
       ...stamp,
       marked: true,
       agreed: settled.agreed,
-      answered: answeredAfter(work.engine, link, [both.customcrm, both.wave]),
+      answered,
       state,
       reasons,
       observed,

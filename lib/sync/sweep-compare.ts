@@ -11,6 +11,7 @@ import { forgetKeys, indexKeys } from './key-index.ts';
 import { pictureStamp } from './lagging.ts';
 import { BrokenLinkError, findLink } from './links.ts';
 import { type Parked, parkedNow } from './parking.ts';
+import { pollHasPassed } from './poll-progress.ts';
 import type { Call, Change, Tax, Unreadable } from './ports.ts';
 import { type RecordState, recordStateOf } from './record-state.ts';
 import { type Sighting, sight } from './sighting.ts';
@@ -201,7 +202,9 @@ async function isExplained(
 ): Promise<boolean> {
   if (shown !== undefined) return true;
   const rows = [...changed, ...open];
-  if (link && rows.length > 0 && rows.every((row) => asksAbout(link, row))) return true;
+  // Of what was typed since nobody has asked yet: it may flow, or be asked about otherwise.
+  const isJudged = (pictureStamp(snapshot) ?? 0) <= (link?.answered?.[snapshot.system] ?? -1);
+  if (link && isJudged && rows.length > 0 && rows.every((row) => asksAbout(link, row))) return true;
   // Who waits for long was read before that; what was changed since may flow all the same.
   return (await parkedOf(engine, snapshot, link)).some(
     (parked) => Number(parked.lookedAt ?? parked.since) > snapshot.modifiedAt + clocksDifferMs,
@@ -229,7 +232,10 @@ async function isMissed(
   { link, changed, news }: Sighting,
 ): Promise<boolean> {
   const isOld = engine.clock.now() - record.modifiedAt > missedAfterMs;
-  if (!isOld || (link && !changed.some((row) => movesStamp(engine, record, row)))) return false;
+  // A poll that is behind, as while Wave refuses requests, has not missed it.
+  if (!isOld || !(await pollHasPassed(engine, record.system, record.modifiedAt + clocksDifferMs)))
+    return false;
+  if (link && !changed.some((row) => movesStamp(engine, record, row))) return false;
   if (news && (await parkedOf(engine, record, link)).length > 0) return false;
   if (((await engine.queues[record.system].depth?.())?.live ?? 0) > 0) return false;
   if (link) return true;

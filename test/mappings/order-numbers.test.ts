@@ -19,6 +19,8 @@ describe('the numbers of an order', () => {
     ['ours is cleared on a DRAFT: put back',                       {},                    {},                               none,                 'SO-7',        undefined],
     ['ours is cleared on an issued invoice: left',                 { status: 'SENT' },    {},                               none,                 undefined,     undefined],
     ['a buyer’s number is cleared on an issued invoice',           { poNumber: 'PO-1', status: 'SENT' }, {},                none,                 undefined,     'null'],
+    ['a buyer’s number gives way to ours in Wave: taken away',     { poNumber: 'PO-1' },  {},                               { poNumber: 'SO-7' }, undefined,     'null'],
+    ['Wave does not show the number',                              { poNumber: 'PO-1' },  {},                               { poNumber: undefined }, undefined,  undefined],
   ];
   for (const [situation, wave, crm, edit, sent, received] of ours) {
     test(`${situation}`, () => {

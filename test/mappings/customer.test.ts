@@ -146,7 +146,17 @@ describe('a customer', () => {
   });
 });
 
-describe('a currency or country code', () => {
+describe('a code of a currency, a country or a province', () => {
+  test('is sent in capitals, and without blanks', () => {
+    const body = {
+      currency: { code: 'cad ' },
+      address: { country: { code: ' ca' }, province: { code: ' ca-on' } },
+    };
+    const { currency, address } = customerInput(body, new Set(['currency', 'address']));
+    const sent = [currency, address?.countryCode, address?.provinceCode];
+    assert.deepEqual(sent, ['CAD', 'CA', 'CA-ON']);
+  });
+
   for (const [path, changed] of [
     ['currency.code', 'currency'],
     ['address.country.code', 'address'],

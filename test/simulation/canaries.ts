@@ -87,9 +87,9 @@ export const canaries: readonly Canary[] = [
     }),
     faults: ['slowAnswer', 'tightBudget'],
     busy: true,
-    from: 118,
+    from: 204,
   },
-  { name: 'version shortcut for Wave', plant: versionShortcut, faults: ['wholeSeconds'], from: 120 },
+  { name: 'version shortcut for Wave', plant: versionShortcut, faults: ['wholeSeconds'], from: 127 },
   { name: 'NOT_FOUND means deleted', plant: notFoundIsDeleted, faults: ['noRights'] },
   { name: 'null under an error means empty', plant: nullIsEmpty, faults: ['aliasFails', 'serverError'] },
   {
@@ -104,7 +104,7 @@ export const canaries: readonly Canary[] = [
       return engine;
     },
     faults: ['killed'],
-    from: 70,
+    from: 81,
   },
   { name: 'fuse that never blows', plant: noFuse, faults: ['massDeletion'] },
   { name: 'parked without a check of the cause', plant: parkedBlindly },

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { RemoteRejectedError } from '../../lib/errors.ts';
+import type { Engine } from '../../lib/sync/engine.ts';
 import { retry } from '../../lib/sync/operate.ts';
-import { linkedOrder, linkedPair, linkOf, ring } from '../support/sync-steps.ts';
+import { linkedOrder, linkedPair, linkOf, ring, withWave } from '../support/sync-steps.ts';
 import { type Database, type SyncWorld, startDatabase, startSyncWorld } from '../support/sync-world.ts';
 
 let database: Database;
@@ -66,9 +68,53 @@ describe('a row that a system refuses', () => {
   });
 });
 
+describe('a country that does not fit the province is refused, and with it nothing else', () => {
+  /** Wave refuses each edit of the address, and says that it is about these. */
+  const refusing = ({ engine }: SyncWorld, paths: readonly string[]): Engine =>
+    withWave(engine, {
+      async update(pair, current, next, changed, call) {
+        if (changed.some((path) => path.startsWith('address.')))
+          throw new RemoteRejectedError('wave', 'Province does not belong to the country', { paths });
+        return engine.systems.wave.update(pair, current, next, changed, call);
+      },
+    });
+
+  for (const [named, engineOf] of [
+    ['as the stand-in says it', ({ engine }: SyncWorld) => engine],
+    ['when Wave names the province', (world: SyncWorld) => refusing(world, ['address.province.code'])],
+    ['when Wave names the address', (world: SyncWorld) => refusing(world, ['address'])],
+    ['when Wave names nothing', (world: SyncWorld) => refusing(world, [])],
+  ] as const)
+    test(named, async (t) => {
+      const world = await start();
+      t.after(world.close);
+      const body = { Name: 'One', Phone: '1', Country: 'CA', Province: 'CA-ON' };
+      const { crm, wave } = await linkedPair(world, 'customer', body);
+      const engine = engineOf(world);
+      await world.edit(crm, { Country: 'US', Phone: '2' });
+      await ring(world, crm, engine);
+      assert.equal((await world.read(wave)).phone, '2');
+      await world.edit(crm, { Email: 'typed@later.example' });
+      await ring(world, crm, engine);
+      assert.equal((await world.read(wave)).email, 'typed@later.example');
+      assert.match((await linkOf(world, crm)).reasons.join(), /^Country: wave refused: [^:]*$/);
+    });
+});
+
+test('a province in small letters is not refused', async (t) => {
+  const world = await start();
+  t.after(world.close);
+  const { crm, wave } = await linkedPair(world, 'customer', { Name: 'One', Country: 'CA' });
+  await world.edit(crm, { Province: 'ca-on' });
+  await ring(world, crm);
+  assert.deepEqual((await linkOf(world, crm)).reasons, []);
+  const { address } = await world.read(wave);
+  assert.deepEqual((address as { readonly province: object }).province, { code: 'CA-ON' });
+});
+
 describe('the sum before tax that Wave computes', () => {
   const discount = { Discount: { Type: 'percentage', Value: '10', Name: null } };
-  const misread = (world: SyncWorld) => ({
+  const inFractions = (world: SyncWorld) => ({
     ...world.engine,
     settings: {
       ...world.engine.settings,
@@ -82,10 +128,10 @@ describe('the sum before tax that Wave computes', () => {
     t.after(world.close);
     const { crm } = await linkedOrder(world);
     await world.edit(crm, discount);
-    await ring(world, crm, misread(world));
+    await ring(world, crm, inFractions(world));
     const { state, reasons } = await linkOf(world, crm);
     assert.deepEqual([state, reasons], ['blocked', shown]);
-    await ring(world, crm, misread(world));
+    await ring(world, crm, inFractions(world));
     assert.equal((await linkOf(world, crm)).state, 'blocked', 'until it agrees');
   });
 
@@ -100,10 +146,21 @@ describe('the sum before tax that Wave computes', () => {
       Lines: [{ ProductId: product.crm.id, Quantity: '2', UnitPrice: '100', TaxCodes: [] }],
       ...discount,
     });
-    await ring(world, crm, misread(world));
+    await ring(world, crm, inFractions(world));
     assert.deepEqual((await linkOf(world, crm)).reasons, shown);
     await world.edit(crm, { Discount: null });
-    await ring(world, crm, misread(world));
+    await ring(world, crm, inFractions(world));
     assert.equal((await linkOf(world, crm)).state, 'in-sync');
+  });
+
+  test('says that Wave has the other unit of percentages: once that is set, the discount stays as it was typed', async (t) => {
+    const world = await start();
+    t.after(world.close);
+    await world.behave({ percentage: 'fraction' });
+    const { crm, wave } = await linkedOrder(world, discount);
+    assert.deepEqual((await linkOf(world, crm)).reasons, shown);
+    for (const ref of [crm, wave]) await ring(world, ref, inFractions(world));
+    const { Discount } = await world.read(crm);
+    assert.equal((Discount as { readonly Value: string }).Value, '10');
   });
 });

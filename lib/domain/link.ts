@@ -46,6 +46,8 @@ export interface Link {
   readonly observed: ObservedAt;
   /** The newest that we agreed on: Customcrm's version, Wave's `modifiedAt` (ms). An older picture is a lagging one. `at`: since when (ms). */
   readonly answered?: { readonly customcrm?: number; readonly wave?: number; readonly at?: number };
+  /** The newest picture of each side that was looked at while a person is asked about the link. */
+  readonly looked?: { readonly customcrm?: number; readonly wave?: number };
   /** Customcrm's `ExternalId` was offered: never offered twice. */
   readonly marked: boolean;
   /** By row: a write of it was refused, and is not tried again until a side changes. */

@@ -145,8 +145,8 @@ export function settle(
   let somebodyWasThere = false;
   for (const row of rows) {
     const verdict = done.verdicts.get(row.id);
-    const before = cellsFor(read, row);
-    const shown = cellsFor(after, row);
+    const before = ownCells(row, cellsFor(read, row), pictured, done);
+    const shown = ownCells(row, cellsFor(after, row), pictured, done);
     renew(agreed, row, before, pictured.prints);
     const written = systemsThatGot(done, answers, row.id);
     for (const system of ['customcrm', 'wave'] as const) {
@@ -172,6 +172,22 @@ export function settle(
     }
   }
   return { agreed, differences, somebodyWasThere };
+}
+
+/** Of a cell that two rows share: where the other one's stands, or is written over what had been agreed, this row's is empty. */
+function ownCells(
+  row: Row,
+  cells: Readonly<Record<System, Cell | undefined>>,
+  { agreed }: Pictured,
+  { writes }: RecordPlan,
+): Readonly<Record<System, Cell | undefined>> {
+  const owner = row.rules.waveCellOf;
+  const isOthers =
+    owner !== undefined &&
+    agreed.wave[row.id] !== undefined &&
+    writes.customcrm?.rows.includes(row.id) === true &&
+    writes.customcrm.next[row.customcrm] === null;
+  return isOthers && cells.wave ? { ...cells, wave: { value: null, form: '' } } : cells;
 }
 
 /** What still holds is noted under the key that writes now: the older one can go one day. */

@@ -185,12 +185,19 @@ export const discount: Conversion<CustomcrmDiscount | null, readonly WaveDiscoun
           cell: [{ __typename: 'PercentageInvoiceDiscount', name, percentage: percentToWave(amount, facts) }],
         };
   },
+  formerly: (value, facts) => inPercent(value, facts) as unknown as Value,
   same: (customcrm, wave, facts) => sameDiscount(customcrm, wave, facts),
 };
 
 const sameDiscount = (some: Value, other: Value, facts: Facts): boolean =>
   canonical(inPercent(some, facts) as unknown as Value) ===
   canonical(inPercent(other, facts) as unknown as Value);
+
+/** Whether two discounts take off the same, whatever they are called. */
+export const sameReduction = (some: Value, other: Value, facts: Facts): boolean => {
+  const [one, two] = [some, other].map((value) => inPercent(value, facts));
+  return one?.type === two?.type && one?.value === two?.value;
+};
 
 function inPercent(value: Value, facts: Facts): Discount | null {
   const known = value as unknown as Discount | null;

@@ -1,7 +1,7 @@
 import type { RecordRef } from '../domain/record.ts';
 import { blankToNull, plain, reference, roundedTo } from './conversions.ts';
 import { type Conversion, canonical, type Facts, type Put, type Value } from './mapping.ts';
-import { asCodes, codeNames, codesOf, idsOf } from './taxes.ts';
+import { asCodes, asFormerly, codeNames, codesOf, idsOf } from './taxes.ts';
 
 /** Wave keeps this many decimals of a line's quantity and price. */
 const lineDecimals = 8;
@@ -57,6 +57,11 @@ export const lines: Conversion<readonly CustomcrmLine[] | null, readonly WaveIte
       linesOf(wave).map((line) => commonForm(line, facts)),
       facts,
     ),
+  formerly: (value, facts) =>
+    linesOf(value).map(({ taxes, ...line }) => ({
+      ...line,
+      ...(taxes && { taxes: asFormerly(taxes, facts) }),
+    })) as unknown as Value,
   withoutFilled: (value) => linesOf(value).map(({ taxes: _taxes, ...line }) => line) as unknown as Value,
   partial: (value) => linesOf(value ?? []).some((line) => line.taxes === undefined),
 };
@@ -100,6 +105,25 @@ function commonForm(line: Line, facts: Facts): string {
     quantity: roundedTo(line.quantity, lineDecimals),
     unitPrice: roundedTo(line.unitPrice, lineDecimals),
   });
+}
+
+/** Whether two lists of lines ask for the same, whatever they call it: quantities, prices, and taxes where both sides say them. */
+export function sameAmounts(customcrm: Value, wave: Value, facts: Facts): boolean {
+  const both = [linesOf(customcrm), linesOf(wave)] as const;
+  const saysTaxes = both.every((side) => side.every(({ taxes }) => taxes !== undefined));
+  const [here, there] = both.map((side) =>
+    side
+      .map(({ quantity, unitPrice, taxes = [] }) =>
+        canonical([
+          roundedTo(quantity, lineDecimals),
+          roundedTo(unitPrice, lineDecimals),
+          saysTaxes ? asCodes(taxes, facts) : [],
+        ] as unknown as Value),
+      )
+      .sort()
+      .join(),
+  );
+  return here === there;
 }
 
 /** @param left the lines that are there and not taken yet; an unchanged one is taken out and keeps its own spelling. */
@@ -158,30 +182,33 @@ function itemsFor(
   current: readonly WaveItem[],
   facts: Facts,
 ): readonly (WaveItem | undefined)[] {
-  const left = new Set(current);
-  const found: (WaveItem | undefined)[] = all.map(() => undefined);
-  const formOf = (line: Line) => {
+  const sayings = (line: Line, id: string | undefined) => {
     const { taxes: _taxes, ...rest } = line;
-    return commonForm(rest, facts);
+    return { form: commonForm(rest, facts), id, description: line.description };
   };
-  const isFor = ({ product: { id } }: WaveItem, line: Line) => {
+  const items = current.map((item) => ({ item, ...sayings(fromWave(item, facts), item.product.id) }));
+  const wanted = all.map((line) => {
     const put = waveProduct(line, facts);
-    return 'cell' in put && put.cell === id;
-  };
-  const ways: readonly ((item: WaveItem, line: Line, index: number) => boolean)[] = [
-    (item, line) => formOf(fromWave(item, facts)) === formOf(line),
-    (item, line) => isFor(item, line) && blankToNull(item.description) === line.description,
-    (item, line, index) => isFor(item, line) && item === current[index],
+    return sayings(line, 'cell' in put ? String(put.cell) : undefined);
+  });
+  const left = new Set(items);
+  const found: (WaveItem | undefined)[] = all.map(() => undefined);
+  type Saying = ReturnType<typeof sayings>;
+  const isFor = (item: Saying, line: Saying) => item.id === line.id;
+  const ways: readonly ((item: Saying, line: Saying, index: number) => boolean)[] = [
+    (item, line) => item.form === line.form,
+    (item, line) => isFor(item, line) && item.description === line.description,
+    (item, line, index) => isFor(item, line) && item === items[index],
     isFor,
   ];
   for (const isIt of ways)
-    for (const [index, line] of all.entries()) {
-      const item = found[index] ? undefined : [...left].find((each) => isIt(each, line, index));
-      if (!item) continue;
-      left.delete(item);
-      found[index] = item;
+    for (const [index, line] of wanted.entries()) {
+      const known = found[index] ? undefined : [...left].find((each) => isIt(each, line, index));
+      if (!known) continue;
+      left.delete(known);
+      found[index] = known.item;
     }
-  return found.map((item, index) => item ?? current.find((each) => isFor(each, all[index] as Line)));
+  return found.map((item, index) => item ?? items.find(({ id }) => id === wanted[index]?.id)?.item);
 }
 
 /** Puts every line, or gives the first reason why one cannot be put. */

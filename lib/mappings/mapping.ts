@@ -1,3 +1,4 @@
+import type { Fingerprints } from '../domain/fingerprint.ts';
 import type { Body, Pair, RecordRef, Snapshot, System } from '../domain/record.ts';
 
 /** What a cell holds in the common language of both systems. `null` is the one canonical empty. */
@@ -61,6 +62,8 @@ export interface Conversion<C, W> {
   readonly withoutFilled?: (value: Value) => Value;
   /** Many records hold the same: by this alone none is known again. */
   readonly isCommon?: true;
+  /** The value as links hold it that were last written while it stood in the other system's terms. */
+  readonly formerly?: (value: Value, facts: Facts) => Value;
 }
 
 export type Direction = 'both' | 'toWave' | 'toCustomcrm';
@@ -195,6 +198,20 @@ export function formSent(row: Row, cell: Cell, facts: Facts): string {
 export function formsSent(row: Row, { value, form }: Cell, facts: Facts): readonly string[] {
   const { withoutFilled } = row.conversion;
   return withoutFilled ? [form, formOf(row, withoutFilled(value), facts)] : [form];
+}
+
+/** Against what was noted, also in the form of before. */
+export function compareCell(
+  prints: Fingerprints,
+  noted: string | undefined,
+  row: Row,
+  cell: Cell,
+  facts: Facts,
+): ReturnType<Fingerprints['compare']> {
+  const change = prints.compare(noted, row.id, cell.form);
+  const { formerly } = row.conversion;
+  if (change !== 'changed' || !formerly) return change;
+  return prints.compare(noted, row.id, formOf(row, formerly(cell.value, facts), facts));
 }
 
 export function sameCells(row: Row, customcrm: Cell, wave: Cell, facts: Facts): boolean {

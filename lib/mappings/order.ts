@@ -2,8 +2,18 @@ import { Big } from 'big.js';
 import type { CustomcrmOrder } from '../customcrm/schema.ts';
 import type { Body, RecordRef } from '../domain/record.ts';
 import type { WaveInvoice } from '../wave/documents.ts';
-import { blankToNull, code, date, discount, lifeCycle, money, reference, text } from './conversions.ts';
-import { lines, productsOf } from './lines.ts';
+import {
+  blankToNull,
+  code,
+  date,
+  discount,
+  lifeCycle,
+  money,
+  reference,
+  sameReduction,
+  text,
+} from './conversions.ts';
+import { lines, productsOf, sameAmounts } from './lines.ts';
 import {
   type Facts,
   type MappingSettings,
@@ -25,7 +35,7 @@ const table = [
   both       ('CustomerId',           'customer.id',      reference('customer'), { emptyInWave: 'block', required: true }),
   toWave     ('OrderNumber',          'poNumber',         text, { applies: ourNumberMayStand }),
   toCustomcrm('PurchaseOrderNumber',  'poNumber',         text, { waveCellOf: 'OrderNumber', applies: (situation) => !isOurNumber(situation) }),
-  both       ('Status',               'status',           lifeCycle, { ratchet: sameMoney, beginsAs: 'draft' }),
+  both       ('Status',               'status',           lifeCycle, { ratchet: asksForTheSame, beginsAs: 'draft' }),
   both       ('OrderDate',            'invoiceDate',      date, { emptyInWave: 'block', required: true }),
   both       ('DueDate',              'dueDate',          date, { emptyInWave: 'restore' }),
   both       ('Currency',             'currency.code',    code, { emptyInWave: 'block', required: true }),
@@ -115,6 +125,20 @@ export const order: PairMapping = {
     return theirs.eq(minorUnitsBeforeTax(customcrm as unknown as CustomcrmOrder, subtotal.currency.exponent));
   },
 };
+
+/** Both sides ask for the same money, as far as they show it: whatever they call the lines and the discount. */
+function asksForTheSame(customcrm: Body, wave: Body, facts: Facts): boolean {
+  const cells = (id: string) => {
+    const row = table.find((each) => each.id === id) as Row;
+    return [readCell(row, 'customcrm', customcrm, facts), readCell(row, 'wave', wave, facts)] as const;
+  };
+  const [here, there] = cells('Currency');
+  if (here && there && here.form !== there.form) return false;
+  const [lines, items] = cells('Lines');
+  if (lines && items && !sameAmounts(lines.value, items.value, facts)) return false;
+  const [some = { value: null }, other = { value: null }] = cells('Discount');
+  return sameReduction(some.value, other.value, facts);
+}
 
 /** Both sides hold the same currency, lines and discount. */
 function sameMoney(customcrm: Body, wave: Body, facts: Facts): boolean {

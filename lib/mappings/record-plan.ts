@@ -19,6 +19,7 @@ import { type Body, otherSystem, type RecordRef, type System, systems } from '..
 import { type Cells, cellsFor, cellsOf, isBlank, isBlankOrNone } from './cells.ts';
 import {
   type Cell,
+  compareCell,
   type Facts,
   formSent,
   type PairMapping,
@@ -80,13 +81,15 @@ export function planRecord(pictured: Pictured, policies: Policies): RecordPlan {
   const rows = pictured.mapping.rows(pictured.facts.settings);
   const cells = new Map(cellsOf(pictured, rows));
   for (const row of rows.filter((each) => wasTakenBack(each, pictured, cells)))
-    cells.set(row.id, { ...cellsFor(cells, row), wave: { value: null, form: '' } });
+    cells.set(row.id, { ...cellsFor(cells, row), wave: emptyCell });
   const verdicts = plan(
     rows.map((row) => rowState(row, pictured, cells)),
     policies,
   );
   return compose(pictured, rows, cells, verdicts);
 }
+
+const emptyCell: Cell = { value: null, form: '' };
 
 /**
  * Of two rows that share a cell of Wave's, ours stands there now, over what had been agreed for the other: its user took that away. Ours
@@ -95,8 +98,14 @@ export function planRecord(pictured: Pictured, policies: Policies): RecordPlan {
 function wasTakenBack(row: Row, pictured: Pictured, cells: Cells): boolean {
   const { agreed, prints } = pictured;
   const { wave } = cellsFor(cells, row);
+  const { customcrm } = cellsFor(cells, row);
   if (!row.rules.waveCellOf || !wave || rowState(row, pictured, cells).applies) return false;
-  return [wave.form, ''].every((form) => prints.compare(agreed.wave[row.id], row.id, form) === 'changed');
+  // What a user has typed there since is none of Wave's.
+  const isKept =
+    customcrm !== undefined && prints.compare(agreed.customcrm[row.id], row.id, customcrm.form) === 'same';
+  return (
+    isKept && [wave.form, ''].every((form) => prints.compare(agreed.wave[row.id], row.id, form) === 'changed')
+  );
 }
 
 function rowState(row: Row, pictured: Pictured, cells: Cells): RowState {
@@ -146,14 +155,14 @@ function sideOf(
   row: Row,
   system: System,
   cells: Readonly<Record<System, Cell | undefined>>,
-  { agreed, prints }: Pictured,
+  { agreed, prints, facts }: Pictured,
 ): Side {
   const cell = cells[system];
   return cell
     ? {
         known: true,
         empty: isBlank(cell),
-        change: prints.compare(agreed[system][row.id], row.id, cell.form),
+        change: compareCell(prints, agreed[system][row.id], row, cell, facts),
       }
     : { known: false };
 }
@@ -174,9 +183,9 @@ function compose(pictured: Pictured, rows: readonly Row[], cells: Cells, verdict
     customcrm: draft(pictured.customcrm),
     wave: draft(pictured.wave),
   };
-  const wasRefused = apartFrom(rows, verdicts, pictured, cells, stands);
+  const last = apartFrom(rows, verdicts, pictured, cells, stands);
   const postponed: string[] = [];
-  for (const row of [...rows.filter((each) => !wasRefused(each)), ...rows.filter(wasRefused)]) {
+  for (const row of [...rows.filter((each) => !last.includes(each)), ...last]) {
     const verdict = verdicts.get(row.id);
     if (verdict?.do === 'block') blocked.push({ row: row.id, reason: verdict.reason });
     if (verdict?.do === 'hold') {
@@ -189,7 +198,7 @@ function compose(pictured: Pictured, rows: readonly Row[], cells: Cells, verdict
     const cell = cellsFor(cells, row);
     const ask = askOf(row, to, cell);
     const refusal = pictured.refusals?.[row.id];
-    const isPostponed = wasRefused(row) && drafts[to].paths.some((path) => !isWithin(path, row[to]));
+    const isPostponed = last.includes(row) && drafts[to].paths.some((path) => !isWithin(path, row[to]));
     if (isPostponed) postponed.push(row.id);
     if (refusal && (isPostponed || stands(refusal, askName(row), ask))) {
       refusals[row.id] = refusal;
@@ -230,12 +239,16 @@ function compose(pictured: Pictured, rows: readonly Row[], cells: Cells, verdict
   };
 }
 
+/** In the place of the picture of a refusal: the system named no row, and each object is to be tried by itself. */
+export const vaguely = '';
+
 /** Two properties that a system replaces together, or not at all. */
 export const isWithin = (path: string, other: string): boolean => path.split('.')[0] === other.split('.')[0];
 
 /**
  * Which rows were refused before, as things stood then. What they are sent with might be refused with them: they go after everything else,
- * one object at a time; unless something else in their object has changed, which may be what mends them.
+ * one object at a time, those first of which nobody knows yet; unless something else in their object has changed, which may be what mends
+ * them.
  */
 function apartFrom(
   rows: readonly Row[],
@@ -243,7 +256,7 @@ function apartFrom(
   { refusals }: Pictured,
   cells: Cells,
   stands: (refusal: Refusal, name: string, form: string) => boolean,
-): (row: Row) => boolean {
+): readonly Row[] {
   const goes = rows.flatMap((row) => {
     const verdict = verdicts.get(row.id);
     return verdict?.do === 'write' ? [{ row, to: verdict.to }] : [];
@@ -255,12 +268,15 @@ function apartFrom(
     return stands(asked, askName(row), askOf(row, to, cellsFor(cells, row)));
   };
   const fresh = goes.filter((each) => !wasAsked(each));
+  const isVague = ({ id }: Row): boolean => refusals?.[id]?.picture === vaguely;
+  // Together once more, when nothing could be refused with them.
+  if (fresh.length === 0 && !goes.some(({ row }) => isVague(row))) return [];
   const apart = goes.filter(
     (each) =>
       wasAsked(each) && !fresh.some(({ row, to }) => to === each.to && isWithin(row[to], each.row[to])),
   );
-  const ids = new Set(apart.map(({ row }) => row.id));
-  return ({ id }) => ids.has(id);
+  const refused = apart.map(({ row }) => row);
+  return [...refused.filter(isVague), ...refused.filter((row) => !isVague(row))];
 }
 
 /** The records that either side names in a row, and that are not linked. */

@@ -57,6 +57,15 @@ export function idsOf(names: readonly string[], there: readonly string[], facts:
   return { cell: ids };
 }
 
+/** As ids, and codes that Wave lacks as they are: so Customcrm's stood in links that were last written before this. */
+export const asFormerly = (names: readonly string[], facts: Facts): readonly string[] =>
+  unique(
+    names.map((name) => {
+      const put = idsOf([name], [], facts);
+      return 'cell' in put ? String(put.cell) : name;
+    }),
+  );
+
 /** What is quoted: anything else that was typed in the place of a code may be about a person. */
 const taxCodeLike = /^[\w.-]{1,12}$/;
 
@@ -86,6 +95,7 @@ export const taxCodes: Conversion<readonly string[] | null, readonly WaveTax[] |
     );
     return 'cell' in put ? { cell: (put.cell as readonly string[]).map((id) => ({ id })) } : put;
   },
+  formerly: (value, facts) => asFormerly(value as readonly string[], facts),
   same: (customcrm, wave, facts) =>
     sameTaxes(customcrm as readonly string[], wave as readonly string[], facts),
 };

@@ -5,7 +5,7 @@ import { type Snapshot, type System, systems } from '../domain/record.ts';
 import type { RemoteRejectedError } from '../errors.ts';
 import { settle } from '../mappings/agreement.ts';
 import { mappings } from '../mappings/pairs.ts';
-import { isWithin, type Pictured, type RecordPlan } from '../mappings/record-plan.ts';
+import { isWithin, type Pictured, type RecordPlan, vaguely } from '../mappings/record-plan.ts';
 import type { Engine } from './engine.ts';
 import { turnsAfter } from './guard-write.ts';
 import { pictureStamp } from './lagging.ts';
@@ -54,6 +54,7 @@ export async function agree(
     agreedUpdatedAt: _updatedAt,
     refusals: _refusals,
     missing: _missing,
+    looked: _looked,
     ...bare
   } = link;
   const isRefused = Object.keys(sent.refused).length > 0;
@@ -110,8 +111,11 @@ function refusalsAfter(
     const mayBeTheMarker = system === 'customcrm' && write.paths.includes('ExternalId');
     const rows = named.length > 0 || mayBeTheMarker ? named : write.rows;
     // Nobody knows which: each object is tried again by itself.
-    const isVague = named.length === 0 && write.paths.some((path) => !isWithin(path, write.paths[0] ?? path));
-    const picture = isVague ? '' : planned.picture;
+    const isVague =
+      named.length === 0 &&
+      write.paths.some((path) => !isWithin(path, write.paths[0] ?? path)) &&
+      write.rows.some((row) => link.refusals?.[row] === undefined);
+    const picture = isVague ? vaguely : planned.picture;
     for (const [index, row] of rows.entries()) {
       const reason = index === 0 ? refusal.message : `refused with ${rows[0]}`;
       refusals[row] = { print: write.asks[row] ?? '', picture, reason, shows: 'blocked' };
@@ -180,7 +184,7 @@ export const openRows = (shown: Shown): readonly string[] => [
   ...(shown.totalsDiffer ? ['totals'] : []),
 ];
 
-const asksNothing: ReadonlySet<LinkState> = new Set(['in-sync', 'recorded-difference']);
+export const asksNothing: ReadonlySet<LinkState> = new Set(['in-sync', 'recorded-difference']);
 const waiting: NothingBecause = 'waits for the other rows';
 const recorded: NothingBecause = 'recorded difference';
 

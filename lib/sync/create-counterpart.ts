@@ -105,10 +105,13 @@ async function awaitSight(work: Work, ref: RecordRef): Promise<Handled> {
   return busy(work.engine);
 }
 
+/** So long another record has for its own worker, ms. */
+const revivalMs = 2 * 60_000;
+
 /** What matched lives again: its own worker says first whether its link does too, with what its sides had agreed on. */
 async function awaitRevival(work: Work, ref: RecordRef): Promise<Handled> {
   await ringFor(work, ref);
-  return busy(work.engine);
+  return { did: 'parked', cause: { name: 'busy', key: 'busy', due: work.engine.clock.now() + revivalMs } };
 }
 
 /** Customer first, then products in id order, each by this same routine. */
@@ -143,7 +146,8 @@ async function matchOrCreate(
   if (match.found === 'ambiguous') return show(work, 'ambiguous', match.reason);
   if (match.found === 'fenced') return waitBehind(work, match.by);
   if (match.found === 'unseen') return awaitSight(work, match.ref);
-  if (match.found === 'revived') return awaitRevival(work, match.ref);
+  if (match.found === 'revived')
+    return (await standsStill(engine, match.ref)) ?? awaitRevival(work, match.ref);
   if (match.found === 'one') return linkUniqueMatch(work, origin);
   const tombstone = await tombstoneOf(engine.table, origin);
   if (left && tombstone) return showLeft(work, left);

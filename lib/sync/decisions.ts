@@ -21,7 +21,7 @@ import {
 import { fenceOf } from './look-up.ts';
 import { parkedNow, unpark, unparkWrites, wake } from './parking.ts';
 import type { Call, Doorbell, Write } from './ports.ts';
-import { deniedWrite, ownWrite, recordStateOf, removeOwn, stateWrite } from './record-state.ts';
+import { deniedOf, deniedWrite, ownWrite, recordStateOf, removeOwn, stateWrite } from './record-state.ts';
 import { removeTombstone, tombstoneOf } from './tombstones.ts';
 
 // What a person decides about records for which the rules have no answer. Nothing is written to either system here: a doorbell does.
@@ -308,11 +308,12 @@ export async function recreate(engine: Engine, ref: RecordRef): Promise<Decided>
   );
   const others = await suspectsOfOthers(engine, intent);
   const nobodys = suspects.filter(({ id }) => !others.has(id));
+  const denied = new Set([...(await deniedOf(engine, ref)), ...suspects.map(({ id }) => id)]);
   await engine.table.write([
     removeTombstone(ref),
     removeExclusion(ref),
     ...(isHeld ? [ref, ...nobodys].map(ownWrite) : []),
-    ...(suspects.length > 0 ? [deniedWrite(ref, intent?.suspects ?? [])] : []),
+    ...(suspects.length > 0 ? [deniedWrite(ref, [...denied])] : []),
   ]);
   for (const other of [...suspects, ...waiting.map(({ origin }) => origin)])
     await engine.queues[other.system].ring([doorbellOf(engine, other)]);

@@ -99,6 +99,8 @@ const again = ({ engine }: Work): Handled => ({
   cause: { name: 'busy', key: 'busy', due: engine.clock.now() },
 });
 
+const notFound = 'not found in ';
+
 /**
  * Marked and asked again later; the link stays.
  * @param shown the other side, if it shows: that what was sent to it without an answer has arrived is known now
@@ -112,7 +114,9 @@ async function suspect(
 ): Promise<Handled> {
   const { engine } = work;
   const { missing: _before, ...bare } = shown && link.ahead ? await looked(work, link, shown) : link;
-  const reason = `not found in ${system}`;
+  const reason = `${notFound}${system}`;
+  // What a person is asked about stays so.
+  const asked = link.reasons.filter((each) => !each.startsWith(notFound));
   const isNoted =
     link.state === 'deletion-suspected' &&
     missing?.since === link.missing?.since &&
@@ -122,7 +126,7 @@ async function suspect(
     await saveLink(
       engine.table,
       link,
-      { ...bare, ...(missing && { missing }), state: 'deletion-suspected', reasons: [reason] },
+      { ...bare, ...(missing && { missing }), state: 'deletion-suspected', reasons: [reason, ...asked] },
       stillHeld(work.lease),
     );
   return {

@@ -7,7 +7,7 @@ import {
   RemoteRejectedError,
   StaleVersionError,
 } from '../errors.ts';
-import type { Pictured, RecordPlan } from '../mappings/record-plan.ts';
+import { type Pictured, type RecordPlan, vaguely } from '../mappings/record-plan.ts';
 import { agree, rowsOf, type Sent } from './agree.ts';
 import { keepLosers, reportLosers } from './conflict-log.ts';
 import { indexKeys } from './key-index.ts';
@@ -92,7 +92,7 @@ const mayPassAlone = (planned: RecordPlan, refused: Sent['refused'], { refusals 
   systems.some(
     (system) =>
       refused[system] &&
-      planned.writes[system]?.rows.some((row) => !refusals[row] || refusals[row].picture === ''),
+      planned.writes[system]?.rows.some((row) => !refusals[row] || refusals[row].picture === vaguely),
   );
 
 /** Approving an invoice comes after every other row was written and read again. */

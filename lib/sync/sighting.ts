@@ -2,7 +2,7 @@ import { type Fingerprints, fingerprints } from '../domain/fingerprint.ts';
 import { type Link, refOf } from '../domain/link.ts';
 import { type RecordRef, refKey, type Snapshot, type System } from '../domain/record.ts';
 import { isBlank } from '../mappings/cells.ts';
-import { type Cell, type Facts, type Row, readCell } from '../mappings/mapping.ts';
+import { type Cell, compareCell, type Facts, type Row, readCell } from '../mappings/mapping.ts';
 import { mappings } from '../mappings/pairs.ts';
 import { asksAbout } from './agree.ts';
 import type { Engine } from './engine.ts';
@@ -47,7 +47,7 @@ export async function sight(engine: Engine, snapshot: Snapshot, taxes: readonly 
   // A list that was read before we wrote, or lags, shows what we know to be over.
   const isOver = link !== undefined && isOlderThanAgreed(engine.clock.now(), snapshot, link);
   const prints = fingerprints(engine.settings.keys, link?.id ?? '');
-  const rowsChanged = link && !isOver ? changedRows(prints, link, snapshot.system, cells) : [];
+  const rowsChanged = link && !isOver ? changedRows(prints, link, snapshot.system, cells, facts) : [];
   const judged = rowsChanged.filter(
     ({ row, isEmptied }) => !row.rules.applies || row.direction === sendsFrom[snapshot.system] || isEmptied,
   );
@@ -86,7 +86,13 @@ interface RowChange {
   readonly isEmptied: boolean;
 }
 
-function changedRows(prints: Fingerprints, link: Link, system: System, cells: Cells): readonly RowChange[] {
+function changedRows(
+  prints: Fingerprints,
+  link: Link,
+  system: System,
+  cells: Cells,
+  facts: Facts,
+): readonly RowChange[] {
   const compare = (row: string, cell: Cell) => prints.compare(link.agreed[system][row], row, cell.form);
   const isChanged = (row: Row, cell: Cell, change: RowChange['change']) => {
     const owner = row.rules.waveCellOf;
@@ -103,7 +109,7 @@ function changedRows(prints: Fingerprints, link: Link, system: System, cells: Ce
   };
   return cells.flatMap(([row, cell]) => {
     if (!cell) return [];
-    const change = compare(row.id, cell);
+    const change = compareCell(prints, link.agreed[system][row.id], row, cell, facts);
     const isEmptied = change === 'changed' && isBlank(cell);
     return isChanged(row, cell, change) ? [{ row, change, isEmptied }] : [];
   });

@@ -203,7 +203,8 @@ async function isExplained(
   if (shown !== undefined) return true;
   const rows = [...changed, ...open];
   // Of what was typed since nobody has asked yet: it may flow, or be asked about otherwise.
-  const isJudged = (pictureStamp(snapshot) ?? 0) <= (link?.answered?.[snapshot.system] ?? -1);
+  const judged = [link?.answered, link?.looked].map((stamps) => stamps?.[snapshot.system] ?? -1);
+  const isJudged = (pictureStamp(snapshot) ?? 0) <= Math.max(...judged);
   if (link && isJudged && rows.length > 0 && rows.every((row) => asksAbout(link, row))) return true;
   // Who waits for long was read before that; what was changed since may flow all the same.
   return (await parkedOf(engine, snapshot, link)).some(

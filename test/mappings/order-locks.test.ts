@@ -148,3 +148,35 @@ describe('an order that is confirmed does not approve an invoice that asks for o
       );
     });
 });
+
+describe('an order that is confirmed approves an invoice that asks for the same money', () => {
+  const none = { minorUnitValue: '0', currency: { exponent: 2 } };
+  const items = waveInvoice.items?.map((item) => ({ ...item, description: item.description?.toUpperCase() }));
+  const discounts = [{ __typename: 'PercentageInvoiceDiscount', name: 'SPRING', percentage: '10' }];
+  const Lines = customcrmOrder.Lines.map(({ TaxCodes: _codes, ...line }) => line);
+  // biome-ignore format: reads as a decision table.
+  const cases: [string, object, object][] = [
+    ['whose lines Wave spells otherwise',               {},                                     { items }],
+    ['whose discount Wave calls otherwise',             {},                                     { discounts }],
+    ['though Customcrm does not say its taxes',         { Lines },                              {}],
+    ['though Customcrm shows no discount, where there is none', { Discount: undefined },        { discounts: [], discountTotal: none }],
+    ['though Customcrm shows neither currency nor lines', { Currency: undefined, Lines: undefined }, {}],
+  ];
+  for (const [situation, customcrm, wave] of cases)
+    test(situation, () => {
+      const confirmed = { customcrm: { Status: 'confirmed' } };
+      const { plan } = afterEdits(confirmed, { approveInvoices: 'on-confirm' }, { customcrm, wave });
+      assert.deepEqual(plan.blocked, []);
+      assert.equal(plan.writes.wave?.next.status, 'SAVED');
+    });
+
+  test('but not one in another currency', () => {
+    const other = { customcrm: { Currency: 'USD' } };
+    const { plan } = afterEdits(
+      { customcrm: { Status: 'confirmed' } },
+      { approveInvoices: 'on-confirm' },
+      other,
+    );
+    assert.deepEqual([plan.writes.wave, plan.blocked.length], [undefined, 1]);
+  });
+});

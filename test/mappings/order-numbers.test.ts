@@ -65,6 +65,18 @@ describe('the numbers of an order', () => {
     });
   }
 
+  test('of a buyer leave no difference when they were taken away', () => {
+    const before = { customcrm: { PurchaseOrderNumber: 'PO-1' }, wave: { poNumber: 'PO-1' } };
+    const { settled, after } = afterEdits({ wave: { poNumber: 'SO-7' } }, {}, before);
+    assert.deepEqual(settled.differences, []);
+    const typed = {
+      ...after,
+      customcrm: { ...after.customcrm, PurchaseOrderNumber: 'PO-2', OrderNumber: 'SO-8' },
+    };
+    const { after: sent } = applied(typed);
+    assert.deepEqual([applied(sent).plan.writes, sent.customcrm.PurchaseOrderNumber], [{}, 'PO-2']);
+  });
+
   test('do not come back as a buyer’s after a change of ours was sent', () => {
     const { after } = afterEdits({ customcrm: { OrderNumber: 'SO-8' } });
     assert.equal(after.wave.poNumber, 'SO-8');

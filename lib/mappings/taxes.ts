@@ -26,7 +26,7 @@ export const asCodes = (names: readonly string[], { taxes }: Facts): readonly st
     }),
   );
 
-export const sameTaxes = (some: readonly string[], others: readonly string[], facts: Facts): boolean =>
+const sameTaxes = (some: readonly string[], others: readonly string[], facts: Facts): boolean =>
   asCodes(some, facts).join() === asCodes(others, facts).join();
 
 /** As codes. */

@@ -82,6 +82,10 @@ function checkEditBeatsDeletion(ending: Ending, happening: Happening, { look }: 
   const gone = everOpposite(ending, happening).findLast(({ order }) => order < happening.order);
   if (gone?.did !== 'deleted') return;
   const atDeletion = ending.world.truth.lastAt(happening, gone.at)?.after ?? {};
+  const ours =
+    ending.world.truth
+      .of(happening)
+      .findLast(({ by: who, order }) => who.who === 'engine' && order < gone.order)?.after ?? {};
   const sends = ending.world.truth
     .rowsOf(pair)
     .filter(
@@ -99,7 +103,9 @@ function checkEditBeatsDeletion(ending: Ending, happening: Happening, { look }: 
           each.rows.includes(row.id) &&
           ending.cell(row, system, each.after)?.form === ending.cell(row, system, basis)?.form &&
           // What stood there when its counterpart was deleted, and stands there again, is no edit to whoever looks only then.
-          ending.cell(row, system, atDeletion)?.form !== ending.cell(row, system, basis)?.form,
+          ending.cell(row, system, atDeletion)?.form !== ending.cell(row, system, basis)?.form &&
+          // Nor is what we had put there ourselves, and its user has typed back.
+          ending.cell(row, system, ours)?.form !== ending.cell(row, system, basis)?.form,
       ),
   );
   look('an edit beats a deletion', edit ? `${describe(edit)}, and yet ${describe(happening)}` : undefined);

@@ -100,12 +100,15 @@ function didOf({ error, refused }: Sent): string {
 function refusalsAfter(
   link: Link,
   planned: RecordPlan,
-  { refused, error }: Sent,
+  { answers, refused, error }: Sent,
 ): { readonly refusals: Refusals; readonly marked: boolean } {
   const refusals: Record<string, Refusal> = { ...planned.refusals };
   for (const system of systems) {
     const write = planned.writes[system];
     const refusal = refused[system];
+    // Nobody has judged again what was not answered.
+    if (write && !refusal && !answers[system])
+      for (const row of write.rows) if (link.refusals?.[row]) refusals[row] = link.refusals[row];
     if (!write || !refusal) continue;
     const named = namedBy(refusal, system, link, write.rows);
     const mayBeTheMarker = system === 'customcrm' && write.paths.includes('ExternalId');

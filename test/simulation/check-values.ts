@@ -517,10 +517,10 @@ function undoneUnseen(ending: Ending, happening: Happening, row: Row, typed: Cel
   );
 }
 
-/** What stood in this row was our own write, and nobody knew yet that it had arrived. */
+/** What stood in this row, before its user typed perhaps more than once, was our own write, and nobody knew yet that it had arrived. */
 function unseenWrite(ending: Ending, happening: Happening, row: Row): Happening | undefined {
   const touching = ending.world.truth.of(happening).filter(({ rows }) => rows.includes(row.id));
-  const before = touching[touching.findIndex(({ order }) => order === happening.order) - 1];
+  const before = touching.findLast(({ by, order }) => by.who === 'engine' && order < happening.order);
   if (before?.by.who !== 'engine' || !before.by.attempt) return undefined;
   return isOpen(ending, before.by.attempt, happening.at) ? before : undefined;
 }

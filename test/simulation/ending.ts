@@ -201,6 +201,7 @@ export function isOpen(
     .some(
       (written) =>
         written.at <= at &&
+        written.unseen !== ref.system &&
         (written.by === container
           ? answeredAt !== undefined && written.at >= answeredAt
           : written.at > setOutAt),

@@ -1,4 +1,5 @@
 import type { Link } from '../../lib/domain/link.ts';
+import { type System, systems } from '../../lib/domain/record.ts';
 import type { Condition, Item, Key, Query, Table, Write, WriteResult } from '../../lib/sync/ports.ts';
 import { type Container, step, type Wires } from './container.ts';
 
@@ -25,8 +26,16 @@ export interface Store {
   readonly parkings: () => readonly (string | undefined)[];
   /** For each time that a link was replaced: what was wrong with that, if anything. */
   readonly commits: () => readonly (string | undefined)[];
-  /** Whenever the link of this record, by its partition key, was written, and by whom. */
-  readonly linkWritten: (pk: string) => readonly { readonly at: number; readonly by: string }[];
+  /** Whenever the link of this record, by its partition key, was written. */
+  readonly linkWritten: (pk: string) => readonly LinkWritten[];
+}
+
+export interface LinkWritten {
+  readonly at: number;
+  /** The container. */
+  readonly by: string;
+  /** The side that did not show then: nothing was learned of it. */
+  readonly unseen?: System;
 }
 
 export interface LinkLife {
@@ -53,16 +62,20 @@ export function store(wires: Wires, broken: (what: string) => void): Store {
   const losers: Item[] = [];
   const parkings: (string | undefined)[] = [];
   const commits: (string | undefined)[] = [];
-  const linkWritten = new Map<string, { readonly at: number; readonly by: string }[]>();
-  const noteWritten = (pk: string, by: string) =>
-    linkWritten.set(pk, [...(linkWritten.get(pk) ?? []), { at: wires.scheduler.now(), by }]);
+  const linkWritten = new Map<string, LinkWritten[]>();
+  const noteWritten = (pk: string, { state, reasons }: Link, by: string) => {
+    const unseen = systems.find((system) => reasons[0] === `not found in ${system}`);
+    const isSuspected = state === 'deletion-suspected' && unseen !== undefined;
+    const written = { at: wires.scheduler.now(), by, ...(isSuspected && { unseen }) };
+    linkWritten.set(pk, [...(linkWritten.get(pk) ?? []), written]);
+  };
   const write = (key: Key, item: Item | undefined, by: string) => {
     if (key.sk === 'parked' && item) parkings.push(sleepsForNothing(find, item));
     if (key.sk === 'link' && item) noteLink(everLinked, item);
     if (key.sk === 'link') noteLife(lives, key.pk, find(key), item, wires.scheduler.now());
     const link = key.sk === 'link' ? (item?.link as Link | undefined) : undefined;
     if (link) commits.push(goesOver(find(key)?.link as Link | undefined, link));
-    if (link) for (const pk of [key.pk, `wave#${link.pair}#${link.waveId}`]) noteWritten(pk, by);
+    if (link) for (const pk of [key.pk, `wave#${link.pair}#${link.waveId}`]) noteWritten(pk, link, by);
     if (link?.revision === 1) linkedAt.set(link.id, wires.scheduler.now());
     if (key.sk.startsWith('loser#') && item) losers.push(item);
     set(key, item);

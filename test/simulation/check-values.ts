@@ -364,7 +364,10 @@ function neverAgreed(ending: Ending, linked: Linked, happening: Happening, row: 
   const writes = store.linkWritten(refKey(linked.customcrm.ref));
   // In one and the same moment nobody has read it.
   const isNoted = (from: number, until: number) =>
-    until > from && writes.some(({ at }) => at >= from && at <= until + settings.maxReadToWriteMs);
+    until > from &&
+    writes.some(
+      ({ at, isUnanswered }) => !isUnanswered && at >= from && at <= until + settings.maxReadToWriteMs,
+    );
   const told = [linked.customcrm, linked.wave]
     .flatMap(({ happenings }) => happenings)
     .filter((other) => other.order < order)

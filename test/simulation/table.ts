@@ -36,6 +36,8 @@ export interface LinkWritten {
   readonly by: string;
   /** The side that did not show then: nothing was learned of it. */
   readonly unseen?: System;
+  /** It only noted that a write of ours was not answered: nothing had been read since that was sent. */
+  readonly isUnanswered: boolean;
 }
 
 export interface LinkLife {
@@ -63,10 +65,12 @@ export function store(wires: Wires, broken: (what: string) => void): Store {
   const parkings: (string | undefined)[] = [];
   const commits: (string | undefined)[] = [];
   const linkWritten = new Map<string, LinkWritten[]>();
-  const noteWritten = (pk: string, { state, reasons }: Link, by: string) => {
+  const noteWritten = (pk: string, before: Link | undefined, link: Link, by: string) => {
+    const { state, reasons, ahead } = link;
+    const isUnanswered = ahead !== undefined && ahead.settlesAt === before?.ahead?.settlesAt;
     const unseen = systems.find((system) => reasons[0] === `not found in ${system}`);
     const isSuspected = state === 'deletion-suspected' && unseen !== undefined;
-    const written = { at: wires.scheduler.now(), by, ...(isSuspected && { unseen }) };
+    const written = { at: wires.scheduler.now(), by, isUnanswered, ...(isSuspected && { unseen }) };
     linkWritten.set(pk, [...(linkWritten.get(pk) ?? []), written]);
   };
   const write = (key: Key, item: Item | undefined, by: string) => {
@@ -75,7 +79,9 @@ export function store(wires: Wires, broken: (what: string) => void): Store {
     if (key.sk === 'link') noteLife(lives, key.pk, find(key), item, wires.scheduler.now());
     const link = key.sk === 'link' ? (item?.link as Link | undefined) : undefined;
     if (link) commits.push(goesOver(find(key)?.link as Link | undefined, link));
-    if (link) for (const pk of [key.pk, `wave#${link.pair}#${link.waveId}`]) noteWritten(pk, link, by);
+    const before = find(key)?.link as Link | undefined;
+    if (link)
+      for (const pk of [key.pk, `wave#${link.pair}#${link.waveId}`]) noteWritten(pk, before, link, by);
     if (link?.revision === 1) linkedAt.set(link.id, wires.scheduler.now());
     if (key.sk.startsWith('loser#') && item) losers.push(item);
     set(key, item);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import type { RecordRef } from '../../lib/domain/record.ts';
+import type { Body, RecordRef } from '../../lib/domain/record.ts';
 import { RemoteOutcomeUnknownError } from '../../lib/errors.ts';
 import { losersOf } from '../../lib/sync/conflict-log.ts';
 import type { Engine } from '../../lib/sync/engine.ts';
@@ -126,6 +126,53 @@ describe("a buyer's number that is taken away in Wave goes in Customcrm too", ()
       ];
       assert.deepEqual(numbers, [null, ours]);
     });
+
+  async function takenAway(world: SyncWorld) {
+    const { crm, wave, ours } = await buyersNumber(world);
+    await world.edit(wave, { poNumber: ours });
+    await ring(world, wave);
+    return { crm, wave };
+  }
+
+  test('and leaves the link in sync', async (t) => {
+    const world = await startSyncWorld(database, started);
+    t.after(world.close);
+    const { crm } = await takenAway(world);
+    await polled(world);
+    const { state, reasons } = await linkOf(world, crm);
+    assert.deepEqual([state, reasons], ['in-sync', []]);
+  });
+
+  for (const isFirst of [false, true])
+    test(`and what is typed in Customcrm ${isFirst ? 'without that' : 'then'} stays when the order gets another number`, async (t) => {
+      const world = await startSyncWorld(database, started);
+      t.after(world.close);
+      const { crm, wave } = await (isFirst ? linkedOrder(world) : takenAway(world));
+      await ring(world, crm);
+      await world.edit(crm, { PurchaseOrderNumber: 'PO-typed' });
+      await ring(world, crm);
+      await world.edit(crm, { OrderNumber: 'SO-new' });
+      for (let look = 1; look <= 2; look++) await ring(world, crm);
+      assert.equal((await world.read(wave)).poNumber, 'SO-new');
+      assert.equal((await world.read(crm)).PurchaseOrderNumber, 'PO-typed');
+    });
+});
+
+test('an order of 300 lines is written at once when each of them gets another description', async (t) => {
+  const world = await startSyncWorld(database, { ...started, maxReadToWriteMs: 2_000 });
+  t.after(world.close);
+  const { crm, wave } = await linkedOrder(world);
+  const [line] = (await world.read(crm)).Lines as readonly Body[];
+  for (const word of ['Ladder', 'Rope']) {
+    const Lines = Array.from({ length: 300 }, (_, index) => ({ ...line, Description: `${word} ${index}` }));
+    await world.edit(crm, { Lines });
+    assert.notEqual((await ring(world, crm)).did, 'parked');
+    const items = (await world.read(wave)).items as readonly { readonly description: string }[];
+    assert.deepEqual(
+      items.map(({ description }) => description),
+      Lines.map(({ Description }) => Description),
+    );
+  }
 });
 
 test('lines without tax codes that arrived without an answer do not overwrite what their user types next', async (t) => {

@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import type { RecordRef, Snapshot } from '../../lib/domain/record.ts';
+import { type RecordRef, refKey, type Snapshot } from '../../lib/domain/record.ts';
 import { RemoteRejectedError } from '../../lib/errors.ts';
 import { accept, includeRecord } from '../../lib/sync/decisions.ts';
 import type { Engine } from '../../lib/sync/engine.ts';
 import { handleBatch } from '../../lib/sync/handle-batch.ts';
-import type { Write } from '../../lib/sync/ports.ts';
+import { tidy } from '../../lib/sync/janitor.ts';
+import { parkedNow } from '../../lib/sync/parking.ts';
+import { pause } from '../../lib/sync/pause.ts';
+import type { Records, Write } from '../../lib/sync/ports.ts';
 import { recordStateOf } from '../../lib/sync/record-state.ts';
 import {
   anHour,
@@ -39,6 +42,11 @@ async function polled(world: SyncWorld): Promise<void> {
   await world.drain();
 }
 
+const withCustomcrm = (engine: Engine, customcrm: Partial<Records>): Engine => ({
+  ...engine,
+  systems: { ...engine.systems, customcrm: { ...engine.systems.customcrm, ...customcrm } },
+});
+
 const endsALink = (writes: readonly Write[]): boolean =>
   writes.some((each) => 'put' in each && each.put.sk === 'tombstone');
 
@@ -54,27 +62,34 @@ describe('an edited invoice whose order was deleted stays', () => {
 
   /** A replica of Customcrm that has not seen the deletion: a read shows the old picture, and a list shows this. */
   function lagging({ engine }: SyncWorld, old: Snapshot, listed: readonly Snapshot[]): Engine {
-    const { customcrm } = engine.systems;
-    return {
-      ...engine,
-      systems: {
-        ...engine.systems,
-        customcrm: {
-          ...customcrm,
-          read: async (pair, id, call) =>
-            id === old.id ? { state: 'living', snapshot: old } : customcrm.read(pair, id, call),
-          async changedSince(...asked) {
-            const page = await customcrm.changedSince(...asked);
-            const changes = page.changes.flatMap((change) =>
-              change.state === 'deleted' && change.ref.id === old.id
-                ? listed.map((snapshot) => ({ state: 'living', snapshot }) as const)
-                : [change],
-            );
-            return { ...page, changes };
-          },
-        },
+    const { read, changedSince } = engine.systems.customcrm;
+    return withCustomcrm(engine, {
+      read: async (pair, id, call) =>
+        id === old.id ? { state: 'living', snapshot: old } : read(pair, id, call),
+      async changedSince(...asked) {
+        const page = await changedSince(...asked);
+        const changes = page.changes.flatMap((change) =>
+          change.state === 'deleted' && change.ref.id === old.id
+            ? listed.map((snapshot) => ({ state: 'living', snapshot }) as const)
+            : [change],
+        );
+        return { ...page, changes };
       },
-    };
+    });
+  }
+
+  /** A CRM that has no footers. */
+  function withoutFooters({ engine }: SyncWorld): Engine {
+    const { read, create, update } = engine.systems.customcrm;
+    const bare = ({ body: { Footer: _footer, ...body }, ...snapshot }: Snapshot) => ({ ...snapshot, body });
+    return withCustomcrm(engine, {
+      create: async (...asked) => bare(await create(...asked)),
+      update: async (...asked) => bare(await update(...asked)),
+      async read(...asked) {
+        const reading = await read(...asked);
+        return reading.state === 'living' ? { ...reading, snapshot: bare(reading.snapshot) } : reading;
+      },
+    });
   }
 
   /** Its process ends with the write that ends a link: what follows that write is not done. */
@@ -116,12 +131,24 @@ describe('an edited invoice whose order was deleted stays', () => {
     await polled(world);
     assert.equal((await world.read(wave)).memo, 'Typed by a user of Wave');
   });
+
+  test('though Customcrm has no place for what was edited, and the edit was looked at', async (t) => {
+    const whole = await start();
+    t.after(whole.close);
+    const world = { ...whole, engine: withoutFooters(whole) };
+    const { crm, wave } = await linkedOrder(world);
+    await ring(world, wave);
+    await world.drain(world.engine);
+    await world.edit(wave, { footer: 'Typed by a user of Wave' });
+    await ring(world, wave);
+    await deleteIn(world, crm);
+    await ring(world, crm);
+    assert.equal((await world.read(wave)).footer, 'Typed by a user of Wave');
+  });
 });
 
-for (const how of ['cancelled', 'deleted'] as const)
-  test(`an invoice of which a person is asked which text stands is not deleted when its order is ${how}`, async (t) => {
-    const world = await start();
-    t.after(world.close);
+describe('an invoice of which a person is asked which text stands', () => {
+  async function asked(world: SyncWorld) {
     const { order, typeInvoice } = await orderToType(world, await linkedOrder(world));
     const invoice = await typeInvoice();
     await ring(world, order);
@@ -129,12 +156,35 @@ for (const how of ['cancelled', 'deleted'] as const)
     assert.equal((await world.counterpart(order))?.id, invoice.id);
     const { state, reasons } = await linkOf(world, order);
     assert.deepEqual([state, reasons], ['held', ['Description: first link differs']]);
-    if (how === 'cancelled') await world.edit(order, { Status: 'cancelled' });
-    else await deleteIn(world, order);
+    return { order, invoice };
+  }
+
+  for (const how of ['cancelled', 'deleted', 'not found once, and then deleted'] as const)
+    test(`is not deleted when its order is ${how}`, async (t) => {
+      const world = await start();
+      t.after(world.close);
+      const { order, invoice } = await asked(world);
+      if (how === 'not found once, and then deleted')
+        await ring(world, order, withCustomcrm(world.engine, { read: async () => ({ state: 'not-found' }) }));
+      if (how === 'cancelled') await world.edit(order, { Status: 'cancelled' });
+      else await deleteIn(world, order);
+      await ring(world, order);
+      await anHour(world);
+      assert.equal((await world.read(invoice)).memo, 'Typed by the bookkeeper');
+    });
+
+  test('does not cancel its order when it is deleted in Wave', async (t) => {
+    const world = await start();
+    t.after(world.close);
+    const { order, invoice } = await asked(world);
+    await world.inWave('invoiceDelete', { invoiceId: invoice.id });
     await ring(world, order);
+    const { reasons } = await linkOf(world, order);
+    assert.deepEqual(reasons, ['not found in wave', 'Description: first link differs']);
     await anHour(world);
-    assert.equal((await world.read(invoice)).memo, 'Typed by the bookkeeper');
+    assert.notEqual((await world.read(order)).Status, 'cancelled');
   });
+});
 
 describe('what a link left', () => {
   const isEdited = 'deleted on the other side, but edited here since';
@@ -331,6 +381,30 @@ describe('a record that lives again', () => {
     await polled(world);
     await anHour(world);
     assert.deepEqual(await phones(), ['2', '2']);
+  });
+
+  test('is waited for by its survivor while it is paused, without a doorbell each minute', async (t) => {
+    const world = await start();
+    t.after(world.close);
+    const { crm, wave } = await linkedPair(world, 'customer', garage);
+    await polled(world);
+    await deleteIn(world, crm);
+    await ring(world, crm);
+    await world.drain();
+    await restoreIn(world, crm);
+    await pause(world.engine, refKey(crm), 'a person looks at it');
+    await polled(world);
+    await ring(world, wave);
+    await world.drain();
+    world.takeRung();
+    for (let minute = 1; minute <= 30; minute++) {
+      world.pass(minuteMs);
+      await tidy(world.engine);
+      await world.drain();
+    }
+    const rung = world.takeRung().length;
+    assert.ok(rung <= 4, `${rung} doorbells in half an hour`);
+    assert.equal((await parkedNow(world.engine, wave))?.name, 'pause');
   });
 
   test('gets no second counterpart because its survivor does not show: first nothing in Wave does, then all but that', async (t) => {

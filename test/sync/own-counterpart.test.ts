@@ -3,8 +3,10 @@ import { after, before, describe, test } from 'node:test';
 import type { Snapshot, System } from '../../lib/domain/record.ts';
 import { RemoteOutcomeUnknownError, RemoteUnavailableError } from '../../lib/errors.ts';
 import { excludeRecord, includeRecord, recreate, unlinkRecords } from '../../lib/sync/decisions.ts';
+import { findIntent, openIntent, updateIntent } from '../../lib/sync/intents.ts';
 import { holdersOf, indexKeys, keysOf } from '../../lib/sync/key-index.ts';
-import { recordStateOf } from '../../lib/sync/record-state.ts';
+import { takeLease } from '../../lib/sync/leases.ts';
+import { deniedOf, recordStateOf, setRecordState } from '../../lib/sync/record-state.ts';
 import {
   aDay,
   anHour,
@@ -117,6 +119,32 @@ test('what a person says about one create says nothing about another one, whose 
   for (let hour = 1; hour <= 2; hour++) await anHour(world);
   assert.notEqual((await world.counterpart(first))?.id, other.id);
   assert.deepEqual(await customersIn(world, 'customcrm', 'Email'), before);
+});
+
+test('what a person denied stays denied when something else may be the result of the same create, and is denied too', async (t) => {
+  const world = await start();
+  t.after(world.close);
+  const { engine } = world;
+  /** A create that was lost, and may have made this. */
+  async function lost(id: string, suspect: string) {
+    const origin = { system: 'customcrm', pair: 'customer', id } as const;
+    const now = engine.clock.now();
+    const lease = { ref: origin, owner: id, until: now + 10 * minuteMs };
+    await takeLease(engine.table, lease, now);
+    const sent = { opId: id, bodyHash: '', startedAt: now, sentAt: now, attempts: 1, keys: [], sent: {} };
+    const opened = await openIntent(engine, { ...sent, origin, suspects: [suspect] }, lease);
+    assert.deepEqual(opened, { opened: true });
+    return { origin, lease };
+  }
+  const { origin, lease } = await lost('one', 'first');
+  await lost('rival', 'first');
+  await setRecordState(engine, origin, 'ambiguous', 'for a test');
+  assert.equal((await recreate(engine, origin)).done, true);
+  const found = await findIntent(engine, origin);
+  assert.ok(found);
+  assert.ok(await updateIntent(engine, found, { ...found, suspects: ['second'], attempts: 2 }, lease));
+  assert.equal((await recreate(engine, origin)).done, true);
+  assert.deepEqual([...(await deniedOf(engine, origin))].sort(), ['first', 'second']);
 });
 
 test('of two results of one create the linked one is deleted: the other one, which was held, is the counterpart then', async (t) => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import type { RecordRef } from '../../lib/domain/record.ts';
 import { RemoteRejectedError } from '../../lib/errors.ts';
 import type { Engine } from '../../lib/sync/engine.ts';
 import { retry } from '../../lib/sync/operate.ts';
@@ -99,6 +100,57 @@ describe('a country that does not fit the province is refused, and with it nothi
       assert.equal((await world.read(wave)).email, 'typed@later.example');
       assert.match((await linkOf(world, crm)).reasons.join(), /^Country: wave refused: [^:]*$/);
     });
+});
+
+describe('a refusal that names nothing', () => {
+  const names = { FirstName: 'a', LastName: 'b', Phone: '1', Mobile: '2', TollFree: '3', Fax: '4' };
+
+  /** Wave refuses such updates; `sent` is what it was asked. */
+  function vague({ engine }: SyncWorld, isRefused: (changed: readonly string[]) => boolean) {
+    const sent: (readonly string[])[] = [];
+    const refusing = withWave(engine, {
+      async update(...asked) {
+        sent.push(asked[3]);
+        if (isRefused(asked[3])) throw new RemoteRejectedError('wave', 'something is wrong');
+        return engine.systems.wave.update(...asked);
+      },
+    });
+    return { sent, refusing };
+  }
+
+  async function settled(world: SyncWorld, ref: RecordRef, engine: Engine): Promise<void> {
+    for (let look = 1; look <= 20; look++) {
+      const { did } = await ring(world, ref, engine);
+      world.pass(60_000);
+      if (did !== 'parked') return;
+    }
+    assert.fail('it waits still');
+  }
+
+  test('costs about one request for each property, and holds up none but the one that it is about', async (t) => {
+    const world = await start();
+    t.after(world.close);
+    const { crm, wave } = await linkedPair(world, 'customer', { Name: 'One' });
+    const { sent, refusing } = vague(world, (changed) => changed.includes('displayId'));
+    await world.edit(crm, { ...names, Number: 'bad', Website: 'https://x.example', Description: 'e' });
+    await settled(world, crm, refusing);
+    assert.ok(sent.length <= 11, `${sent.length} requests`);
+    assert.equal((await world.read(wave)).fax, '4');
+    assert.deepEqual((await linkOf(world, crm)).reasons, ['Number: wave refused: something is wrong']);
+  });
+
+  test('is asked for once more, not once for each property, when something else changes', async (t) => {
+    const world = await start();
+    t.after(world.close);
+    const { crm, wave } = await linkedPair(world, 'customer', { Name: 'One' });
+    const { sent, refusing } = vague(world, () => true);
+    await world.edit(crm, names);
+    await settled(world, crm, refusing);
+    const before = sent.length;
+    await world.edit(wave, { website: 'https://w.example' });
+    await settled(world, crm, refusing);
+    assert.ok(sent.length - before <= 2, `${sent.length - before} requests`);
+  });
 });
 
 test('a province in small letters is not refused', async (t) => {

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { parseDoorbell } from '../../lib/aws/change-queue.ts';
-import type { FingerprintKeys } from '../../lib/domain/fingerprint.ts';
+import { type FingerprintKeys, fingerprints } from '../../lib/domain/fingerprint.ts';
 import type { Link } from '../../lib/domain/link.ts';
-import type { RecordRef } from '../../lib/domain/record.ts';
+import type { Body, Pair, RecordRef } from '../../lib/domain/record.ts';
+import { canonical } from '../../lib/mappings/mapping.ts';
 import { blownSince } from '../../lib/sync/fuses.ts';
 import { handleDoorbell } from '../../lib/sync/handle-doorbell.ts';
 import { findIntent, openIntent, updateIntent } from '../../lib/sync/intents.ts';
@@ -56,13 +57,15 @@ async function linked(world: SyncWorld) {
 const hourMs = 3600_000;
 
 /** More links than {@link startSyncWorld}'s fuse lets change at once. */
-async function manyLinked(world: SyncWorld) {
+async function manyLinked(
+  world: SyncWorld,
+  pair: Pair = 'customer',
+  bodyOf = (index: number): Body => ({ Name: `Customer ${index}`, Fax: `${index}` }),
+) {
   const made = await Promise.all(
-    Array.from({ length: 22 }, (_, index) =>
-      world.make('customcrm', 'customer', { Name: `Customer ${index}`, Fax: `${index}` }),
-    ),
+    Array.from({ length: 22 }, (_, index) => world.make('customcrm', pair, bodyOf(index))),
   );
-  await fullSweep(world);
+  await fullSweep(world, pair);
   world.takeRung();
   const links = await Promise.all(
     made.map(async (here) => {
@@ -77,8 +80,11 @@ async function manyLinked(world: SyncWorld) {
 }
 
 /** A whole run, and what its doorbells come to. */
-async function fullSweep({ engine, call, drain }: SyncWorld): Promise<SweepProgress> {
-  await startSweep(engine, { pairs: ['customer'] });
+async function fullSweep(
+  { engine, call, drain }: SyncWorld,
+  pair: Pair = 'customer',
+): Promise<SweepProgress> {
+  await startSweep(engine, { pairs: [pair] });
   for (let invocation = 1; invocation <= 10; invocation++) {
     await sweep(engine, call());
     await drain(engine);
@@ -139,6 +145,28 @@ describe('code that is older or newer than the table', () => {
     );
     assert.deepEqual(writes, { customcrm: 0, wave: 0 });
   });
+});
+
+test('products of which older code noted the tax by its id on both sides are not taken for edited', async (t) => {
+  const world = await start();
+  t.after(world.close);
+  const { keys } = world.engine.settings;
+  const [tax] = await world.engine.taxes.taxes(world.call());
+  assert.ok(tax);
+  const productOf = (index: number): Body => ({
+    Name: `Product ${index}`,
+    UnitPrice: '5',
+    TaxCodes: [tax.abbreviation],
+  });
+  for (const { here } of await manyLinked(world, 'product', productOf))
+    await rewrite(world, here, (item) => {
+      const link = item.link as Link;
+      const TaxCodes = fingerprints(keys, link.id).of('TaxCodes', canonical([tax.id]));
+      const customcrm = { ...link.agreed.customcrm, TaxCodes };
+      return { link: { ...link, agreed: { ...link.agreed, customcrm } } };
+    });
+  const { phase, stopped } = await fullSweep(world, 'product');
+  assert.deepEqual([phase, stopped], ['finished', undefined]);
 });
 
 describe('what older and newer code share beside links', () => {

@@ -157,10 +157,8 @@ function checkLoops(ending: Ending, linked: Linked, { look }: Notebook): void {
       .flatMap((system) => sideOf(linked, system).happenings)
       .filter(({ did, rows }) => did === 'edited' && rows.includes(row.id))
       .sort((one, other) => one.order - other.order);
-    // A new link counts anew.
-    const links = world.decided
-      .filter(({ about }) => about.includes(linked.customcrm.key))
-      .map(({ at }) => at);
+    // A new link counts anew: a person's, or one after a restore.
+    const links = world.store.linksOf(linked.customcrm.key).map(({ madeAt }) => madeAt);
     let looks = [...world.mended, ...links].sort((one, other) => one - other);
     let count = 0;
     for (const { by, system, after, at } of edits) {

@@ -9,7 +9,7 @@ import { forgetKeys, indexKeys } from './key-index.ts';
 import { throwIfFromBefore, throwIfReadLags } from './lagging.ts';
 import { type Late, lateCreate, markedForAnother, waitBehind } from './late-create.ts';
 import { linkMatch, revive } from './link-up.ts';
-import { counterpartOf, findLink } from './links.ts';
+import { BrokenLinkError, counterpartOf, findLink, isAtItsBeginning } from './links.ts';
 import { fenceOf, noteIfAlike } from './look-up.ts';
 import { wake } from './parking.ts';
 import { standsStill } from './pause.ts';
@@ -118,12 +118,26 @@ async function awaitRevival(work: Work, ref: RecordRef): Promise<Handled> {
 async function linkParents(work: Work, origin: Snapshot, isLeft: boolean): Promise<Handled | undefined> {
   const { engine } = work;
   for (const parent of mappings[origin.pair].parents(origin.system, origin.body, engine.settings.mapping)) {
-    if ((await counterpartOf(engine.table, parent)) !== undefined) continue;
+    if ((await counterpartOf(engine.table, parent)) !== undefined) {
+      await ringIfBegun(work, parent);
+      continue;
+    }
     // What is left shows that, whatever its parents are.
     const waits = isLeft ? await work.linkParent(parent) : await linkParent(work, parent);
     if (waits?.did === 'parked') return waits;
   }
   return undefined;
+}
+
+/** Who linked it, as this record's parent perhaps, may have died before the first look at the link came to its end. */
+async function ringIfBegun(work: Work, parent: RecordRef): Promise<void> {
+  try {
+    const link = await findLink(work.engine.table, parent);
+    if (link && isAtItsBeginning(link)) await ringFor(work, parent);
+  } catch (error) {
+    // Its own worker says so.
+    if (!(error instanceof BrokenLinkError)) throw error;
+  }
 }
 
 /** @param left what its link has left behind, when it gets no new counterpart by itself: only one that is there already */

@@ -8,7 +8,7 @@ import { type Cause, type Engine, type Handled, lineOf, type OutcomeLine } from 
 import { linkKey } from './keys.ts';
 import { type Lease, leaseCause, notGivenBack, releaseLease, takeLease } from './leases.ts';
 import { wakeBehind } from './link-up.ts';
-import { counterpartOf, findLink } from './links.ts';
+import { counterpartOf, findLink, isAtItsBeginning } from './links.ts';
 import { type Parked, park, parkedNow, timesParked, unpark, waitsSince, wake } from './parking.ts';
 import { standsStill } from './pause.ts';
 import type { Call, Doorbell } from './ports.ts';
@@ -219,7 +219,7 @@ function handleLinked(
     const current = await findLink(engine.table, doorbell);
     if (!current) return { did: 'parked', cause: { name: 'busy', key: 'busy', due: engine.clock.now() } };
     // Who linked it may have died before he woke them.
-    if (current.revision === (current.begun ?? 1))
+    if (isAtItsBeginning(current))
       await wakeBehind(
         engine,
         systems.map((system) => refOf(current, system)),

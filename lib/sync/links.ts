@@ -52,6 +52,9 @@ export const newLinkWrites = (link: Link): readonly Write[] => [
   { delete: stateKey(refOf(link, 'wave')) },
 ];
 
+/** Nobody has written it since it was made, or revived. */
+export const isAtItsBeginning = ({ revision, begun = 1 }: Link): boolean => revision === begun;
+
 /** A record that is linked anew begins with the same revisions. */
 const asRead = ({ id, revision }: Link): Condition => ({ equals: { linkId: id, revision } });
 

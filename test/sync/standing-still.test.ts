@@ -74,6 +74,33 @@ describe('an order, and what it names', () => {
     assert.equal((await world.read(crm)).CustomerId, other.crm.id);
   });
 
+  test('leaves no customer half linked when its worker dies with the link of that', async (t) => {
+    const world = await start();
+    t.after(world.close);
+    const email = 'g@garage.example';
+    const customer = await world.make('customcrm', 'customer', { Name: 'Garage', Email: email, Phone: '1' });
+    const there = await world.make('wave', 'customer', { name: 'Garage', email });
+    await pollWave(world.engine, world.call());
+    world.takeRung();
+    const order = await world.make('customcrm', 'order', {
+      CustomerId: customer.id,
+      Currency: 'CAD',
+      OrderDate: '2026-10-01',
+      Lines: [],
+    });
+    await assert.rejects(ring(world, order, dyingWithALink(world)), /killed/);
+    assert.equal((await world.counterpart(customer))?.id, there.id);
+    world.pass(10 * minuteMs);
+    world.takeRung();
+    await ring(world, order);
+    // Also where no poll shows the customer again, as it was not changed for long.
+    const again = world.takeRung().filter(({ eventId }) => eventId.startsWith('again:'));
+    assert.deepEqual(
+      again.map(({ id }) => id),
+      [customer.id],
+    );
+  });
+
   /** Wave's user has given its invoice a customer and a product that a person has excluded. */
   async function heldBack(world: SyncWorld) {
     const { crm, wave } = await linkedOrder(world);

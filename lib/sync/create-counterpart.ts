@@ -9,7 +9,7 @@ import { forgetKeys, indexKeys } from './key-index.ts';
 import { throwIfFromBefore, throwIfReadLags } from './lagging.ts';
 import { type Late, lateCreate, markedForAnother, waitBehind } from './late-create.ts';
 import { linkMatch, revive } from './link-up.ts';
-import { BrokenLinkError, counterpartOf, findLink, isAtItsBeginning } from './links.ts';
+import { BrokenLinkError, counterpartOf, findLink } from './links.ts';
 import { fenceOf, noteIfAlike } from './look-up.ts';
 import { wake } from './parking.ts';
 import { standsStill } from './pause.ts';
@@ -119,7 +119,7 @@ async function linkParents(work: Work, origin: Snapshot, isLeft: boolean): Promi
   const { engine } = work;
   for (const parent of mappings[origin.pair].parents(origin.system, origin.body, engine.settings.mapping)) {
     if ((await counterpartOf(engine.table, parent)) !== undefined) {
-      await ringIfBegun(work, parent);
+      await ringIfUnfinished(work, parent);
       continue;
     }
     // What is left shows that, whatever its parents are.
@@ -130,10 +130,11 @@ async function linkParents(work: Work, origin: Snapshot, isLeft: boolean): Promi
 }
 
 /** Who linked it, as this record's parent perhaps, may have died before the first look at the link came to its end. */
-async function ringIfBegun(work: Work, parent: RecordRef): Promise<void> {
+async function ringIfUnfinished(work: Work, parent: RecordRef): Promise<void> {
   try {
     const link = await findLink(work.engine.table, parent);
-    if (link && isAtItsBeginning(link)) await ringFor(work, parent);
+    // Without a marker it never came to its end.
+    if (link && !link.marked) await ringFor(work, parent);
   } catch (error) {
     // Its own worker says so.
     if (!(error instanceof BrokenLinkError)) throw error;

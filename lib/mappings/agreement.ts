@@ -1,7 +1,7 @@
 import type { Fingerprints } from '../domain/fingerprint.ts';
 import type { Agreed, RowPrints } from '../domain/link.ts';
 import { type Body, otherSystem, type System, systems } from '../domain/record.ts';
-import { cellsFor, cellsOf } from './cells.ts';
+import { cellsFor, cellsOf, emptyCell } from './cells.ts';
 import { type Cell, type Facts, formsSent, type Row, readCell, sameCells } from './mapping.ts';
 import type { Pictured, RecordPlan } from './record-plan.ts';
 
@@ -187,7 +187,7 @@ function ownCells(
     agreed.wave[row.id] !== undefined &&
     writes.customcrm?.rows.includes(row.id) === true &&
     writes.customcrm.next[row.customcrm] === null;
-  return isOthers && cells.wave ? { ...cells, wave: { value: null, form: '' } } : cells;
+  return isOthers && cells.wave ? { ...cells, wave: emptyCell } : cells;
 }
 
 /** What still holds is noted under the key that writes now: the older one can go one day. */

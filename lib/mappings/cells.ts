@@ -16,6 +16,8 @@ export function cellsOf(
   );
 }
 
+export const emptyCell: Cell = { value: null, form: '' };
+
 export const isBlank = (cell: Cell): boolean => cell.form === '' || cell.value === null;
 export const isBlankOrNone = (cell: Cell | undefined): boolean => !cell || isBlank(cell);
 

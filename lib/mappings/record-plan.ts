@@ -16,7 +16,7 @@ import {
   type WriteBecause,
 } from '../domain/plan.ts';
 import { type Body, otherSystem, type RecordRef, type System, systems } from '../domain/record.ts';
-import { type Cells, cellsFor, cellsOf, isBlank, isBlankOrNone } from './cells.ts';
+import { type Cells, cellsFor, cellsOf, emptyCell, isBlank, isBlankOrNone } from './cells.ts';
 import {
   type Cell,
   compareCell,
@@ -88,8 +88,6 @@ export function planRecord(pictured: Pictured, policies: Policies): RecordPlan {
   );
   return compose(pictured, rows, cells, verdicts);
 }
-
-const emptyCell: Cell = { value: null, form: '' };
 
 /**
  * Of two rows that share a cell of Wave's, ours stands there now, over what had been agreed for the other: its user took that away. Ours

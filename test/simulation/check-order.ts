@@ -1,5 +1,5 @@
 import { otherSystem } from '../../lib/domain/record.ts';
-import { lostInGap, typedBack } from './check-values.ts';
+import { lostInGap, namesParents, typedBack, wasLinkedOtherwise } from './check-values.ts';
 import type { CheckName, Notebook } from './checks.ts';
 import { bothCells, type Ending, everOpposite, type Linked, namesRow, sameOnce } from './ending.ts';
 import { isOnly } from './faults.ts';
@@ -56,6 +56,15 @@ function checkRows(ending: Ending, linked: Linked, check: CheckName, { look, exc
       except('decidedByPolicy', `${row.id} of ${describe(last)}`);
       continue;
     }
+    if (
+      !arrived &&
+      namesParents.has(row.id) &&
+      wasLinkedOtherwise(ending) &&
+      isKept(ending, linked, last, row.id)
+    ) {
+      except('referenceMoved', `${row.id} of ${describe(last)}`);
+      continue;
+    }
     look(check, arrived ? undefined : `${row.id} of ${describe(last)} did not arrive`);
   }
 }
@@ -71,8 +80,9 @@ function decidedByPolicy(
   return (
     before.system !== last.system &&
     ending.world.settings.conflict(linked.link.pair, row) === before.system &&
-    ending
-      .losers(linked)
-      .some((loser) => loser.row === row && loser.system === last.system && loser.at > last.at)
+    isKept(ending, linked, last, row)
   );
 }
+
+const isKept = (ending: Ending, linked: Linked, { system, at }: Happening, row: string): boolean =>
+  ending.losers(linked).some((loser) => loser.row === row && loser.system === system && loser.at > at);

@@ -300,10 +300,10 @@ function accountFor(
   return lostInGap(ending, happening, row, typed) ? 'editInGap' : undefined;
 }
 
-const namesParents: ReadonlySet<string> = new Set(['CustomerId', 'Lines']);
+export const namesParents: ReadonlySet<string> = new Set(['CustomerId', 'Lines']);
 
 /** A person has linked some parent with another record: what the invoice names is that one now. */
-const wasLinkedOtherwise = ({ world }: Ending): boolean =>
+export const wasLinkedOtherwise = ({ world }: Ending): boolean =>
   world.decided.some(({ what, about }) => /link/.test(what) && about.some((key) => !key.includes('#order#')));
 
 const sameSide = (row: Row, typed: Cell, own: Cell): boolean =>

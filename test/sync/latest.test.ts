@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { System } from '../../lib/domain/record.ts';
-import { excludeRecord } from '../../lib/sync/decisions.ts';
+import { excludeRecord, linkRecords, unlinkRecords } from '../../lib/sync/decisions.ts';
 import { handleDoorbell } from '../../lib/sync/handle-doorbell.ts';
 import { pause, resume } from '../../lib/sync/pause.ts';
 import { linkedOrder, linkedPair, linkOf, ring } from '../support/sync-steps.ts';
@@ -155,4 +155,29 @@ describe('while a row of an order was decided, and waits', () => {
     assert.equal((await world.read(crm)).CustomerId, excluded.id);
     assert.deepEqual((await linkOf(world, crm)).reasons, decided.reasons);
   });
+});
+
+test('a row that waits since the first link is won by who edits it later, whoever rings for the other side afterwards', async (t) => {
+  const world = await startSyncWorld(database, { startedPairs: () => true, firstLink: () => 'latest' });
+  t.after(world.close);
+  const { crm, wave } = await linkedOrder(world);
+  const garage = await linkedPair(world, 'customer', { Name: 'Garage', Currency: 'CAD' });
+  const bakery = await linkedPair(world, 'customer', { Name: 'Old Bakery', Currency: 'CAD' });
+  await world.edit(crm, { CustomerId: garage.crm.id });
+  await ring(world, crm);
+  await unlinkRecords(world.engine, crm, world.call());
+  await unlinkRecords(world.engine, garage.crm, world.call());
+  await linkRecords(world.engine, crm, wave, world.call());
+  await world.drain();
+  await world.edit(crm, { CustomerId: bakery.crm.id, Title: 'Summer order' });
+  await ring(world, crm);
+  assert.equal((await world.read(wave)).title, 'Summer order');
+  world.pass(60 * minuteMs);
+  await ring(world, wave);
+  const another = await world.make('customcrm', 'customer', { Name: 'New Garage', Currency: 'CAD' });
+  const linked = await linkRecords(world.engine, another, garage.wave, world.call());
+  assert.ok(linked.done);
+  await world.drain();
+  assert.equal((await world.read(crm)).CustomerId, bakery.crm.id);
+  assert.deepEqual((await world.read(wave)).customer, { id: bakery.wave.id });
 });

@@ -145,7 +145,7 @@ function checkPolicy(ending: Ending, linked: Linked, { look }: Notebook): void {
   }
 }
 
-/** So many writes of one row, to and fro, pass before a person has looked; each look lets one more pass. */
+/** So many writes of one row, to and fro, pass before a person has looked; each look lets one more pass, now or after a value that is new. */
 const loopMost = 8;
 
 /** Two programs that undo each other's values through us are stopped, until a person looks, or types a value that is new. */
@@ -161,12 +161,17 @@ function checkLoops(ending: Ending, linked: Linked, { look }: Notebook): void {
     const links = world.store.linksOf(linked.customcrm.key).map(({ madeAt }) => madeAt);
     let looks = [...world.mended, ...links].sort((one, other) => one - other);
     let count = 0;
+    let unused = false;
     for (const { by, system, after, at } of edits) {
       const isNew =
         by.who === 'user' && !robotValues.has(String(ending.cell(row, system, after)?.value ?? ''));
-      if (isNew || (looks[0] ?? Number.POSITIVE_INFINITY) <= at) count = 0;
+      const isLooked = (looks[0] ?? Number.POSITIVE_INFINITY) <= at;
+      unused ||= isLooked;
+      if (isLooked) count = 0;
+      if (isNew) count = unused ? -1 : 0;
       looks = looks.filter((look) => look > at);
       if (by.who !== 'engine') continue;
+      unused = false;
       count += 1;
       look('loops stop', count > loopMost ? `${row.id} of ${linked.customcrm.key} goes on` : undefined);
     }

@@ -18,19 +18,27 @@ export interface LocalDynamoDb {
   readonly close: () => Promise<void>;
 }
 
-/** The embedded DynamoDB with its state in one file; or the one at `DYNAMODB_ENDPOINT`, when that is set. */
-export async function startDynamoDb(options: {
+/** Where the state is, and the number of the process that has it open. */
+interface DatabaseFiles {
   readonly dbPath: string;
   readonly pidPath: string;
-  readonly say: (text: string) => void;
-}): Promise<LocalDynamoDb> {
+}
+
+/**
+ * The embedded DynamoDB with its state in a file, or in memory, where it is gone with the process and no disk is waited for; or the one
+ * at `DYNAMODB_ENDPOINT`, when that is set.
+ */
+export async function startDynamoDb(
+  files?: DatabaseFiles,
+  say: (text: string) => void = () => undefined,
+): Promise<LocalDynamoDb> {
   const endpoint = process.env.DYNAMODB_ENDPOINT;
   if (endpoint) return { url: endpoint, close: async () => undefined };
-  const binary = await binaryFor(options.say);
-  await endLeftOver(options.pidPath);
+  const binary = await binaryFor(say);
+  if (files) await endLeftOver(files.pidPath);
   for (let attempt = 1; ; attempt++) {
     try {
-      return await startOn(await freePort(), binary, options);
+      return await startOn(await freePort(), binary, files);
     } catch (error) {
       // Somebody else may have taken the free port first.
       if (attempt === startAttempts) throw error;
@@ -41,9 +49,9 @@ export async function startDynamoDb(options: {
 async function startOn(
   port: number,
   binary: string,
-  { dbPath, pidPath }: { readonly dbPath: string; readonly pidPath: string },
+  files: DatabaseFiles | undefined,
 ): Promise<LocalDynamoDb> {
-  const child = spawn(binary, ['--port', String(port), '--db-path', dbPath], {
+  const child = spawn(binary, ['--port', String(port), ...(files ? ['--db-path', files.dbPath] : [])], {
     stdio: ['ignore', 'ignore', 'pipe'],
     // Ctrl-C reaches a whole group: the table must outlast the functions that still write to it.
     detached: true,
@@ -53,12 +61,12 @@ async function startOn(
   child.once('exit', () => process.off('exit', endWithUs));
   try {
     await listening(child);
-    await writeFile(pidPath, String(child.pid));
+    if (files) await writeFile(files.pidPath, String(child.pid));
   } catch (error) {
     child.kill('SIGKILL');
     throw error;
   }
-  return { url: `http://127.0.0.1:${port}`, close: () => end(child, pidPath) };
+  return { url: `http://127.0.0.1:${port}`, close: () => end(child, files?.pidPath) };
 }
 
 /** The binary of this platform. Only Linux x64 is in the lock file; its siblings are fetched by name on the first start. */
@@ -141,7 +149,7 @@ function listening(child: ChildProcess): Promise<void> {
   });
 }
 
-async function end(child: ChildProcess, pidPath: string): Promise<void> {
+async function end(child: ChildProcess, pidPath: string | undefined): Promise<void> {
   if (child.exitCode === null && child.signalCode === null) {
     const gone = new Promise((resolve) => child.once('exit', resolve));
     child.kill('SIGTERM');
@@ -149,5 +157,5 @@ async function end(child: ChildProcess, pidPath: string): Promise<void> {
     await gone;
     clearTimeout(killer);
   }
-  await rm(pidPath, { force: true });
+  if (pidPath) await rm(pidPath, { force: true });
 }

@@ -75,11 +75,8 @@ async function start(options: StackOptions, closers: Closer[], close: () => Prom
   const onError = failureLine(options.onLine);
   const front = await startFront(options.port, { onError });
   closers.push(front.close);
-  const dynamodb = await startDynamoDb({
-    dbPath: state.file('dynamodb.sqlite'),
-    pidPath: state.file('dynamodb.pid'),
-    say: options.say ?? (() => undefined),
-  });
+  const files = { dbPath: state.file('dynamodb.sqlite'), pidPath: state.file('dynamodb.pid') };
+  const dynamodb = await startDynamoDb(files, options.say);
   closers.push(dynamodb.close);
   const sqs = await startSqs({ port: 0, path: state.file('sqs.sqlite') });
   closers.push(sqs.close);

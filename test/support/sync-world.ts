@@ -1,12 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CreateTableCommand, DynamoDBClient, ScanCommand } from '@aws-sdk/client-dynamodb';
 import { unmarshall } from '@aws-sdk/util-dynamodb';
 import { startCustomcrm } from '../../infra/local/customcrm/server.ts';
-import { startDynamoDb } from '../../infra/local/dynamodb.ts';
+import { type LocalDynamoDb, startDynamoDb } from '../../infra/local/dynamodb.ts';
 import type { FaultRates } from '../../infra/local/faults.ts';
 import type { Behaviours } from '../../infra/local/wave/behaviours.ts';
 import { localBusinessId, localIncomeAccountId, startWave } from '../../infra/local/wave/server.ts';
@@ -36,26 +33,8 @@ const region = { AWS_REGION: 'us-east-1', AWS_ACCESS_KEY_ID: 'local', AWS_SECRET
 const workLimit = 2_000;
 
 /** The embedded database of one test file. */
-export interface Database {
-  readonly url: string;
-  readonly close: () => Promise<void>;
-}
-
-export async function startDatabase(): Promise<Database> {
-  const folder = await mkdtemp(join(tmpdir(), 'sync-table-'));
-  const database = await startDynamoDb({
-    dbPath: join(folder, 'table.db'),
-    pidPath: join(folder, 'pid'),
-    say: () => undefined,
-  });
-  return {
-    url: database.url,
-    async close() {
-      await database.close();
-      await rm(folder, { recursive: true, force: true });
-    },
-  };
-}
+export type Database = LocalDynamoDb;
+export const startDatabase = (): Promise<Database> => startDynamoDb();
 
 /** The real core and adapters, a table of their own, empty stand-ins, and queues in memory that deliver when a test says so. */
 export interface SyncWorld {

@@ -1,8 +1,5 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { CreateTableCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb';
@@ -16,16 +13,10 @@ const workerFile = fileURLToPath(new URL('./budget-worker.ts', import.meta.url))
 
 describe('the request budget of several processes', () => {
   let database: LocalDynamoDb;
-  let folder: string;
   before(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'budget-'));
-    const files = { dbPath: join(folder, 'table.db'), pidPath: join(folder, 'pid') };
-    database = await startDynamoDb({ ...files, say: () => undefined });
+    database = await startDynamoDb();
   });
-  after(async () => {
-    await database.close();
-    await rm(folder, { recursive: true, force: true });
-  });
+  after(() => database.close());
 
   async function createTable(name: string): Promise<void> {
     const credentials = { accessKeyId: 'local', secretAccessKey: 'local' };

@@ -53,11 +53,7 @@ export async function startOutside(
   const file = (name: string) => join(folder, name);
   const port = await freePort();
   const secrets = await localSecrets(file('outside-secrets.json'));
-  const dynamodb = await startDynamoDb({
-    dbPath: file('dynamodb.sqlite'),
-    pidPath: file('dynamodb.pid'),
-    say: () => undefined,
-  });
+  const dynamodb = await startDynamoDb();
   const customcrm = await startCustomcrm({
     port: 0,
     path: file('customcrm.sqlite'),

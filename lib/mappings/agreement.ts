@@ -106,6 +106,9 @@ export function editedSinceAgreement(
       names.map((name) => prints.compare(noted?.[name], name, cell.form));
     const changes = compare(agreed[system]);
     if (changes.every((change) => change === 'none')) return wasTouched && cell.value !== null;
+    // What was on its way to the other side had been typed here: it stands there still, or was taken back since.
+    const sent = ahead?.[otherSystem(system)][row.id];
+    if (sent !== undefined && sent !== agreed[otherSystem(system)][row.id]) return true;
     if (!changes.includes('changed') || compare(ahead?.[system]).includes('same')) return false;
     // Of two rows one was agreed with what stood there. It was not the empty one: the other fills the cell then.
     return !changes.includes('same') || (wasTouched && cell.value === null);

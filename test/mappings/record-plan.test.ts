@@ -390,6 +390,15 @@ describe('a user’s edit since agreement', () => {
     assert.equal(isEdited('wave', waveCustomer, { ...rest, agreed: nothingAgreed }), false);
   });
 
+  test('is what was on its way to the other side, though it was taken back since; not what was only put back there', () => {
+    const sending = (Fax: string | undefined) => ({
+      ...rest,
+      ahead: { customcrm: { Fax: Fax ?? '' }, wave: {} },
+    });
+    assert.equal(isEdited('wave', waveCustomer, sending(prints.of('Fax', '1'))), true);
+    assert.equal(isEdited('wave', waveCustomer, sending(agreed.customcrm.Fax)), false);
+  });
+
   test('may be in a row about which nothing was agreed, when the record has moved since: what is empty there is none', () => {
     const { Fax: _fax, ...others } = agreed.wave;
     const unknown = { ...rest, agreed: { ...agreed, wave: others } };

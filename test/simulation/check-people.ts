@@ -1,4 +1,5 @@
 import { otherSystem, refKey, systems } from '../../lib/domain/record.ts';
+import { typedBackToBackup } from './check-values.ts';
 import type { Notebook } from './checks.ts';
 import { type Ending, everOpposite, type Linked, sideOf } from './ending.ts';
 import { robotValues } from './robots.ts';
@@ -98,15 +99,18 @@ function checkEditBeatsDeletion(ending: Ending, happening: Happening, { look }: 
       each.order > gone.order &&
       each.order < happening.order &&
       !undoesOurs(ending, each, gone) &&
-      sends.some(
-        (row) =>
+      sends.some((row) => {
+        const typed = ending.cell(row, system, each.after);
+        return (
           each.rows.includes(row.id) &&
-          ending.cell(row, system, each.after)?.form === ending.cell(row, system, basis)?.form &&
+          typed?.form === ending.cell(row, system, basis)?.form &&
           // What stood there when its counterpart was deleted, and stands there again, is no edit to whoever looks only then.
           ending.cell(row, system, atDeletion)?.form !== ending.cell(row, system, basis)?.form &&
           // Nor is what we had put there ourselves, and its user has typed back.
-          ending.cell(row, system, ours)?.form !== ending.cell(row, system, basis)?.form,
-      ),
+          ending.cell(row, system, ours)?.form !== ending.cell(row, system, basis)?.form &&
+          !(typed && typedBackToBackup(ending, each, row, typed))
+        );
+      }),
   );
   look('an edit beats a deletion', edit ? `${describe(edit)}, and yet ${describe(happening)}` : undefined);
 }

@@ -486,7 +486,12 @@ function equalMoments(
  * What a restored table takes for agreed was typed again: to it, nothing was changed. It may not have heard of the last edits before the
  * backup; and of a create that was under way then, it knows what was sent.
  */
-function typedBackToBackup({ world, cell }: Ending, happening: Happening, row: Row, typed: Cell): boolean {
+export function typedBackToBackup(
+  { world, cell }: Ending,
+  happening: Happening,
+  row: Row,
+  typed: Cell,
+): boolean {
   const { restored } = world;
   if (!restored || happening.at < restored.from) return false;
   const before = world.truth

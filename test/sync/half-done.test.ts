@@ -409,3 +409,18 @@ test('what a user types into a survivor beats the deletion, though it is what a 
   assert.equal(await world.counterpart(crm), undefined);
   assert.equal((await world.read(crm)).Status, 'draft');
 });
+
+test('what a user takes back in a survivor beats the deletion, though the answer to what was on its way is lost', async (t) => {
+  const world = await start();
+  t.after(world.close);
+  const { crm, wave } = await linkedPair(world, 'product', { Name: 'Ladder', UnitPrice: '5' });
+  await world.edit(wave, { name: 'Stairs' });
+  await ring(world, wave, silentCustomcrm(world));
+  assert.equal((await world.read(crm)).Name, 'Stairs');
+  await deleteIn(world, crm);
+  await world.edit(wave, { name: 'Ladder' });
+  world.pass(11 * minuteMs);
+  await ring(world, wave);
+  assert.equal(await world.counterpart(wave), undefined);
+  assert.equal((await world.read(wave)).isArchived, false);
+});

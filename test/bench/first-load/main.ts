@@ -17,6 +17,7 @@ const help = `npm run bench:first-load -- [options]
   --in-flight N      requests to Wave at once (standard: 8)
   --answer-ms N      how long Wave takes for a request at the least (standard: 300)
   --every-ms N       time between two live edits (standard: 2000; 0: none)
+  --alone N          live edits without the load, to compare with, at the most (standard: 200)
   --kills N          how often our part is killed, at the most 3 (standard: 3)
   --limit-minutes N  the bench fails when it takes longer (standard: 240)
   --keep             leave the state directory where it is
@@ -36,6 +37,7 @@ function parsed() {
       'in-flight': { type: 'string', default: '8' },
       'answer-ms': { type: 'string', default: '300' },
       'every-ms': { type: 'string', default: '2000' },
+      alone: { type: 'string', default: '200' },
       kills: { type: 'string', default: '3' },
       'limit-minutes': { type: 'string', default: '240' },
       keep: { type: 'boolean', default: false },
@@ -68,6 +70,7 @@ async function main(values: ReturnType<typeof parsed>): Promise<boolean> {
     folder,
     budget,
     everyMs: Number(values['every-ms']),
+    editsAlone: Number(values.alone),
     kills: Number(values.kills),
     deadline: Date.now() + Number(values['limit-minutes']) * 60_000,
   };

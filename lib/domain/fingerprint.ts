@@ -15,6 +15,8 @@ export interface Fingerprints {
   of(row: string, form: string): string;
   /** `none` when nothing was agreed, or under a key or form version that is unknown here. */
   compare(stored: string | undefined, row: string, form: string): 'same' | 'changed' | 'none';
+  /** Whether it was made with the key that writes. */
+  isCurrent(stored: string): boolean;
 }
 
 /** 96 bits of HMAC-SHA-256, as `key.version.hash`. Scoped, so that equal values of two records do not show as equal. */
@@ -31,6 +33,7 @@ export function fingerprints(keys: FingerprintKeys, scope: string): Fingerprints
   }
   return {
     of: (row, form) => make(keys[0], row, form),
+    isCurrent: (stored) => stored.startsWith(`${keys[0].id}.`),
     compare(stored, row, form) {
       if (stored === undefined) return 'none';
       const key = keys.find((candidate) => stored.startsWith(`${candidate.id}.${formVersion}.`));

@@ -2,7 +2,7 @@ import type { Fingerprints } from '../domain/fingerprint.ts';
 import type { Agreed, RowPrints } from '../domain/link.ts';
 import { type Body, otherSystem, type System, systems } from '../domain/record.ts';
 import { cellsFor, cellsOf, emptyCell } from './cells.ts';
-import { type Cell, type Facts, formsSent, type Row, readCell, sameCells } from './mapping.ts';
+import { type Cell, compareCell, type Facts, formsSent, type Row, readCell, sameCells } from './mapping.ts';
 import type { Pictured, RecordPlan } from './record-plan.ts';
 
 // What both sides agree about, row by row, as fingerprints of what they hold: read from answers, never from what was sent.
@@ -101,15 +101,19 @@ export function editedSinceAgreement(
     const cell = sends ? readCell(row, system, body, facts) : undefined;
     if (!cell) return false;
     // What stands in a cell of two rows was agreed, or written, for one of them.
-    const names = [row.id, ...(system === 'wave' ? [row.rules.waveCellOf ?? row.id] : [])];
-    const compare = (noted: RowPrints | undefined) =>
-      names.map((name) => prints.compare(noted?.[name], name, cell.form));
-    const changes = compare(agreed[system]);
+    const shared = system === 'wave' ? row.rules.waveCellOf : undefined;
+    const changes = [
+      compareCell(prints, agreed[system][row.id], row, cell, facts),
+      ...(shared === undefined ? [] : [prints.compare(agreed[system][shared], shared, cell.form)]),
+    ];
     if (changes.every((change) => change === 'none')) return wasTouched && cell.value !== null;
     // What was on its way to the other side had been typed here: it stands there still, or was taken back since.
     const sent = ahead?.[otherSystem(system)][row.id];
     if (sent !== undefined && sent !== agreed[otherSystem(system)][row.id]) return true;
-    if (!changes.includes('changed') || compare(ahead?.[system]).includes('same')) return false;
+    const isOurs =
+      isSent(row, cell, ahead?.[system], facts, prints) ||
+      (shared !== undefined && prints.compare(ahead?.[system][shared], shared, cell.form) === 'same');
+    if (!changes.includes('changed') || isOurs) return false;
     // Of two rows one was agreed with what stood there. It was not the empty one: the other fills the cell then.
     return !changes.includes('same') || (wasTouched && cell.value === null);
   });
@@ -150,7 +154,7 @@ export function settle(
     const verdict = done.verdicts.get(row.id);
     const before = ownCells(row, cellsFor(read, row), pictured, done);
     const shown = ownCells(row, cellsFor(after, row), pictured, done);
-    renew(agreed, row, before, pictured.prints);
+    renew(agreed, row, before, pictured);
     const written = systemsThatGot(done, answers, row.id);
     for (const system of ['customcrm', 'wave'] as const) {
       if (answers[system] && written !== system && shown[system]?.form !== before[system]?.form)
@@ -198,13 +202,13 @@ function renew(
   agreed: Readonly<Record<'customcrm' | 'wave' | 'reverted', Record<string, string>>>,
   row: Row,
   cells: Readonly<Record<System, Cell | undefined>>,
-  prints: Fingerprints,
+  { prints, facts }: Pictured,
 ): void {
   const { customcrm, wave } = cells;
   const sent = row.direction === 'toWave' ? customcrm : wave;
   for (const [name, cell] of Object.entries({ customcrm, wave, reverted: sent })) {
     const noted = agreed[name as keyof typeof agreed];
-    if (cell && prints.compare(noted[row.id], row.id, cell.form) === 'same')
+    if (cell && compareCell(prints, noted[row.id], row, cell, facts) === 'same')
       noted[row.id] = prints.of(row.id, cell.form);
   }
 }

@@ -48,11 +48,13 @@ export function idsOf(names: readonly string[], there: readonly string[], facts:
   const ids: string[] = [];
   for (const name of names) {
     const known = facts.taxes.filter(({ abbreviation }) => `${marker}${comparable(abbreviation)}` === name);
-    const best =
-      known.find(({ id }) => there.includes(id)) ?? known.find(({ archived }) => !archived) ?? known[0];
-    const id = isCode(name) ? best?.id : name;
-    if (id === undefined) return unknownTax(name);
-    ids.push(id);
+    const kept = known.filter(({ id }) => there.includes(id));
+    const best = kept.length > 0 ? kept : [known.find(({ archived }) => !archived) ?? known[0]];
+    const meant = isCode(name) ? best.map((tax) => tax?.id) : [name];
+    for (const id of meant) {
+      if (id === undefined) return unknownTax(name);
+      ids.push(id);
+    }
   }
   return { cell: ids };
 }

@@ -124,8 +124,7 @@ function refusalsAfter(
       refusals[row] = { print: write.asks[row] ?? '', picture, reason, shows: 'blocked' };
     }
   }
-  const offered = planned.writes.customcrm?.paths.includes('ExternalId') === true;
-  return { refusals, marked: link.marked || (offered && error === undefined) };
+  return { refusals, marked: link.marked || error === undefined };
 }
 
 /** Whole objects are refused with a part of them, and parts with the whole; else what goes with a part that was not edited itself. */

@@ -101,7 +101,9 @@ async function planAndWrite(work: Work, link: Link, { both, readAt }: Pictures):
   const pictured = arrived(await picture(engine, link, both, call));
   const bare = planRecord(pictured, policiesOf(work, link, both));
   if (mappings[link.pair].givenUp(both.customcrm.body)) {
-    const ended = await giveUp(work, link, both, bare, readAt);
+    // What arrived, and what both hold, is nobody's edit any more.
+    const known = { ...link, agreed: settle(pictured, bare, {}).agreed };
+    const ended = await giveUp(work, known, both, bare, readAt);
     if (ended) return ended;
   }
   const offered = withMarker(link, both, bare);

@@ -40,6 +40,7 @@ export async function rest(
   const looked = lookedAt(both, state);
   // The table keeps no order of what is in a map.
   const unchanged =
+    link.marked &&
     state === link.state &&
     !link.ahead &&
     !link.missing &&

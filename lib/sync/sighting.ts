@@ -69,7 +69,7 @@ export async function sight(engine: Engine, snapshot: Snapshot, taxes: readonly 
     differs: isOpen || judged.length > 0,
     changed: idsOf(judged.filter(({ row, change }) => change !== 'none' && !row.rules.applies)),
     open: idsOf(judged.filter(({ row, change }) => change === 'none' || row.rules.applies)),
-    isUnderOlderKey: link !== undefined && isUnderOlderKey(prints, link, snapshot.system, cells),
+    isUnderOlderKey: link !== undefined && isUnderOlderKey(prints, link, snapshot.system, cells, facts),
     link,
     print,
   };
@@ -116,14 +116,17 @@ function changedRows(
 }
 
 /** Agreed, and still so, but noted under a key that shall go one day: the worker notes it anew. */
-function isUnderOlderKey(prints: Fingerprints, link: Link, system: System, cells: Cells): boolean {
+function isUnderOlderKey(
+  prints: Fingerprints,
+  link: Link,
+  system: System,
+  cells: Cells,
+  facts: Facts,
+): boolean {
   return cells.some(([row, cell]) => {
     const noted = link.agreed[system][row.id];
-    return (
-      cell !== undefined &&
-      prints.compare(noted, row.id, cell.form) === 'same' &&
-      noted !== prints.of(row.id, cell.form)
-    );
+    if (!cell || noted === undefined || prints.isCurrent(noted)) return false;
+    return compareCell(prints, noted, row, cell, facts) === 'same';
   });
 }
 

@@ -43,6 +43,14 @@ describe('a fingerprint', () => {
     assert.equal(new Set(all).size, 4);
   });
 
+  test('says whether the key that writes made it', () => {
+    const rotated = prints([k2, k1]);
+    assert.deepEqual(
+      [rotated.isCurrent(stored), rotated.isCurrent(rotated.of('Name', 'north'))],
+      [false, true],
+    );
+  });
+
   test('is written under the first key only', () => {
     assert.match(prints([k2, k1]).of('Name', 'north'), /^k2\.1\./);
   });

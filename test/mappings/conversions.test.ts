@@ -266,6 +266,10 @@ describe('tax codes', () => {
       for (const names of [['code:VAT'], ['code:GST', 'code:VAT']])
         assert.ok(JSON.stringify(taxCodes.toWave(names, [{ id }], facts)).includes(`"${id}"`));
     }
+    const both = [{ id: archived.id }, { id: living.id }];
+    assert.deepEqual(taxCodes.toWave(['code:GST', 'code:VAT'], both, facts), {
+      cell: [{ id: 'T-gst' }, ...both],
+    });
   });
 
   test('are known though their abbreviations have blanks around them in Wave', () => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { editedSinceAgreement, settle } from '../../lib/mappings/agreement.ts';
 import { lines } from '../../lib/mappings/lines.ts';
 import { canonical, type Value } from '../../lib/mappings/mapping.ts';
 import { order } from '../../lib/mappings/order.ts';
@@ -35,6 +36,17 @@ describe('a link that was last written while this stood in the other system’s 
     const items = waveInvoice.items?.map((item) => ({ ...item, quantity: '5' }));
     const edited = pictured(order, customcrmOrder, { ...waveInvoice, items }, { agreed });
     assert.deepEqual(planRecord(edited, waveOnly).verdicts.get('Lines'), toCustomcrm);
+  });
+
+  test('the taxes of a product, when their counterpart is deleted, and notes them as they stand now', () => {
+    const now = agreedOn(product, customcrmProduct, waveProduct);
+    const TaxCodes = prints.of('TaxCodes', canonical(['T-gst', 'T-pst']));
+    const known = pictured(product, customcrmProduct, waveProduct, {
+      agreed: { ...now, customcrm: { ...now.customcrm, TaxCodes } },
+    });
+    assert.equal(editedSinceAgreement('customcrm', customcrmProduct, known, false), false);
+    const { agreed } = settle(known, planRecord(known, policiesOf()), {});
+    assert.equal(agreed.customcrm.TaxCodes, now.customcrm.TaxCodes);
   });
 
   test('a percentage: its edit in Customcrm is no conflict', () => {

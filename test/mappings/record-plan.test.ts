@@ -390,6 +390,20 @@ describe('a user’s edit since agreement', () => {
     assert.equal(isEdited('wave', waveCustomer, { ...rest, agreed: nothingAgreed }), false);
   });
 
+  test('is not what the other system filled in where our lines left it open', () => {
+    const lines = [{ Description: 'Ladder', Quantity: '1', UnitPrice: '1' }];
+    const own = { ...customcrmOrder, Lines: lines };
+    const empty = { ...waveInvoice, items: [] };
+    const before = agreedOn(order, customcrmOrder, empty);
+    const sent = planRecord(pictured(order, own, empty, { agreed: before }), policiesOf()).writes.wave;
+    assert.ok(sent?.prints.Lines);
+    const [item] = sent.next.items as readonly object[];
+    const filled = { ...waveInvoice.items?.[0], ...item, taxes: waveInvoice.items?.[0]?.taxes };
+    const ahead = { customcrm: {}, wave: { Lines: sent.prints.Lines } };
+    const orders = { ...rest, mapping: order, agreed: before, ahead };
+    assert.equal(isEdited('wave', { ...empty, items: [filled] } as Body, orders), false);
+  });
+
   test('is what was on its way to the other side, though it was taken back since; not what was only put back there', () => {
     const sending = (Fax: string | undefined) => ({
       ...rest,

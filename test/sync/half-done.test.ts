@@ -8,6 +8,7 @@ import { handleBatch } from '../../lib/sync/handle-batch.ts';
 import { type Lease, releaseLease, takeLease } from '../../lib/sync/leases.ts';
 import { findLink, linkWrite } from '../../lib/sync/links.ts';
 import { pause, resume } from '../../lib/sync/pause.ts';
+import { recordStateOf } from '../../lib/sync/record-state.ts';
 import { alteredWave } from '../support/altered-wave.ts';
 import { blindTo, deleteIn, linkedOrder, linkedPair, linkOf, ring, withWave } from '../support/sync-steps.ts';
 import { type Database, type SyncWorld, startDatabase, startSyncWorld } from '../support/sync-world.ts';
@@ -423,4 +424,18 @@ test('what a user takes back in a survivor beats the deletion, though the answer
   await ring(world, wave);
   assert.equal(await world.counterpart(wave), undefined);
   assert.equal((await world.read(wave)).isArchived, false);
+});
+
+test('the draft of an order that was cancelled goes, though the answer to an edit that arrived before was lost', async (t) => {
+  const world = await start();
+  t.after(world.close);
+  const { crm, wave } = await linkedOrder(world);
+  await world.edit(wave, { memo: 'Typed in Wave' });
+  await ring(world, wave, silentCustomcrm(world));
+  assert.equal((await world.read(crm)).Description, 'Typed in Wave');
+  await world.edit(crm, { Status: 'cancelled' });
+  world.pass(11 * minuteMs);
+  await ring(world, crm);
+  assert.equal(await world.counterpart(crm), undefined);
+  assert.equal((await recordStateOf(world.engine, crm))?.reason, 'cancelled: its invoice was deleted');
 });

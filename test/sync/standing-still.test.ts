@@ -7,6 +7,7 @@ import { excludeRecord, includeRecord, linkRecords, recreate } from '../../lib/s
 import type { Engine, EngineSettings } from '../../lib/sync/engine.ts';
 import { blowFuse, mendFuse } from '../../lib/sync/fuses.ts';
 import { tidy } from '../../lib/sync/janitor.ts';
+import { linkWrite } from '../../lib/sync/links.ts';
 import { resolve } from '../../lib/sync/operate.ts';
 import { parkedNow } from '../../lib/sync/parking.ts';
 import { pause, resume } from '../../lib/sync/pause.ts';
@@ -511,4 +512,23 @@ describe('a record that was ambiguous asks nothing any more once it is deleted',
     await aDay(world);
     assert.equal(await recordStateOf(world.engine, there), undefined);
   });
+});
+
+test('a link whose record has an ExternalId of its user’s own rests after its first look, and one that was noted without it', async (t) => {
+  const world = await start();
+  t.after(world.close);
+  const email = 'g@garage.example';
+  await world.make('wave', 'customer', { name: 'Garage', email, phone: '5' });
+  const here = await world.make('customcrm', 'customer', {
+    Name: 'Garage',
+    Email: email,
+    ExternalId: 'theirs-7',
+  });
+  await ring(world, here);
+  const link = await linkOf(world, here);
+  assert.deepEqual([(await world.read(here)).Phone, link.marked], ['5', true]);
+  const { agreedVersion: _version, ...unseen } = link;
+  await world.engine.table.write([linkWrite(link, { ...unseen, marked: false })]);
+  await ring(world, here);
+  assert.equal((await linkOf(world, here)).marked, true);
 });

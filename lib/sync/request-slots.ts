@@ -50,9 +50,8 @@ export interface Slots {
   /** By hour since 1970, for the daily limit. */
   readonly hours: readonly { readonly hour: number; readonly cost: number }[];
   readonly blockedUntil: number;
-  /** 429s since the last quiet time, each counted once for those that were sent together. */
+  /** 429s, each counted once for those that were sent together; each whole window without one makes up for one of them. */
   readonly strikes: number;
-  readonly refusedAt: number;
   /** After a 429 only one request at a time goes out, until one is answered. */
   readonly probing: boolean;
   /** Records that were read for live changes, each counting for less as time goes by, as of the last request for one. */
@@ -94,6 +93,8 @@ const afterglowMs = 2_000;
 const skewMs = 250;
 const grains = 240;
 const hourMs = 3_600_000;
+/** The pause of so many 429s is the longest. */
+const mostStrikes = 7;
 export const nothingYet: Slots = {
   revision: 0,
   underWay: [],
@@ -101,7 +102,6 @@ export const nothingYet: Slots = {
   hours: [],
   blockedUntil: 0,
   strikes: 0,
-  refusedAt: 0,
   probing: false,
   demand: { records: 0, at: 0 },
   turnAt: 0,
@@ -279,15 +279,14 @@ function blocked(
   retryAfterMs: number | undefined,
   now: number,
 ): Slots {
-  const isNew = now >= slots.blockedUntil;
-  const quiet = now - slots.refusedAt > 10 * windowMs;
-  const strikes = isNew ? (quiet ? 1 : slots.strikes + 1) : slots.strikes;
+  const calmWindows = Math.floor((now - slots.blockedUntil) / windowMs);
+  const grownTo = Math.min(slots.strikes + 1 - calmWindows, mostStrikes);
+  const strikes = now >= slots.blockedUntil ? Math.max(1, grownTo) : slots.strikes;
   const grown = Math.min((windowMs / 12) * 2 ** (strikes - 1), 5 * windowMs);
   const pause = strikes > 1 ? Math.max(retryAfterMs ?? 0, grown) : (retryAfterMs ?? grown);
   return {
     ...slots,
     strikes,
-    refusedAt: now,
     probing: true,
     blockedUntil: Math.max(slots.blockedUntil, now + pause + skewMs),
   };

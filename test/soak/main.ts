@@ -38,7 +38,8 @@ const rates: FaultRates = {
   lostAnswer: 0.05,
   lateExecution: 0.04,
   lag: 0.1,
-  throttle: 0.03,
+  // Each stops everybody for a while.
+  throttle: 0.005,
   serverError: 0.03,
   partialErrors: 0.03,
   nodeNotFound: 0.03,

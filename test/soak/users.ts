@@ -15,8 +15,8 @@ export interface Office {
   readonly dice: Dice;
 }
 
-/** How recently a value may have been there so that typing it again cannot be told from not having typed, ms. */
-const recentMs = 120_000;
+/** How recently a value may have been there so that typing it again cannot be told from not having typed, ms: a record waits no longer before it is looked at. */
+const recentMs = 15 * 60_000;
 const pathOf = { customer: '/customers', product: '/products', order: '/orders' } as const;
 const waveNameOf = { customer: 'customer', product: 'product', order: 'invoice' } as const;
 

@@ -375,6 +375,22 @@ describe('the request budget', () => {
     );
   });
 
+  test('pauses no longer for a 429 now and then, and forgets many after as many quiet minutes', async () => {
+    const time = virtualTime();
+    const budget = budgetOf(time, memoryTable());
+    const pauses: number[] = [];
+    const quietMinutes = [...Array(5).fill(2), ...Array(9).fill(0), 5, 9];
+    for (const minutes of quietMinutes) {
+      await time.runUntil(time.now() + minutes * minute);
+      await (await budget.take(wanting(time))).end({ did: 'refused', retryAfterMs: undefined });
+      const call = { deadline: time.now(), priority: 'live' } as const;
+      const error = await budget.take(wanting(time, { call })).catch((refusal) => refusal);
+      pauses.push((error.retryAfterMs - 250) / 1000);
+      await time.runUntil(time.now() + error.retryAfterMs);
+    }
+    assert.deepEqual(pauses, [5, 5, 5, 5, 5, 10, 20, 40, 80, 160, 300, 300, 300, 300, 20, 5]);
+  });
+
   test('obeys the limit of a day, whatever the minutes allow', async () => {
     const time = virtualTime();
     const budget = budgetOf(time, memoryTable(), { perDay: 20 });

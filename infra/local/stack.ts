@@ -1,4 +1,4 @@
-import { rm, writeFile } from 'node:fs/promises';
+import { rename, rm, writeFile } from 'node:fs/promises';
 import { loadConfig } from '../../lib/config.ts';
 import { driveQueues, driveSchedules } from './drivers.ts';
 import { startDynamoDb } from './dynamodb.ts';
@@ -103,7 +103,9 @@ async function start(options: StackOptions, closers: Closer[], close: () => Prom
   const standard = { FINGERPRINT_KEYS: secrets.FINGERPRINT_KEYS, ...standIns?.settings };
   const env = environmentOf(template, known, endpoints, standard, options.env);
   loadConfig(env);
-  await writeFile(state.file('functions-env.json'), JSON.stringify(env, null, 2), { mode: 0o600 });
+  // Whoever sees it reads all of it.
+  await writeFile(state.file('functions-env.json.new'), JSON.stringify(env, null, 2), { mode: 0o600 });
+  await rename(state.file('functions-env.json.new'), state.file('functions-env.json'));
   closers.push(() => rm(state.file('functions-env.json'), { force: true }));
 
   const functions = functionsOf(template, state.file('package'), env, options.onLine);

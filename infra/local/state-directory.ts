@@ -5,7 +5,7 @@ import { takeLock } from './lock.ts';
 
 /** Everything that a stack keeps, with the files that SQLite puts beside its own. */
 const ours =
-  /^(lock|pid|package|secrets\.json|functions-env\.json|dynamodb\.pid|(dynamodb|sqs|customcrm|wave)\.sqlite)(-wal|-shm|-journal)?$/;
+  /^(lock|pid|package|secrets\.json|functions-env\.json(\.new)?|dynamodb\.pid|(dynamodb|sqs|customcrm|wave)\.sqlite)(-wal|-shm|-journal)?$/;
 /** What a reset leaves: our own hold on the directory, and the trace of a database server that a killed stack left running. */
 const kept = ['lock', 'pid', 'dynamodb.pid'];
 

@@ -41,7 +41,7 @@ async function checkEdit(
     return look('no edit lost');
   const own = standing.forms[last.system].get(last.row);
   if (!row || wasReplaced(last, typed, own)) return look('no edit lost');
-  const reason = isHeldAlone(file, last) ? heldAlone : await reasonFor(file, standing, row, last);
+  const reason = isHeldAlone(file, last) ? heldAlone : await reasonIn(file, standings, row, last);
   if (reason !== undefined) {
     account(reason);
     return look('no edit lost');
@@ -65,6 +65,12 @@ const isHeldAlone = ({ picture, book }: Case, { system, pair, tag, row, form }: 
       book.shown.has(`${system}#${pair}#${idOf(system, record)}`) &&
       formsOf(pair, system, record, namesIn(picture)).get(row) === form,
   );
+
+/** Of the records of one name, nobody wrote down into which one it was typed. */
+async function reasonIn(file: Case, standings: readonly Standing[], row: Row, last: Typed) {
+  const reasons = await Promise.all(standings.map((standing) => reasonFor(file, standing, row, last)));
+  return reasons.find((reason) => reason !== undefined);
+}
 
 async function reasonFor(file: Case, { link }: Standing, row: Row, last: Typed): Promise<string | undefined> {
   const losers = await file.book.losers(link);

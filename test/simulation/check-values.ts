@@ -270,14 +270,14 @@ function accountFor(
   const own = ending.cell(row, system, sideOf(linked, system).body);
   if (own && sameSide(row, typed, own)) return '';
   if (replacedKnowingly(ending, happening, row, typed)) return '';
-  const lost = ending
-    .losers(linked)
-    .some(
-      (loser) =>
-        loser.row === row.id &&
-        loser.system === system &&
-        canonical(loser.value as never) === canonical(typed.value),
-    );
+  const lost = ending.losers(linked).some(
+    (loser) =>
+      loser.row === row.id &&
+      loser.system === system &&
+      (canonical(loser.value as never) === canonical(typed.value) ||
+        // By then the other system had filled in what the user left open.
+        filledIn(ending, row, typed, { value: loser.value as never, form: '' })),
+  );
   if (lost) return '';
   if (namesRow(linked, row.id)) return '';
   if (row.id === 'Active' && wentWithIts(ending, happening)) return 'archivedAfterDeletion';

@@ -35,10 +35,15 @@ export function targetOf(args: readonly string[]): Target {
     );
   const settings = join(root, `.env.${stage}`);
   if (existsSync(settings)) process.loadEnvFile(settings);
-  const standard = process.env.AWS_REGION || 'us-east-1';
+  const chosen = typeof region === 'string' ? region : process.env.AWS_REGION;
+  // A standard would make a second stack where nobody looks, from a shell that was not told.
+  if (!chosen)
+    throw new SettingsError(
+      `Say in which region: AWS_REGION=... in .env.${stage} or in the shell, or --region NAME.`,
+    );
   return {
     stage,
-    region: typeof region === 'string' ? region : standard,
+    region: chosen,
     name: `${packageJson.name}-${stage}`,
   };
 }

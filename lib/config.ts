@@ -126,7 +126,7 @@ export const settings = z.object({
     'Requests to Wave at once, by all functions together',
   ),
   WAVE_MAX_REQUESTS_PER_DAY: given(z.coerce.number().int().min(1).max(10_000_000).default(5_000)).describe(
-    'Requests to Wave in any 24 hours; Wave publishes no limit, and 5,000 is the only one that anybody claims: a poll each minute takes 1,440, a first load about half of one a record',
+    'Requests to Wave in any 24 hours; Wave publishes no limit, and 5,000 is the only one that anybody claims: a poll each minute takes 1,440, a first load 0.6 of one a record',
   ),
   WAVE_COUNTS_FIELDS: given(flag.default(false)).describe(
     'Whether Wave counts each record that a document reads or writes as a request (unconfirmed)',

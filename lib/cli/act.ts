@@ -1,9 +1,9 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import { type Pair, type System, systems } from '../domain/record.ts';
+import { type Pair, parseRef, type System, systems } from '../domain/record.ts';
 import { SettingsError } from '../errors.ts';
 import { fuseNames, mendFuse } from '../sync/fuses.ts';
 import { forget, resolve, restoreLoser, retry } from '../sync/operate.ts';
-import { recordsIn } from '../sync/overview.ts';
+import { everyLimit, recordsIn } from '../sync/overview.ts';
 import { isScope, pause, resume } from '../sync/pause.ts';
 import { callNow } from './connect.ts';
 import * as print from './print.ts';
@@ -14,6 +14,9 @@ export function addActions(program: Command, terminal: Terminal): void {
   addRecordActions(program, terminal);
   addSteering(program, terminal);
 }
+
+const isAsked = ({ because }: { readonly because?: string }): boolean =>
+  because === 'held' || because === 'conflict';
 
 function addRecordActions(program: Command, { connected, say, confirmed }: Terminal): void {
   onRecord(program, 'resolve', 'says which side stays, for a conflict or a difference that is held')
@@ -28,7 +31,8 @@ function addRecordActions(program: Command, { connected, say, confirmed }: Termi
         return;
       const handled = await resolve(connections.engine, ref, given.keep, given.row, callNow('live'));
       // What it waits for ends with an ordinary look at it, which knows nothing of this.
-      if (handled.did === 'parked') process.exitCode = 1;
+      const isOpen = handled.did === 'parked' || (handled.message === 'nothing to do' && isAsked(handled));
+      if (isOpen) process.exitCode = 1;
       say(handled, print.handled(handled));
     });
 
@@ -48,7 +52,7 @@ function addRecordActions(program: Command, { connected, say, confirmed }: Termi
     .description('tries everything again that failed for good, what ended in a dead-letter queue included')
     .action(async () => {
       const { engine } = await connected();
-      const failed = await recordsIn(engine, 'failed');
+      const failed = await recordsIn(engine, 'failed', everyLimit);
       if (failed.length === 0) return say({ rung: 0 }, 'Nothing has failed.');
       if (!(await confirmed(`Try ${failed.length} failed records again?`))) return;
       for (const { ref } of failed) await retry(engine, ref);
@@ -117,7 +121,9 @@ function addSteering(program: Command, { connected, say, confirmed }: Terminal):
     .argument('<scope>', scopeHelp, scopeOf)
     .option('--reason <text>', 'shown by status', 'by the operator')
     .action(async (scope: string, { reason }: { reason: string }) => {
-      const { engine } = await connected();
+      const connections = await connected();
+      const { engine } = connections;
+      if (scope.includes('#')) await mustBeKnown(connections, parseRef(scope));
       if (!(await confirmed(`Let ${scope} wait from now on?`))) return;
       await pause(engine, scope, reason);
       say(

@@ -18,11 +18,11 @@ export interface Place {
   readonly state: string;
 }
 
-/** How long one command may talk to the systems, ms. */
-const patienceMs = 10 * 60_000;
+/** How long one command may talk to the systems, ms. What decides about records holds them for as long when it is interrupted. */
+const patienceMs = { live: 2 * 60_000, background: 10 * 60_000 } as const;
 
 export const callNow = (priority: Call['priority'] = 'background'): Call => ({
-  deadline: Date.now() + patienceMs,
+  deadline: Date.now() + patienceMs[priority],
   priority,
 });
 
@@ -57,15 +57,49 @@ export async function alarmTopicOf(stage: string): Promise<string> {
   return `arn:${partition}:sns:${region}:${account}:customcrm-wave-sync-${stage}-alarms`;
 }
 
-/** @throws SettingsError when it cannot be read */
+/** @throws SettingsError when it cannot be read, or this machine's clock is wrong */
 async function janitorOf(stage: string): Promise<GetFunctionConfigurationCommandOutput> {
   const name = `customcrm-wave-sync-${stage}-janitor`;
+  const client = new LambdaClient({});
+  const aheadMs = clockAheadOf(client);
   try {
-    return await new LambdaClient({}).send(new GetFunctionConfigurationCommand({ FunctionName: name }));
+    const found = await client.send(new GetFunctionConfigurationCommand({ FunctionName: name }));
+    mustBeRight(aheadMs());
+    return found;
   } catch (error) {
+    if (error instanceof SettingsError) throw error;
     const reason = error instanceof Error ? error.name : 'unknown';
     throw new SettingsError(
       `The function ${name} could not be read (${reason}). Is the stage deployed in this region, and do your AWS credentials reach it?`,
     );
   }
+}
+
+/** Beyond this, what a command takes of the request budget and its leases ends at another time than the functions think, ms. */
+const clockLimitMs = 2_000;
+
+/** How much this machine's clock is ahead of AWS's at the least, by the date of the last answer, ms; below 0 when it is behind. */
+function clockAheadOf(client: LambdaClient): () => number {
+  let aheadMs = 0;
+  client.middlewareStack.add(
+    (next) => async (args) => {
+      const sentAt = Date.now();
+      const result = await next(args);
+      const { headers } = result.response as { readonly headers?: Readonly<Record<string, string>> };
+      const date = Date.parse(headers?.date ?? '');
+      // A date is of whole seconds, and of some time between the request and the answer.
+      if (!Number.isNaN(date)) aheadMs = Math.max(0, sentAt - date - 1_000) - Math.max(0, date - Date.now());
+      return result;
+    },
+    { step: 'deserialize', name: 'clockAhead', priority: 'low' },
+  );
+  return () => aheadMs;
+}
+
+/** @throws SettingsError */
+function mustBeRight(aheadMs: number): void {
+  if (Math.abs(aheadMs) <= clockLimitMs) return;
+  throw new SettingsError(
+    `The clock of this machine is ${Math.round(Math.abs(aheadMs) / 1000)} s ${aheadMs > 0 ? 'ahead of' : 'behind'} that of AWS. Set it right first: commands share leases and the request budget with the functions, which go by the time.`,
+  );
 }

@@ -45,11 +45,11 @@ const withoutWebhookMeaning = 'although Customcrm sends this stack nothing: chan
 const notStarted = async (engine: Engine): Promise<readonly Pair[]> =>
   (await pairStates(engine)).filter(({ started }) => !started).map(({ pair }) => pair);
 
-/** How to accept what a preview shows. */
-const hint = (waiting: readonly Pair[]): string =>
+/** How to accept what a preview shows. @param needed those, and what they cannot be started without */
+const hint = (waiting: readonly Pair[], needed: readonly Pair[]): string =>
   waiting.length === 0
     ? ''
-    : `Nothing of this happens yet: ${waiting.join(', ')} ${waiting.length === 1 ? 'is' : 'are'} not started. Accept with: sweep --apply ${waiting.join(' ')}`;
+    : `Nothing of this happens yet: ${waiting.join(', ')} ${waiting.length === 1 ? 'is' : 'are'} not started. Accept with: sweep --apply ${needed.join(' ')}`;
 
 /** What leads from two systems that never met to two that agree: preview, start, sweep, and what only a person can decide. */
 export function addFirstLoadCommands(program: Command, terminal: Terminal): void {
@@ -98,8 +98,14 @@ export function addFirstLoadCommands(program: Command, terminal: Terminal): void
         entries.map((entry) => JSON.stringify(entry)),
       );
       const counts = countActions(entries);
-      const waiting = (await notStarted(engine)).filter((pair) => pairsFrom(names).includes(pair));
-      say({ counts, entries }, [previewText(entries, counts), hint(waiting)].filter(Boolean).join('\n\n'));
+      const closed = await notStarted(engine);
+      const waiting = closed.filter((pair) => pairsFrom(names).includes(pair));
+      say(
+        { counts, entries },
+        [previewText(entries, counts), hint(waiting, waiting.includes('order') ? closed : waiting)]
+          .filter(Boolean)
+          .join('\n\n'),
+      );
     });
 
   program
@@ -133,12 +139,14 @@ export function addFirstLoadCommands(program: Command, terminal: Terminal): void
           names.length > 0 ? (await notStarted(engine)).filter((pair) => chosen.includes(pair)) : [];
         if (closed.length > 0) await mustBeAlone(connections, given.withoutWebhook === true);
         const what = given.confirmed ? 'Sweep, whatever the guards say' : 'Sweep now';
+        const underWay = await sweepProgress(engine);
+        const together = underWay?.finishedAt === undefined ? (underWay?.pairs ?? []) : [];
         const question = [
-          `${what}: ${chosen.join(', ')}?`,
+          `${what}: ${pairs.filter((pair) => chosen.includes(pair) || together.includes(pair)).join(', ')}?`,
           ...(closed.length > 0 ? [startQuestion(closed)] : []),
         ];
         if (!(await confirmed(question.join(' ')))) return;
-        for (const pair of closed) await markStarted(engine, pair);
+        await markStarted(engine, ...closed);
         await startSweep(engine, { pairs: chosen, confirmed: given.confirmed === true });
       }
       let progress = await look();
@@ -147,6 +155,8 @@ export function addFirstLoadCommands(program: Command, terminal: Terminal): void
         await sleep(lookMs);
         progress = await look();
       }
+      // Who waits for the end of a run must not go on as if it had come to one.
+      if (given.watch && progress?.stopped !== undefined) process.exitCode = 1;
       say(progress ?? null, progress ? progressText(progress) : 'No sweep has run yet.');
     });
 
@@ -219,11 +229,11 @@ function addDecisions(program: Command, { connected, say, confirmed }: Terminal)
   one('recreate', 'makes a new counterpart for the survivor of a deletion', (engine, ref) =>
     recreate(engine, ref),
   );
-  one('accept', 'carries the deletion out on the survivor as well', accept);
+  one('accept', 'leaves the survivor of a deletion as it is, and without a counterpart', accept);
 }
 
 const csvHead = 'action,pair,system,id,counterpart,rows,reasons,after';
-const csvCell = (text: string): string => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+const csvCell = (text: string): string => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
 const csvLine = ({
   action,
   pair,
@@ -274,7 +284,7 @@ function progressText(progress: SweepProgress): string {
     pair ? `${phase} ${pair}` : phase,
     `${compared} compared`,
     `${done} of ${total} settled`,
-    perMinute === undefined ? '' : `${Math.round(perMinute)} a minute`,
+    perMinute === undefined || phase === 'finished' ? '' : `${Math.round(perMinute)} a minute`,
     leftMs === undefined ? '' : `${ago(leftMs)} left`,
     repairs > 0 ? `${repairs} missed changes found` : '',
     underOlderKeys > 0 || phase === 'finished'

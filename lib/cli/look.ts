@@ -3,7 +3,14 @@ import { waveAccess } from '../app.ts';
 import type { Pair } from '../domain/record.ts';
 import { SettingsError } from '../errors.ts';
 import { type ListedLoser, recentLosers } from '../sync/conflict-log.ts';
-import { overview, recordsIn, type ShownState, shownStates, waitingRecords } from '../sync/overview.ts';
+import {
+  everyLimit,
+  overview,
+  recordsIn,
+  type ShownState,
+  shownStates,
+  waitingRecords,
+} from '../sync/overview.ts';
 import { showRecord } from '../sync/show-record.ts';
 import { connectionState } from '../wave/refusals.ts';
 import { check, type Finding } from './check.ts';
@@ -47,7 +54,7 @@ export function addLooks(program: Command, terminal: Terminal): void {
       const connections = await connected();
       const ref = refFrom(pair, id, wave);
       await mustBeKnown(connections, ref);
-      const detail = await showRecord(connections.engine, ref, callNow());
+      const detail = await showRecord(connections.engine, ref, callNow('live'));
       say(detail, print.detail(detail));
     },
   );
@@ -59,8 +66,10 @@ export function addLooks(program: Command, terminal: Terminal): void {
       .option('--limit <n>', 'at most this many of each', limitOf, 100)
       .action(async ({ limit }: { limit: number }) => {
         const { engine } = await connected();
-        const found = await Promise.all(states.map((state) => recordsIn(engine, state, limit)));
-        say(found.flat(), print.records(found.flat()));
+        // One more than is shown tells whether there are more.
+        const found = await Promise.all(states.map((state) => recordsIn(engine, state, limit + 1)));
+        const shown = found.flatMap((each) => each.slice(0, limit));
+        say(shown, print.records(shown) + moreThan(limit, ...found));
       });
   }
 
@@ -75,12 +84,8 @@ export function addLooks(program: Command, terminal: Terminal): void {
         (['conflict', 'held'] as const).map((state) => recordsIn(engine, state, limit + 1)),
       );
       const lost = (await recentLosers(engine.table, Date.now(), limit + 1)).map(asShown);
-      const shown = {
-        open: open.flatMap((each) => each.slice(0, limit)),
-        lost: lost.slice(0, limit),
-        isAll: [...open, lost].every((each) => each.length <= limit),
-      };
-      say([...shown.open, ...shown.lost], print.conflicts(shown));
+      const shown = { open: open.flatMap((each) => each.slice(0, limit)), lost: lost.slice(0, limit) };
+      say([...shown.open, ...shown.lost], print.conflicts(shown) + moreThan(limit, ...open, lost));
     });
 
   program
@@ -88,7 +93,8 @@ export function addLooks(program: Command, terminal: Terminal): void {
     .description('records that wait, for what and since when')
     .option('--limit <n>', 'at most this many', limitOf, 100)
     .action(async ({ limit }: { limit: number }) => {
-      const found = await waitingRecords((await connected()).engine, limit);
+      const all = await waitingRecords((await connected()).engine, limit + 1);
+      const found = all.slice(0, limit);
       const now = Date.now();
       const rows = found.map(({ ref, cause, since }) => [
         ref.pair,
@@ -99,19 +105,25 @@ export function addLooks(program: Command, terminal: Terminal): void {
       ]);
       const text =
         rows.length === 0 ? 'None.' : columns(['pair', 'system', 'id', 'waits for', 'since'], rows);
-      say(found, text);
+      say(found, text + moreThan(limit, all));
     });
 
   program
     .command('export')
-    .description('everything that shows a state, as JSON')
+    .description(`everything that shows a state, as JSON; at the most ${everyLimit} of each`)
     .action(async () => {
       const { engine } = await connected();
-      const entries = shownStates.map(async (state) => [state, await recordsIn(engine, state)] as const);
+      const entries = shownStates.map(
+        async (state) => [state, await recordsIn(engine, state, everyLimit)] as const,
+      );
       const found = Object.fromEntries(await Promise.all(entries));
       say(found, JSON.stringify(found, null, 2));
     });
 }
+
+/** What is said below lists of which more than the limit was asked for. */
+const moreThan = (limit: number, ...lists: readonly (readonly unknown[])[]): string =>
+  lists.some((each) => each.length > limit) ? '\n\nThere are more: say --limit.' : '';
 
 const asShown = ({ ref, row, system, at }: ListedLoser): print.LostValue => ({
   ref,
@@ -128,5 +140,5 @@ async function findingsOf({ connected, stage }: Terminal): Promise<readonly Find
   });
   if (connections instanceof SettingsError)
     return [{ what: 'settings', ok: false, say: connections.message }];
-  return check(connections, stage(), callNow());
+  return check(connections, stage(), callNow('live'));
 }

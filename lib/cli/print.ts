@@ -1,6 +1,6 @@
 import { refKey } from '../domain/record.ts';
 import type { Handled } from '../sync/engine.ts';
-import type { Overview, ShownRecord } from '../sync/overview.ts';
+import { type Overview, type ShownRecord, stateLimit } from '../sync/overview.ts';
 import type { ShownDetail } from '../sync/show-record.ts';
 import type { connectionState } from '../wave/refusals.ts';
 import type { Finding } from './check.ts';
@@ -39,11 +39,9 @@ export interface LostValue extends ShownRecord {
 export function conflicts({
   open,
   lost,
-  isAll,
 }: {
   readonly open: readonly ShownRecord[];
   readonly lost: readonly LostValue[];
-  readonly isAll: boolean;
 }): string {
   const values = columns(
     ['lost', 'property', 'put it back with'],
@@ -53,7 +51,6 @@ export function conflicts({
     ...(open.length > 0 || lost.length === 0 ? [records(open)] : []),
     ...(open.length > 0 && lost.length > 0 ? [''] : []),
     ...(lost.length > 0 ? ['values that lost a conflict, newest first', values] : []),
-    ...(isAll ? [] : ['', 'There are more: say --limit.']),
   ].join('\n');
 }
 
@@ -76,18 +73,20 @@ export function connection(state: WaveConnection): string {
 }
 
 export function overview(found: Overview, waveConnection: WaveConnection): string {
-  const counts = (of: Readonly<Record<string, number>>) =>
+  const counts = (of: Readonly<Record<string, number>>, limit = Number.POSITIVE_INFINITY) =>
     Object.entries(of)
       .filter(([, count]) => count > 0)
-      .map(([name, count]) => `${count} ${name}`)
+      .map(([name, count]) => `${count}${count < limit ? '' : ' or more'} ${name}`)
       .join(', ') || 'none';
+  // What waits is looked at together, for whatever it waits.
+  const isCut = Object.values(found.waiting).reduce((sum, count) => sum + count, 0) >= stateLimit;
   const polled = (ms: number | undefined) => (ms === undefined ? 'never' : `${ago(ms)} ago`);
   return columns(
     ['', ''],
     [
       ['linked', counts(found.linked)],
-      ['shown', counts(found.states)],
-      ['waiting', counts(found.waiting)],
+      ['shown', counts(found.states, stateLimit)],
+      ['waiting', counts(found.waiting, isCut ? 0 : stateLimit)],
       [
         'open creates',
         found.intents.open === 0 ? 'none' : `${found.intents.open}, oldest ${ago(found.intents.oldestMs)}`,
@@ -156,4 +155,12 @@ const text = (value: unknown): string =>
 export const handled = (done: Handled): string =>
   done.did === 'parked'
     ? `Not decided, or not in all of it: the record waits (${done.cause.name}). Say it again once it goes on.`
-    : [done.message, done.because, (done.rows ?? []).join(' ')].filter(Boolean).join(': ');
+    : [done.message, done.because, (done.rows ?? []).join(' '), rejectedHint(done)]
+        .filter(Boolean)
+        .join(': ');
+
+/** What one side alone has changed needs no decision between two values: it stays because a fuse was answered with no. */
+const rejectedHint = ({ message, because }: Extract<Handled, { did: 'finished' }>): string =>
+  message === 'nothing to do' && because === 'held'
+    ? 'a fuse was answered with no; `retry` lets it pass, and an edit of either side replaces it'
+    : '';

@@ -22,7 +22,11 @@ export interface Terminal {
 export async function askPerson(question: string): Promise<boolean> {
   if (!process.stdin.isTTY) throw new SettingsError(`${question} Say --yes to confirm.`);
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
-  const answer = await terminal.question(`${question} [y/N] `).finally(() => terminal.close());
+  const answer = await terminal
+    .question(`${question} [y/N] `)
+    // Ctrl-C and Ctrl-D say no as well.
+    .catch((error: Error) => (error.name === 'AbortError' ? '' : Promise.reject(error)))
+    .finally(() => terminal.close());
   if (/^y(es)?$/i.test(answer.trim())) return true;
   process.stderr.write('Nothing was changed.\n');
   process.exitCode = 1;

@@ -60,18 +60,25 @@ const waveEvents = [
   'invoice.overdue',
 ];
 
+/** Where the secret of Wave's webhooks belongs: a deployed stage reads it from Parameter Store alone. */
+const waveSecretStep = (stage: string | undefined): string =>
+  stage === undefined
+    ? 'Copy the secret that the portal shows into the setting WAVE_WEBHOOK_SECRET.'
+    : `Put the secret that the portal shows into Parameter Store, and wait five minutes until it is in use:
+   aws ssm put-parameter --type SecureString --overwrite --name /customcrm-wave-sync/${stage}/WAVE_WEBHOOK_SECRET --value '...'`;
+
 /** Wave's webhooks are configured by hand, in the developer portal; these are the steps. */
-const waveSteps = (url: string): string =>
+const waveSteps = (url: string, stage: string | undefined): string =>
   [
     '1. Open https://developer.waveapps.com, Manage Applications, your application.',
     '2. Choose Tools, then Webhooks, then add an endpoint.',
     `3. URL: ${url}`,
     `4. Events: ${waveEvents.join(', ')}`,
-    '5. Copy the secret that the portal shows into the setting WAVE_WEBHOOK_SECRET.',
+    `5. ${waveSecretStep(stage)}`,
     'Wave only delivers for businesses on the Pro plan whose owner gave this application invoice:read.',
   ].join('\n');
 
-export function addWebhookCommands(program: Command, { connected, say, confirmed }: Terminal): void {
+export function addWebhookCommands(program: Command, { connected, say, confirmed, stage }: Terminal): void {
   const group = program
     .command('webhooks')
     .description("Customcrm's webhook subscriptions, and the steps for Wave's");
@@ -106,18 +113,22 @@ export function addWebhookCommands(program: Command, { connected, say, confirmed
       const connections = await connected();
       const { config, engine, customcrm } = connections;
       await checkIdentity(connections);
-      const stack = { id: await stackId(engine), waveBusinessId: config.WAVE_BUSINESS_ID };
+      const self = { id: await stackId(engine), waveBusinessId: config.WAVE_BUSINESS_ID };
       const webhooks = webhooksApi(customcrm);
       const all = await webhooks.all(callNow());
-      const { others } = whose(all.map(asRegistration), stack);
+      const { own, others } = whose(all.map(asRegistration), self);
       if (others.length > 0) throw new SettingsError(`Not registered: ${aboutOthers(others)} first.`);
       const same = all.find(({ Url }) => Url === url);
       if (same) {
-        say(same, `Already registered as ${same.Id}. Remove it first to get a new secret.`);
-        return;
+        const anew = `webhooks remove ${same.Id}, and say this again`;
+        if (!isAmong(own, same.Id))
+          throw new SettingsError(
+            `Not registered: the subscription ${same.Id} has this URL, but it is ${same.Status} or was not made by this stack: ${anew}.`,
+          );
+        return say(same, `Already registered as ${same.Id}. To get a new secret: ${anew}.`);
       }
       if (!(await confirmed(`Let Customcrm send every change to ${url}?`))) return;
-      const { Secret, ...made } = await webhooks.register(url, noteOf(stack), callNow());
+      const { Secret, ...made } = await webhooks.register(url, noteOf(self), callNow());
       if (Secret === undefined) throw new SettingsError(`Registered as ${made.Id}, but no secret was shown.`);
       const stored = await storeSecret(Secret).catch((error: unknown) => ({ failed: reasonOf(error) }));
       if (stored !== undefined && 'name' in stored)
@@ -164,10 +175,9 @@ export function addWebhookCommands(program: Command, { connected, say, confirmed
     .option('--no-watch', 'print the steps only')
     .option('--minutes <n>', 'wait this long', minutesOf, 15)
     .action(async (url: string, { watch, minutes }: { watch: boolean; minutes: number }) => {
-      if (!watch) return say({ url, events: waveEvents }, waveSteps(url));
-      process.stderr.write(
-        `${waveSteps(url)}\n\nWaiting for a signed delivery, at the most ${minutes} min ...\n`,
-      );
+      const steps = waveSteps(url, stage());
+      if (!watch) return say({ url, events: waveEvents }, steps);
+      process.stderr.write(`${steps}\n\nWaiting for a signed delivery, at the most ${minutes} min ...\n`);
       const heardAt = await firstDelivery((await connected()).engine, minutes * 60_000);
       if (heardAt === undefined) process.exitCode = 1;
       say(

@@ -13,7 +13,7 @@ import { rejectedByFuse, throughFuses } from './guard-write.ts';
 import { throwIfReadLags } from './lagging.ts';
 import { stillHeld } from './leases.ts';
 import { saveLink } from './links.ts';
-import { waitsSince } from './parking.ts';
+import { grownPause, timesParked, waitsSince } from './parking.ts';
 import type { Call, Doorbell, Reading } from './ports.ts';
 import { rest } from './rest.ts';
 import { sendChanges } from './send-changes.ts';
@@ -22,11 +22,16 @@ import { type Both, isTooOld, lostLease, type Pictures, type Step, settling, typ
 /** One round: read, plan, write, agree. A stale write or a user in between starts another; then the record waits its turn. */
 const roundLimit = 4;
 
+/** So often a record may show, and take no write because it is not there, before it waits; and wait, before a person is told. */
+const missingLimit = 2;
+const untoldLimit = 3;
+
 /** Brings both sides of a link together. The lease is held; `fresh` is what its linking brought, and serves the first round if it is young enough. */
 export async function applyChange(given: Work, start: Link, fresh?: Pictures): Promise<Handled> {
   const work = { ...given, showed: start };
   let link = start;
   let pictures = fresh;
+  let timesMissing = 0;
   for (let round = 0; round < roundLimit; round++) {
     const { ahead } = link;
     if (ahead && work.engine.clock.now() < ahead.settlesAt) return settling(link, ahead.settlesAt);
@@ -55,8 +60,26 @@ export async function applyChange(given: Work, start: Link, fresh?: Pictures): P
     if (step.did !== 'again') return step;
     link = step.link;
     pictures = undefined;
+    if (step.isMissing) timesMissing += 1;
+    if (timesMissing === missingLimit) return takesNoWrite(work, link);
   }
   return { did: 'parked', cause: { name: 'busy', key: 'busy', due: work.engine.clock.now() + 30_000 } };
+}
+
+/** A lagging replica shows one that is deleted; or the token may read it, and not write to it. */
+async function takesNoWrite({ engine, doorbell }: Work, link: Link): Promise<Handled> {
+  const key = `no-write#${link.id}`;
+  const times = await timesParked(engine, doorbell, key);
+  const shows = 'it shows, but a write is told that it is not there: may the token write it?';
+  return {
+    did: 'parked',
+    cause: {
+      name: 'not-found',
+      key,
+      due: engine.clock.now() + grownPause(times),
+      ...(times >= untoldLimit && { shows }),
+    },
+  };
 }
 
 /** What this half waits with was heard of as well, whoever rang now. */

@@ -152,6 +152,10 @@ async function readBoth(
   if (there.state !== 'living') return refused(`${refKey(wave)} is ${there.state}`);
   if (mappings[customcrm.pair].givenUp(here.snapshot.body))
     return refused(`${refKey(customcrm)} is cancelled, and a draft that is linked with it would be deleted`);
+  if (mappings[wave.pair].excluded(there.snapshot, engine.settings.mapping) !== undefined)
+    return refused(
+      `the settings leave ${refKey(wave)} out: what becomes of its counterpart must not happen to it`,
+    );
   return { origin: here.snapshot, counterpart: there.snapshot };
 }
 
@@ -187,34 +191,45 @@ async function endUnder(
   leases: readonly Lease[],
 ): Promise<Decided> {
   const endings = await Promise.all(
-    linked.map(({ link, ref }) => (link ? endingWrites(engine, link) : remainsOf(engine, ref))),
+    linked.map(({ link, ref }) => (link ? endingOf(engine, link) : remainsOf(engine, ref))),
   );
-  if (endings.some((writes) => writes === undefined)) return refused('it is not linked');
-  const records = linked.flatMap(recordsOf);
-  const excluded = await Promise.all(records.map((record) => exclude(engine, record, byAPerson.unlinked)));
+  if (endings.some((ending) => ending === undefined)) return refused('it is not linked');
+  const ended = endings.flatMap((ending) => ending?.records ?? []);
+  const excluded = await Promise.all(ended.map((record) => exclude(engine, record, byAPerson.unlinked)));
   const written = await engine.table.write([
-    ...endings.flatMap((writes) => writes ?? []),
+    ...endings.flatMap((ending) => ending?.writes ?? []),
     ...leases.map(stillHeld),
     ...excluded.flat(),
   ]);
   return written.done ? { done: true } : workerIsThere;
 }
 
-/** A Wave half that belongs to another link stays. */
-async function endingWrites({ table }: Engine, link: Link): Promise<readonly Write[]> {
-  const half = await table.get(linkKey(refOf(link, 'wave')));
+/** What is written to end a link, and the records that have none afterwards. */
+interface LinkEnding {
+  readonly writes: readonly Write[];
+  readonly records: readonly RecordRef[];
+}
+
+/** A Wave half that belongs to another link stays, and so does its record. */
+async function endingOf({ table }: Engine, link: Link): Promise<LinkEnding> {
+  const wave = refOf(link, 'wave');
+  const half = await table.get(linkKey(wave));
   const isForeign = half !== undefined && half.linkId !== link.id;
-  const foreign = linkKey(refOf(link, 'wave'));
-  return endLinkWrites(link).filter(
-    (write) => !(isForeign && 'delete' in write && write.delete.pk === foreign.pk),
-  );
+  if (!isForeign)
+    return { writes: endLinkWrites(link), records: systems.map((system) => refOf(link, system)) };
+  return {
+    writes: endLinkWrites(link).filter(
+      (write) => !('delete' in write && write.delete.pk === linkKey(wave).pk),
+    ),
+    records: [refOf(link, 'customcrm')],
+  };
 }
 
 /** A half without its other half, or an entry of the directory without a link. */
-async function remainsOf({ table }: Engine, ref: RecordRef): Promise<readonly Write[] | undefined> {
+async function remainsOf({ table }: Engine, ref: RecordRef): Promise<LinkEnding | undefined> {
   const half = await table.get(linkKey(ref));
   const entry = ref.system === 'customcrm' ? await directoryEntry(table, ref.pair, ref.id) : undefined;
-  return half || entry !== undefined ? remainsWrites(ref) : undefined;
+  return half || entry !== undefined ? { writes: remainsWrites(ref), records: [ref] } : undefined;
 }
 
 /** Why a person keeps a record without a counterpart. */
@@ -299,7 +314,7 @@ export async function recreate(engine: Engine, ref: RecordRef): Promise<Decided>
   if (!isSurvivor && !isHeld) return refused(`${noSurvivor}, and it is not ambiguous`);
   const intent = await findIntent(engine, ref);
   if (intent && !intent.suspects)
-    return refused('what came of its create is not known yet: say it again later, or link it');
+    return refused('what came of its create is not known yet: say it again later');
   const suspects = suspectsOf(intent);
   if (suspects.length > suspectLimit)
     return refused('very many records may be its counterpart: recreate or link those that are not first');

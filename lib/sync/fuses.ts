@@ -159,10 +159,13 @@ const windowWrite = (name: FuseName, before: Window, after: Window): Write => ({
 
 /** Blows a fuse for a reason that is no count: an empty list, everything changed at once. Answers false when it was blown before. */
 export async function blowFuse(engine: Engine, name: FuseName): Promise<boolean> {
-  const before = await windowOf(engine, name);
-  if (before.blownAt !== undefined) return false;
-  const after = { ...before, revision: before.revision + 1, blownAt: engine.clock.now() };
-  return (await engine.table.write([windowWrite(name, before, after)])).done;
+  for (let attempt = 1; attempt <= tries; attempt++) {
+    const before = await windowOf(engine, name);
+    if (before.blownAt !== undefined) return false;
+    const after = { ...before, revision: before.revision + 1, blownAt: engine.clock.now() };
+    if ((await engine.table.write([windowWrite(name, before, after)])).done) return true;
+  }
+  throw new Error(`The fuse ${name} could not be blown: workers counted at it ${tries} times meanwhile`);
 }
 
 /** Since when the fuse is blown (ms), or undefined while everything passes. */

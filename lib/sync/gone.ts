@@ -34,7 +34,7 @@ import type { Reading, Write } from './ports.ts';
 import { leftBehindWrite } from './record-state.ts';
 import { tombstoneWrite } from './tombstones.ts';
 import { ringFor } from './unlinked-record.ts';
-import { isTooOld, type Step, type Work } from './work.ts';
+import { isTooOld, lastSend, type Step, type Work } from './work.ts';
 
 /**
  * One side of a link did not show its record. Nothing is concluded from a single answer of Wave's, and never from Customcrm's 404.
@@ -252,7 +252,7 @@ async function carryOut(
   if (!noted) return again(work);
   let answer: Snapshot | undefined;
   try {
-    answer = await act(work, survivor, aftermath);
+    answer = await act(work, survivor, aftermath, readAt);
   } catch (error) {
     if (error instanceof RemoteOutcomeUnknownError)
       return { did: 'parked', cause: { name: 'settle', key: `settle#${link.id}`, due: settlesAt } };
@@ -285,10 +285,13 @@ async function aheadOf(
 }
 
 async function act(
-  { engine, call }: Work,
+  work: Work,
   survivor: Snapshot,
   aftermath: Exclude<Aftermath, { do: 'keep' }>,
+  readAt: number,
 ): Promise<Snapshot | undefined> {
+  const { engine } = work;
+  const call = survivor.system === 'wave' ? { ...work.call, sendBy: lastSend(engine, readAt) } : work.call;
   const records = engine.systems[survivor.system];
   const next = { ...survivor.body, ...(aftermath.do === 'write' && { [aftermath.path]: aftermath.cell }) };
   if (aftermath.do === 'write') return records.update(survivor.pair, survivor, next, [aftermath.path], call);

@@ -9,7 +9,17 @@ import { linkKey } from './keys.ts';
 import { type Lease, leaseCause, notGivenBack, releaseLease, takeLease } from './leases.ts';
 import { wakeBehind } from './link-up.ts';
 import { counterpartOf, findLink, isAtItsBeginning } from './links.ts';
-import { type Parked, park, parkedNow, timesParked, unpark, waitsSince, wake } from './parking.ts';
+import {
+  grownPause,
+  longestPauseMs,
+  type Parked,
+  park,
+  parkedNow,
+  timesParked,
+  unpark,
+  waitsSince,
+  wake,
+} from './parking.ts';
 import { standsStill } from './pause.ts';
 import type { Call, Doorbell } from './ports.ts';
 import { noLongerFailed, recordStateOf } from './record-state.ts';
@@ -22,9 +32,6 @@ const ownEcho = 'echo';
 /** Tries of one doorbell within one invocation, before the record is parked. */
 const tries = 3;
 const firstPauseMs = 200;
-/** Pauses of a parked record grow from the first to the second, ms. */
-const shortestPauseMs = 30_000;
-const longestPauseMs = 15 * 60_000;
 /** A child of a deleted parent is looked at once a day; a parent that is linked again wakes it at once. */
 const dayMs = 24 * 3600_000;
 
@@ -171,8 +178,7 @@ async function unavailable(
   doorbell: Doorbell,
   pause: NonNullable<ReturnType<typeof pauseFor>>,
 ): Promise<Handled> {
-  const times = await timesParked(engine, doorbell, pause.name);
-  const grown = Math.min(shortestPauseMs * 2 ** Math.min(times, 10), longestPauseMs);
+  const grown = grownPause(await timesParked(engine, doorbell, pause.name));
   // Who says how long to wait is believed: for a slot of the budget a growing pause would leave slots unused.
   const due = engine.clock.now() + (pause.afterMs ?? grown);
   return { did: 'parked', cause: { name: pause.name, key: pause.name, due } };

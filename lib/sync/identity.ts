@@ -36,7 +36,7 @@ export async function ensureIdentity(
   const isRestored = identity.tableId !== undefined && known.tableId !== identity.tableId;
   if (!isRestored && known.startedAt !== undefined) return;
   if (isRestored)
-    await pauseAll(engine, 'the table was restored from a backup: run a sweep preview, then resume');
+    await pauseAll(engine, 'the table was restored from a backup: run preview, then resume all');
   const startedAt = known.startedAt ?? engine.clock.now();
   const restoredAt = isRestored ? engine.clock.now() : known.restoredAt;
   await engine.table.write([

@@ -25,7 +25,10 @@ const doorbellOf = ({ clock, newId }: Engine, { system, pair, id }: RecordRef): 
 const decisionTries = 20;
 const decisionPauseMs = 1_000;
 
-/** A person says which side's value stays, for one row or for all that are held or in conflict. Waits for a worker that is at it. */
+/**
+ * A person says which side's value stays, for one row or for all that are held or in conflict; of this record, and not of a parent that is
+ * linked on the way. Waits for a worker that is at it.
+ */
 export async function resolve(
   engine: Engine,
   ref: RecordRef,
@@ -36,7 +39,7 @@ export async function resolve(
   const decided =
     (otherwise: Engine['settings']['conflict']): Engine['settings']['conflict'] =>
     (pair, id): ConflictPolicy =>
-      row === undefined || row === id ? keep : otherwise(pair, id);
+      pair === ref.pair && (row === undefined || row === id) ? keep : otherwise(pair, id);
   const { conflict, firstLink } = engine.settings;
   const settings = { ...engine.settings, conflict: decided(conflict), firstLink: decided(firstLink) };
   const deciding = { ...engine, settings };

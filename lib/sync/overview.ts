@@ -10,8 +10,10 @@ import { progressOf } from './poll-progress.ts';
 import type { Item } from './ports.ts';
 import type { RecordState } from './record-state.ts';
 
-/** Items that one look at a state considers; more are counted as "at least". */
-const stateLimit = 1000;
+/** Items that one look at a state considers: so many are that many or more. */
+export const stateLimit = 1000;
+/** Records that show one state, where all are meant. */
+export const everyLimit = 100_000;
 const directoryPage = 1000;
 
 /** The states in which something waits for a person, or was decided against. */

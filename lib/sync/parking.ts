@@ -136,6 +136,14 @@ const asRead = ({ cause, since, times }: Item): Condition => ({
   equals: { cause: String(cause), since: Number(since), times: Number(times) },
 });
 
+/** Pauses of a parked record grow from the first to the second, ms. */
+const shortestPauseMs = 30_000;
+export const longestPauseMs = 15 * 60_000;
+
+/** How long a record waits that has waited so often for the same, ms. */
+export const grownPause = (times: number): number =>
+  Math.min(shortestPauseMs * 2 ** Math.min(times, 10), longestPauseMs);
+
 /** How often in a row a record was parked under this cause, for a growing pause. */
 export async function timesParked({ table }: Engine, ref: RecordRef, causeKey: string): Promise<number> {
   const pointer = await table.get(pointerKey(ref));

@@ -14,23 +14,40 @@ const cachedMs = 3_000;
 
 const cache = new WeakMap<Engine, { readonly scopes: ReadonlySet<string>; readonly at: number }>();
 
+/** These are asked for by name: among very many records they might not be found. */
+const wideScopes: readonly string[] = ['all', ...pairs];
+
 /** What stands still, by whose command. */
-export async function pauses(
-  engine: Engine,
-): Promise<readonly { readonly scope: string; readonly reason: string }[]> {
-  const items = await engine.table.query(partition, { limit: pauseLimit });
+export async function pauses({
+  table,
+}: Engine): Promise<readonly { readonly scope: string; readonly reason: string }[]> {
+  const [records, ...wide] = await Promise.all([
+    table.query(partition, { limit: pauseLimit }),
+    ...wideScopes.map((sk) => table.get({ pk: partition, sk })),
+  ]);
+  const items = [
+    ...wide.filter((item) => item !== undefined),
+    ...records.filter(({ sk }) => !wideScopes.includes(sk)),
+  ];
   return items.map((item) => ({ scope: item.sk, reason: String(item.reason) }));
 }
 
 /** The scope that holds this record back, or undefined. */
-async function pausedBy(engine: Engine, ref: RecordRef): Promise<string | undefined> {
+const pausedBy = (engine: Engine, ref: RecordRef): Promise<string | undefined> =>
+  firstPaused(engine, ['all', ref.pair, refKey(ref)]);
+
+/** Whether everything, or this pair, stands still. */
+export const isPaused = async (engine: Engine, pair: Pair): Promise<boolean> =>
+  (await firstPaused(engine, ['all', pair])) !== undefined;
+
+async function firstPaused(engine: Engine, scopes: readonly string[]): Promise<string | undefined> {
   const now = engine.clock.now();
   let known = cache.get(engine);
   if (!known || now - known.at >= cachedMs) {
     known = { scopes: new Set((await pauses(engine)).map(({ scope }) => scope)), at: now };
     cache.set(engine, known);
   }
-  return ['all', ref.pair, refKey(ref)].find((scope) => known.scopes.has(scope));
+  return scopes.find((scope) => known.scopes.has(scope));
 }
 
 /** The cause key under which records wait for this scope to go on. */

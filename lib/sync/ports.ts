@@ -6,6 +6,8 @@ export interface Call {
   readonly deadline: number;
   /** Background work (sweep, first load) leaves a reserve of the request budget to live work. */
   readonly priority: 'live' | 'background';
+  /** For a write that is based on what was read: it does not set out later than this (ms since 1970), and is planned anew. */
+  readonly sendBy?: number;
 }
 
 /** What a by-id read showed. */

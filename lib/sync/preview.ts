@@ -4,7 +4,7 @@ import { pauseFor } from '../errors.ts';
 import type { Engine } from './engine.ts';
 import { handleDoorbell } from './handle-doorbell.ts';
 import { forgetKeys, indexKeys } from './key-index.ts';
-import { counterpartOf, findLink, linkedIds } from './links.ts';
+import { BrokenLinkError, counterpartOf, findLink, linkedIds } from './links.ts';
 import type { Call, Change, Clock } from './ports.ts';
 import { entryOf, linkedEntry, type PreviewEntry, unlinkedEntry } from './preview-entry.ts';
 import { type Rehearsal, rehearse } from './rehearsal.ts';
@@ -63,7 +63,9 @@ async function* rehearseAll(
 ): AsyncGenerator<PreviewEntry> {
   for (let first = 0; first < refs.length; first += together) {
     const some = refs.slice(first, first + together);
-    const entries = await Promise.all(some.map((ref) => rehearseOne(engine, rehearsal, ref, callNow)));
+    const entries = await Promise.all(
+      some.map((ref) => rehearseOne(engine, rehearsal, ref, callNow).catch(brokenEntry(ref))),
+    );
     for (const [index, ref] of some.entries()) {
       const entry = entries[index];
       const said = typeof entry === 'string' ? await rehearseAgain(engine, rehearsal, ref, callNow) : entry;
@@ -71,6 +73,15 @@ async function* rehearseAll(
     }
   }
 }
+
+/** Which of its halves is right is for a person to say, and holds up no other record. */
+const brokenEntry =
+  (ref: RecordRef) =>
+  (error: unknown): PreviewEntry => {
+    if (error instanceof BrokenLinkError)
+      return { ...entryOf(ref, 'blocked'), reasons: ['the halves of its link do not mirror each other'] };
+    throw error;
+  };
 
 /** By itself, and once whatever did not answer has had time to. */
 async function rehearseAgain(

@@ -76,6 +76,6 @@ export async function stopBesideOthers(
   if (!registrations) return false;
   const { others } = whose(registrations, { id: await knownStackId(engine), waveBusinessId });
   if (others.length === 0) return false;
-  await pauseAll(engine, `${aboutOthers(others)}, then resume`);
+  await pauseAll(engine, `${aboutOthers(others)}, then resume all`);
   return true;
 }

@@ -8,6 +8,7 @@ import {
   type Ending,
   ended,
   gapOf,
+  type Lack,
   nothingYet,
   restShare,
   type Slots,
@@ -59,6 +60,7 @@ const requestReserveMs = 1_000;
 /** Writes that may fail because another container was faster, and looks at the item, for one slot. */
 const tryLimit = 200;
 const endTryLimit = 25;
+const failureLimit = 3;
 /** Of the time that is left to a worker, the most that it waits before it begins. */
 const readyShare = 2 / 5;
 
@@ -91,7 +93,8 @@ export function requestBudget(options: {
   async function take(want: Want): Promise<Slot> {
     const id = newId();
     const startedAt = clock.now();
-    const latest = Math.min(startedAt + patienceMs[want.intention], want.call.deadline - requestReserveMs);
+    const { deadline, sendBy = deadline } = want.call;
+    const latest = Math.min(startedAt + patienceMs[want.intention], deadline - requestReserveMs, sendBy);
     let slots = known ?? (await read());
     let isFresh = false;
     for (let attempt = 1; attempt <= tryLimit; attempt++) {
@@ -102,7 +105,8 @@ export function requestBudget(options: {
       const verdict = verdictOn(current, limits, want, now);
       if ('at' in verdict && !isFresh) slots = await read();
       else if ('at' in verdict) {
-        if ((verdict.at ?? now) > latest) throw noSlot((verdict.at ?? now + limits.windowMs / 60) - now);
+        if ((verdict.at ?? now) > latest)
+          throw noSlot((verdict.at ?? now + limits.windowMs / 60) - now, verdict.lack, want);
         // An answer comes at any time; a slot that comes free by time is wanted by everybody at once.
         if (verdict.at === undefined) await clock.sleep(jitter(Math.min(10 * attempt, 100)));
         else await clock.sleep(verdict.at - now + jitter(Math.min(100, limits.windowMs / 100)));
@@ -117,7 +121,7 @@ export function requestBudget(options: {
       }
       isFresh = true;
     }
-    throw noSlot(limits.windowMs / 60);
+    throw noSlot(limits.windowMs / 60, 'minute', want);
   }
 
   function slotFor(id: string, want: Want, startedAt: number, slots: Slots): Slot {
@@ -133,10 +137,17 @@ export function requestBudget(options: {
 
   async function end(id: string, ending: Ending): Promise<void> {
     let slots = known ?? (await read());
+    let failures = 0;
     for (let attempt = 1; attempt <= endTryLimit; attempt++) {
       const now = clock.now();
       const after = ended(aged(slots, limits, now), limits, id, ending, now);
-      if (await write(slots, after)) return;
+      // That Wave asked for a pause is not lost because the table does not answer once.
+      const isWritten = await write(slots, after).catch((error: unknown) => {
+        failures += 1;
+        if (failures === failureLimit) throw error;
+        return false;
+      });
+      if (isWritten) return;
       slots = known ?? nothingYet;
       if (attempt > 2) await clock.sleep(jitter(Math.min(5 * attempt, 60)));
     }
@@ -192,7 +203,17 @@ const slotsOf = (item: Item | undefined): Slots =>
 /** Looking costs no request, and an operator may have raised the limit of a day, ms. */
 const lookAgainMs = 15 * 60_000;
 
-const noSlot = (retryAfterMs: number): RemoteUnavailableError =>
-  new RemoteUnavailableError('wave', 'the request budget is used up', {
-    retryAfterMs: Math.min(Math.max(0, Math.ceil(retryAfterMs)), lookAgainMs),
-  });
+const lackWords: Readonly<Record<Lack, string>> = {
+  minute: 'the request budget is used up',
+  day: 'the request budget of a day (WAVE_MAX_REQUESTS_PER_DAY) is used up',
+  pause: 'Wave asked for a pause (429)',
+};
+
+const noSlot = (retryAfterMs: number, lack: Lack, { call }: Want): RemoteUnavailableError =>
+  new RemoteUnavailableError(
+    'wave',
+    `${lackWords[lack]}${call.priority === 'live' ? '' : ', for background work'}`,
+    {
+      retryAfterMs: Math.min(Math.max(0, Math.ceil(retryAfterMs)), lookAgainMs),
+    },
+  );

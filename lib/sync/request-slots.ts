@@ -19,6 +19,8 @@ export interface BudgetLimits {
 /** What a request needs of the budget. */
 export interface Want {
   readonly cost: number;
+  /** It is one document that cannot be cut: it costs what it costs, however little is allowed. */
+  readonly isWhole?: true;
   /** Writes may use the last slots: what was read for them grows stale while they wait. */
   readonly intention: 'read' | 'write';
   readonly call: Call;
@@ -149,14 +151,17 @@ export function aged(slots: Slots, { windowMs }: BudgetLimits, now: number): Slo
   };
 }
 
+/** Why a request has to wait: too many lately, of a day, or Wave itself has asked for a pause. */
+export type Lack = 'minute' | 'day' | 'pause';
+
 /** The cost that may be taken now; or when to look again, undefined while only an answer can make room. */
 export function verdictOn(
   slots: Slots,
   limits: BudgetLimits,
   want: Want,
   now: number,
-): { readonly cost: number } | { readonly at: number | undefined } {
-  if (slots.blockedUntil > now) return { at: slots.blockedUntil };
+): { readonly cost: number } | { readonly at: number | undefined; readonly lack: Lack } {
+  if (slots.blockedUntil > now) return { at: slots.blockedUntil, lack: 'pause' };
   const { priority } = want.call;
   const allowed = allowedFor(slots, limits, want, now);
   // What alone is more than everything goes when nothing else does.
@@ -164,15 +169,16 @@ export function verdictOn(
   const today = costOf(slots.hours);
   const allowedToday = priority === 'live' ? limits.perDay : backgroundADay(limits.perDay);
   const [oldest] = slots.hours;
-  if (oldest && today + needed > allowedToday) return { at: (oldest.hour + 25) * hourMs };
+  if (oldest && today + needed > allowedToday) return { at: (oldest.hour + 25) * hourMs, lack: 'day' };
   const atOnce = slots.probing ? 1 : Math.max(1, limits.inFlight - (priority === 'live' ? 0 : 1));
   const excess = costOf([...slots.spent, ...slots.underWay]) + needed - allowed;
-  if (excess > 0) return { at: freeAt(slots, limits, excess, now) };
+  if (excess > 0) return { at: freeAt(slots, limits, excess, now), lack: 'minute' };
   // Where fields are counted a document is large, and waits for room in the window alone; a write follows the read that waited.
   const isPaced = priority === 'background' && want.intention === 'read' && needed === 1;
   const evenAt = isPaced ? pacedAt(slots, limits, needed, allowed, now) : undefined;
-  if (evenAt !== undefined) return { at: evenAt };
-  return slots.underWay.length >= atOnce ? { at: undefined } : { cost: needed };
+  if (evenAt !== undefined) return { at: evenAt, lack: 'minute' };
+  if (slots.underWay.length >= atOnce) return { at: undefined, lack: 'minute' };
+  return { cost: want.isWhole ? want.cost : needed };
 }
 
 /** When background work may go on that has taken its part of a quarter of the window; undefined while it has not. */

@@ -15,7 +15,7 @@ import { renewed } from './leases.ts';
 import { linkWrite } from './links.ts';
 import { asksAgain, whyOf } from './news.ts';
 import type { Write } from './ports.ts';
-import { type Both, lostLease, otherId, type Step, settling, type Work } from './work.ts';
+import { type Both, lastSend, lostLease, otherId, type Step, settling, type Work } from './work.ts';
 
 /** Write-ahead, then the remote writes, then what is agreed. */
 export async function sendChanges(
@@ -44,7 +44,8 @@ export async function sendChanges(
   if (!noted.done) return lostLease(work);
   reportLosers(engine, work.doorbell, otherId(link, work.doorbell), planned.lost);
   const aheadLink: Link = { ...link, agreed: pictured.agreed, ahead, revision: link.revision + 1 };
-  const sent = await send(work, both, planned);
+  const sentAt = engine.clock.now();
+  const sent = await send(work, both, planned, readAt);
   if (sent.error instanceof RemoteOutcomeUnknownError) {
     await agree(work, aheadLink, both, pictured, planned, sent, true);
     return settling(link, ahead.settlesAt);
@@ -52,8 +53,8 @@ export async function sendChanges(
   const saved = await agree(work, aheadLink, both, pictured, planned, sent, false);
   if (!saved) return lostLease(work);
   const { error, refused } = sent;
-  if (error instanceof StaleVersionError || error instanceof RemoteMissingError)
-    return { did: 'again', link: saved.link };
+  if (error instanceof StaleVersionError) return { did: 'again', link: saved.link };
+  if (error instanceof RemoteMissingError) return { did: 'again', link: saved.link, isMissing: true };
   if (error) throw error;
   await Promise.all(Object.values(sent.answers).map((snapshot) => indexKeys(engine, snapshot)));
   const isRefused = Object.keys(refused).length > 0;
@@ -69,7 +70,7 @@ export async function sendChanges(
     ...(asksAgain(work, saved.link) && { again: true }),
     counterpart: otherId(link, work.doorbell),
     ...editedAt(both, planned),
-    readToWriteMs: now - readAt,
+    readToWriteMs: sentAt - readAt,
   };
 }
 
@@ -105,7 +106,8 @@ const waitsForTheOthers = (planned: RecordPlan): boolean =>
  * Wave first: it has no version check, so the time between its read and its write is the one to keep short. What one system refuses does
  * not hold up what flows to the other.
  */
-async function send({ engine, call }: Work, both: Both, planned: RecordPlan): Promise<Sent> {
+async function send(work: Work, both: Both, planned: RecordPlan, readAt: number): Promise<Sent> {
+  const { engine, call } = work;
   const answers: Partial<Record<System, Snapshot>> = {};
   const refused: Partial<Record<System, RemoteRejectedError>> = {};
   for (const system of ['wave', 'customcrm'] as const) {
@@ -117,7 +119,7 @@ async function send({ engine, call }: Work, both: Both, planned: RecordPlan): Pr
         both[system],
         write.next,
         write.paths,
-        call,
+        system === 'wave' ? { ...call, sendBy: lastSend(engine, readAt) } : call,
       );
     } catch (error) {
       if (!(error instanceof RemoteRejectedError)) return { answers, refused, error };

@@ -153,6 +153,12 @@ export async function noteSighting(
   await table.write([{ put: { ...sightingKey(ref), print, at: clock.now(), ...stamp } }]);
 }
 
+/** The latest picture of a record that was rung for, by its stamp; undefined when none was, or its system shows no stamps. */
+export async function seenLast({ table }: Engine, ref: RecordRef): Promise<number | undefined> {
+  const noted = await table.get(sightingKey(ref));
+  return noted?.seen === undefined ? undefined : Number(noted.seen);
+}
+
 /** When a record was last rung for (ms), for which picture, and whether that was since its link was written. */
 export interface Sighted {
   readonly at: number;

@@ -35,14 +35,18 @@ export async function startedAt(engine: Engine, pair: Pair): Promise<number | un
   return known.started.get(pair);
 }
 
-/** From now on unlinked records get a counterpart. @throws RangeError for orders before their parents: each one would wait. */
-export async function markStarted(engine: Engine, pair: Pair): Promise<void> {
-  for (const parent of pairs.slice(0, pairs.indexOf(pair)))
-    if (pair === 'order' && !(await isStarted(engine, parent)))
-      throw new RangeError(`Start the pair ${parent} first: an order needs its customer and its products.`);
-  await engine.table.write([
-    { put: { pk: partition, sk: pair, startedAt: engine.clock.now() }, when: 'absent' },
-  ]);
+/**
+ * From now on unlinked records of these pairs get a counterpart. @throws RangeError for orders before their parents, or without them: each
+ * one would wait. Nothing is started then.
+ */
+export async function markStarted(engine: Engine, ...chosen: readonly Pair[]): Promise<void> {
+  if (chosen.includes('order'))
+    for (const parent of pairs)
+      if (!chosen.includes(parent) && !(await isStarted(engine, parent)))
+        throw new RangeError(`Start the pair ${parent} first: an order needs its customer and its products.`);
+  const startedAt = engine.clock.now();
+  for (const pair of chosen)
+    await engine.table.write([{ put: { pk: partition, sk: pair, startedAt }, when: 'absent' }]);
   cache.delete(engine);
 }
 

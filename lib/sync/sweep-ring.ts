@@ -3,7 +3,7 @@ import type { Engine } from './engine.ts';
 import { BrokenLinkError, findLink } from './links.ts';
 import { pollKey } from './poll-progress.ts';
 import type { Doorbell } from './ports.ts';
-import { noteSighting } from './sighting.ts';
+import { noteSighting, seenLast } from './sighting.ts';
 import { type FoundRecord, pageAfter, type SweepRun } from './sweep-run.ts';
 
 /** Doorbells of a sweep that may be unhandled at a time: more than a minute of the budget, since what found no slot is rung for once a minute. */
@@ -110,12 +110,20 @@ async function stillOpen(
   return found.filter(({ revision }, index) => revisions[index] === revision);
 }
 
+/** A poll may have seen a later picture since the lists were compared: who reads the record is to be told of that one. */
+async function withLatest(engine: Engine, pair: Pair, found: FoundRecord): Promise<FoundRecord> {
+  if (found.seen === undefined) return found;
+  const last = await seenLast(engine, refOf(found.system, pair, found.id));
+  return last === undefined ? found : { ...found, seen: Math.max(found.seen, last) };
+}
+
 async function ringFor(
   engine: Engine,
   run: SweepRun,
   pair: Pair,
-  found: readonly FoundRecord[],
+  stillFound: readonly FoundRecord[],
 ): Promise<void> {
+  const found = await Promise.all(stillFound.map((each) => withLatest(engine, pair, each)));
   const eventId = `sweep:${run.id}`;
   const at = engine.clock.now();
   for (const system of systems) {

@@ -3,6 +3,7 @@ import { pauseFor } from '../errors.ts';
 import type { Engine } from './engine.ts';
 import { blowFuse, mendFuse } from './fuses.ts';
 import { hasLinks } from './links.ts';
+import { isPaused } from './pause.ts';
 import type { Call } from './ports.ts';
 import { isStarted, markStarted } from './started-pairs.ts';
 import { comparePage } from './sweep-compare.ts';
@@ -56,10 +57,11 @@ export async function startSweep(
   const takePart = await sweptPairs(engine);
   for (let attempt = 0; attempt < tries; attempt++) {
     const before = await storedRun(engine);
-    const open = before && before.run.finishedAt === undefined ? before.run.pairs : [];
-    const chosen = takePart.filter((pair) => wanted.includes(pair) || open.includes(pair));
+    const open = before?.run.finishedAt === undefined ? before?.run : undefined;
+    const chosen = takePart.filter((pair) => wanted.includes(pair) || open?.pairs.includes(pair));
     if (chosen.length === 0) throw new RangeError('None of these pairs is started.');
-    if (!(await saveRun(engine, before, { busyUntil: 0, run: newRun(engine, chosen, confirmed) }))) continue;
+    const run = newRun(engine, chosen, confirmed || open?.confirmed === true);
+    if (!(await saveRun(engine, before, { busyUntil: 0, run }))) continue;
     // Who says that everything did change lets it pass.
     if (confirmed) await mendFuse(engine, 'changed', true);
     return;
@@ -114,12 +116,18 @@ async function sweptPairs(engine: Engine): Promise<readonly Pair[]> {
   return pairs.filter((_, index) => takesPart[index]);
 }
 
+/**
+ * Once a day everything is compared, also while a first load rings for days: what it has not come to yet is found again. A comparison that
+ * takes longer comes to its end before.
+ */
 async function startDaily(engine: Engine): Promise<void> {
   const last = await storedRun(engine);
-  if (last && (last.run.finishedAt === undefined || last.run.startedAt + everyMs > engine.clock.now()))
-    return;
+  const isUnderWay = last !== undefined && last.run.finishedAt === undefined;
+  if (isUnderWay && stepsOf(last.run)[last.run.step]?.phase !== 'ring') return;
+  if (last && last.run.startedAt + everyMs > engine.clock.now()) return;
   const chosen = await sweptPairs(engine);
-  if (chosen.length > 0) await saveRun(engine, last, { busyUntil: 0, run: newRun(engine, chosen, false) });
+  const run = newRun(engine, chosen, isUnderWay && last.run.confirmed);
+  if (chosen.length > 0) await saveRun(engine, last, { busyUntil: 0, run });
 }
 
 /** What one invocation remembers: the run as it stores it, and what it need not read twice. */
@@ -214,8 +222,9 @@ async function checkDirectory(engine: Engine, shift: Shift, step: Step): Promise
   );
 }
 
-/** Only so many doorbells at a time: live changes come first, and an outage must not park everything. */
+/** Only so many doorbells at a time: live changes come first, and neither an outage nor a pause must park everything. */
 async function ringNext(engine: Engine, shift: Shift, { pair }: Step): Promise<Went> {
+  if (await isPaused(engine, pair)) return 'waits';
   const open = await outstanding(engine);
   if (open === undefined ? shift.unseen <= 0 : open >= outstandingLimit) {
     if (open === undefined || engine.clock.now() + lookAgainMs + reserveMs > shift.call.deadline)

@@ -41,8 +41,12 @@ export interface Pictures {
 export const isTooOld = ({ clock, settings }: Engine, readAt: number): boolean =>
   clock.now() - readAt > settings.maxReadToWriteMs;
 
-/** How a round ended, or that another one follows on this state of the link. */
-export type Step = Handled | { readonly did: 'again'; readonly link: Link };
+/** What was decided in time waits for a slot and a token no longer than until then, ms since 1970: twice as long at the most. */
+export const lastSend = ({ settings }: Engine, readAt: number): number =>
+  readAt + 2 * settings.maxReadToWriteMs;
+
+/** How a round ended, or that another one follows on this state of the link. `isMissing`: a write was told that its record is not there. */
+export type Step = Handled | { readonly did: 'again'; readonly link: Link; readonly isMissing?: true };
 
 /** The id of the record on the other side of the one that was rung for. */
 export const otherId = (link: Link, doorbell: Doorbell): string =>

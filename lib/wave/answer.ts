@@ -20,10 +20,15 @@ export interface WaveAnswer<Data> {
   readonly date: number;
 }
 
+/** A number is one as well, such as the status of HTTP. */
+const codeSchema = z
+  .union([z.string(), z.number().transform(String)])
+  .nullish()
+  .catch(undefined);
 const errorSchema = z.object({
-  message: z.string().default(''),
+  message: z.string().default('').catch(''),
   path: z.array(z.union([z.string(), z.number()])).nullish(),
-  extensions: z.object({ code: z.string().nullish(), id: z.string().nullish() }).nullish(),
+  extensions: z.object({ code: codeSchema, id: z.string().nullish().catch(undefined) }).nullish(),
 });
 export type WaveError = z.infer<typeof errorSchema>;
 
@@ -59,7 +64,7 @@ const ourFault: ReadonlySet<string> = new Set([
   'BAD_USER_INPUT',
 ]);
 /** Wave's schema has directives `@rateLimit` and `@cost`; what their refusals look like is unconfirmed. */
-const limitCodes = /^(RATE_LIMIT|RATE_LIMITED|RATE_LIMIT_EXCEEDED|TOO_MANY_REQUESTS|THROTTLED)$/;
+const limitCodes = /^(RATE_LIMIT|RATE_LIMITED|RATE_LIMIT_EXCEEDED|TOO_MANY_REQUESTS|THROTTLED|429)$/;
 const costWords =
   /maximum (query )?(cost|complexity)|\b(query|operation|document|request) (cost|complexity)\b|\b(cost|complexity) (limit|exceed)|too complex/i;
 const costCodes = /COST|COMPLEX/;

@@ -116,10 +116,14 @@ export function batcher<Op, Answer>(batching: Batching<Op, Answer>): (op: Op, ca
 }
 
 /** The shortest of the deadlines, and live if one is. */
-const callOf = (entries: readonly { readonly call: Call }[]): Call => ({
-  deadline: Math.min(...entries.map(({ call }) => call.deadline)),
-  priority: entries.some(({ call }) => call.priority === 'live') ? 'live' : 'background',
-});
+function callOf(entries: readonly { readonly call: Call }[]): Call {
+  const sendBy = entries.flatMap(({ call }) => call.sendBy ?? []);
+  return {
+    deadline: Math.min(...entries.map(({ call }) => call.deadline)),
+    priority: entries.some(({ call }) => call.priority === 'live') ? 'live' : 'background',
+    ...(sendBy.length > 0 && { sendBy: Math.min(...sendBy) }),
+  };
+}
 
 const goTogether = (one: Call, other: Call, now: number): boolean =>
   (one.deadline - now >= hurryMs && other.deadline - now >= hurryMs) ||

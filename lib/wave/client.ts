@@ -51,6 +51,9 @@ export type WaveClient = <Data, Variables>(
 
 /** Nothing is sent when less than this remains before the deadline, ms. */
 const leastTimeMs = 200;
+/** A slot that waits longer for a token might be taken for that of a dead worker before its request is over, ms. */
+const tokenPatienceMs = 5_000;
+
 /** POST is never repeated by itself, but for an access token that was refused. @throws SyncError for transport failures and refused requests. */
 export function waveClient(options: WaveClientOptions): WaveClient {
   const { tokens, takeSlot, countsFields, onRequest } = options;
@@ -73,15 +76,19 @@ export function waveClient(options: WaveClientOptions): WaveClient {
     };
     /** With the token that is good once there is a slot: waiting for one takes time. */
     const attempt = async (slot: Slot) => {
-      const token = await tokens.current(call).catch(async (error: unknown) => {
+      const latest = Math.min(Date.now() + tokenPatienceMs, call.sendBy ?? Number.POSITIVE_INFINITY);
+      try {
+        const token = await tokens.current(call);
+        if (Date.now() > latest) throw tookTooLong();
+        return { token, outcome: await send(token, slot) };
+      } catch (error) {
         await slot.end({ did: 'unsent' });
         throw error;
-      });
-      return { token, outcome: await send(token, slot) };
+      }
     };
     const slotOf = async () => {
       await tokens.ready(call);
-      return takeSlot({ cost, intention, call });
+      return takeSlot({ cost, intention, call, isWhole: true });
     };
     const first = await attempt(reserved ?? (await slotOf()));
     if (!(first.outcome instanceof TokenRefusedError)) return taken(first);
@@ -98,6 +105,8 @@ export function waveClient(options: WaveClientOptions): WaveClient {
     return unwrapped(outcome);
   }
 }
+
+const tookTooLong = () => new RemoteUnavailableError('wave', 'the slot or the token came too late');
 
 interface Attempt {
   readonly token: AccessToken;

@@ -1,4 +1,6 @@
+import { RemoteUnavailableError } from '../errors.ts';
 import type { Call } from '../sync/ports.ts';
+import type { WaveError } from './answer.ts';
 import type { WaveClient } from './client.ts';
 import { graphql } from './graphql.ts';
 import type { WaveOptions } from './options.ts';
@@ -39,6 +41,7 @@ export async function waveHealth(
   const accounts = await wholeList(pagesOf(), async (page, pageSize) => {
     const answer = await client(health, { business: businessId, page, pageSize }, 'read', call);
     const found = answer.data?.business;
+    if (!found) throwUnlessMissing(answer.errors);
     business = found
       ? { id: found.id, name: found.name, currency: found.currency.code, archived: found.isArchived }
       : undefined;
@@ -50,6 +53,12 @@ export async function waveHealth(
     incomeAccounts: accounts.flatMap(({ node }) => (node ? [{ id: node.id, name: node.name }] : [])),
     clockAheadMs,
   };
+}
+
+/** That Wave failed says nothing about whether the business is there. */
+function throwUnlessMissing(errors: readonly WaveError[]): void {
+  if (errors.some(({ extensions }) => extensions?.code !== 'NOT_FOUND'))
+    throw new RemoteUnavailableError('wave', 'the business was not read');
 }
 
 /** The product that stands for lines without a product: undefined when it is not there. */

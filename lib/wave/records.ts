@@ -185,8 +185,10 @@ async function updateProduct(
     patched = made('product', succeeded(answer, 'productPatch', input).product);
   }
   if (!archives && patched) return patched;
+  // After the first part it is wanted, however old the picture is by then.
+  const { sendBy: _sendBy, ...afterwards } = call;
   const archive = async () => {
-    const answer = await mutate(documents.productArchive, { id }, id, call);
+    const answer = await mutate(documents.productArchive, { id }, id, patched ? afterwards : call);
     return made('product', succeeded(answer, 'productArchive', { id }).product);
   };
   const archived = await (patched ? archive().catch(afterFirstPart) : archive());

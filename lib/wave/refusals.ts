@@ -27,6 +27,8 @@ interface Mark {
 const pauseMs = 5 * 60_000;
 /** How long this container believes that nothing is noted, ms: that something is, not at all. */
 const believedMs = 60_000;
+/** A token that is over is renewed by the next poll: what takes longer than this is not, ms. */
+const overdueMs = 5 * 60_000;
 const keptMs = 30 * 24 * 3600_000;
 
 /** A token of a login is known by its generation; any other by its hash. */
@@ -137,6 +139,8 @@ export async function connectionState(
   // What cannot be renewed is good until its time is over.
   if ('trouble' in state && state.trouble !== undefined && now >= state.deadAfter)
     return { ...state, connection: 'reconnect-needed', because: state.trouble };
+  if ('deadAfter' in state && now >= state.deadAfter + overdueMs)
+    return { ...state, connection: 'reconnect-needed', because: 'the access token was not renewed in time' };
   const generation = 'generation' in state ? state.generation : 0;
   const mark = await markIn(table, nameOf({ text: typeof access === 'string' ? access : '', generation }));
   return mark ? { ...state, connection: 'reconnect-needed', because: mark.because } : state;

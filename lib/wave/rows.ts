@@ -13,6 +13,13 @@ interface Row {
   readonly id?: string | undefined;
   readonly modifiedAt?: string | undefined;
 }
+interface PageInfo {
+  readonly currentPage?: number | null;
+  readonly totalPages?: number | null;
+}
+/** Wave may show fewer rows than it was asked for, and have more: it says so here. */
+const isCut = (info: PageInfo | null | undefined): boolean =>
+  (info?.currentPage ?? 0) < (info?.totalPages ?? 0);
 type Lists = Readonly<Partial<Record<string, unknown>>>;
 
 /** A page of which a row was not read; so many before it were. */
@@ -58,8 +65,9 @@ export function rowsOf(
     throw new RemoteUnavailableError('wave', 'a list was not read completely');
   return Object.fromEntries(
     asked.map((pair) => {
-      const { edges = [] } = (business[listOf[pair]] ?? {}) as {
+      const { edges = [], pageInfo } = (business[listOf[pair]] ?? {}) as {
         readonly edges?: readonly ({ readonly node: Row | null } | null)[];
+        readonly pageInfo?: PageInfo | null;
       };
       const snapshots = edges.map((edge) => snapshotOf(pair, edge?.node));
       const failed = rows.flatMap((row) => (row?.pair === pair ? [row] : []));
@@ -72,7 +80,8 @@ export function rowsOf(
         const parts = failed.flatMap(({ index, part }) => (index === before && part ? [part] : []));
         throw new RowNotReadError(pair, { pageSize, before }, edges[before]?.node ?? {}, parts);
       }
-      return [pair, { snapshots: snapshots.flatMap((each) => each ?? []), full: edges.length >= pageSize }];
+      const full = edges.length >= pageSize || (edges.length > 0 && isCut(pageInfo));
+      return [pair, { snapshots: snapshots.flatMap((each) => each ?? []), full }];
     }),
   );
 }

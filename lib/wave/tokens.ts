@@ -87,6 +87,8 @@ const leaseMs = 30_000;
 /** The longest wait for another worker's refresh, and between two looks at it, ms. */
 const patienceMs = 10_000;
 const lookMs = 250;
+/** Whoever waits for the token endpoint looks again after this: somebody may have logged in meanwhile, ms. */
+const lookAgainMs = 15 * 60_000;
 /** A token this young that is refused is not renewed again, ms: that would never end. */
 const youngMs = 60_000;
 const storeTries = 6;
@@ -312,11 +314,15 @@ const tokenOf = (stored: Stored, keys: FingerprintKeys): AccessToken => ({
 });
 
 const isBeingRenewed = (retryAfterMs: number): RemoteUnavailableError =>
-  new RemoteUnavailableError('wave', 'the access token is not renewed yet', { retryAfterMs });
+  new RemoteUnavailableError('wave', 'the access token is not renewed yet', {
+    retryAfterMs: Math.min(retryAfterMs, lookAgainMs),
+  });
 
 function failureOf(answer: TokenAnswer & { readonly did: 'misconfigured' | 'failed' }): SyncError {
   return answer.did === 'failed'
-    ? new RemoteUnavailableError('wave', answer.because, { retryAfterMs: answer.retryAfterMs })
+    ? new RemoteUnavailableError('wave', answer.because, {
+        retryAfterMs: answer.retryAfterMs && Math.min(answer.retryAfterMs, lookAgainMs),
+      })
     : new ReconnectNeededError('wave', `${answer.because}: check WAVE_CLIENT_ID and WAVE_CLIENT_SECRET`);
 }
 

@@ -131,8 +131,8 @@ describe('the first load by command', () => {
     const again = await cli.run('sweep', '--apply', 'customer');
     assert.match(
       again.err,
-      /^Sweep now: customer\? Say --yes to confirm\./,
-      'its start is not asked about again',
+      /^Sweep now: customer, product\? Say --yes to confirm\./,
+      'its start is not asked about again, and the run that is under way begins anew with its pairs',
     );
   });
 });

@@ -425,6 +425,20 @@ describe('the operator’s commands', { timeout: suiteMs }, () => {
     assert.match(await done('webhooks', 'test', id, '--yes'), /^Sent/);
     assert.equal(await done('webhooks', 'remove', id, '--yes'), 'Removed.');
     assert.match(await done('webhooks', 'wave', url, '--no-watch'), /3\. URL: https:\/\/other\.example/);
+    assert.match(
+      (await syncCommand(['--stage', 'trial', 'webhooks', 'wave', url, '--no-watch'])).out,
+      /--name \/customcrm-wave-sync\/trial\/WAVE_WEBHOOK_SECRET /,
+    );
+  });
+
+  test('register no URL that another subscription has, and say which', async () => {
+    const url = 'https://foreign.example/webhooks/customcrm';
+    const { Id } = await world.customcrm('POST', '/webhooks', { Url: url, Events: ['customer.created'] });
+    assert.match(
+      await refused('webhooks', 'register', url, '--yes'),
+      new RegExp(`^Not registered: the subscription ${Id} .* webhooks remove ${Id}, and say this again\\.$`),
+    );
+    await done('webhooks', 'remove', String(Id), '--yes');
   });
 
   test('show the secret that could not be stored: it is told only once', async () => {

@@ -86,7 +86,10 @@ describe('two stacks on one pair of systems', () => {
     await first.invoke('customcrm-poll', { source: 'aws.events' });
     const [paused] = await pausedIn();
     assert.equal(paused?.scope, 'all');
-    assert.match(String(paused?.reason), new RegExp(`another stack .* webhooks remove ${id}, then resume$`));
+    assert.match(
+      String(paused?.reason),
+      new RegExp(`another stack .* webhooks remove ${id}, then resume all$`),
+    );
     await first.cli('webhooks', 'remove', id);
     await first.cli('resume', 'all');
     await first.invoke('customcrm-poll');

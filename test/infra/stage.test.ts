@@ -37,6 +37,14 @@ for (const script of ['deploy', 'remove', 'adopt'])
     assert.match(await refused(script, ['--stage', '../prod']), /^Say which stage/);
   });
 
+test('a deployment without a region is refused: a standard would be another stack', async () => {
+  for (const script of ['deploy', 'remove', 'adopt'])
+    assert.match(
+      await refused(script, ['--stage', 'unset'], { AWS_REGION: '' }),
+      /^Say in which region: AWS_REGION=\.\.\. in \.env\.unset or in the shell, or --region NAME\.$/,
+    );
+});
+
 test('a deployment without its settings is refused before anything is replaced', async () => {
   assert.match(
     await refused('deploy', ['--stage', 'unset'], { WAVE_BUSINESS_ID: ' ' }),

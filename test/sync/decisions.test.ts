@@ -48,6 +48,34 @@ async function ambiguous(world: SyncWorld) {
 const stateOf = async (world: SyncWorld, ref: RecordRef) => (await recordStateOf(world.engine, ref))?.state;
 
 describe('a person who decides', () => {
+  test('ends a link whose Wave half belongs to another one, and leaves that one alone', async (t) => {
+    const world = await start();
+    t.after(world.close);
+    const one = await world.make('customcrm', 'customer', { Name: 'One' });
+    const two = await world.make('customcrm', 'customer', { Name: 'Two' });
+    for (const record of [one, two]) await ring(world, record);
+    const foreign = await world.counterpart(two);
+    const main = await world.engine.table.get(linkKey(one));
+    assert.ok(foreign && main);
+    await world.engine.table.write([{ put: { ...main, waveId: foreign.id } }]);
+    assert.equal((await unlinkRecords(world.engine, one, world.call())).done, true);
+    assert.equal(await stateOf(world, one), 'excluded');
+    assert.equal(await stateOf(world, foreign), undefined);
+    assert.equal((await world.counterpart(foreign))?.id, two.id);
+  });
+
+  test('cannot link the product that stands for lines without one', async (t) => {
+    const world = await start();
+    t.after(world.close);
+    const here = await world.make('customcrm', 'product', { Name: 'Ladder', UnitPrice: '1' });
+    const there = await world.make('wave', 'product', { name: 'Anything', unitPrice: '1' });
+    const { settings } = world.engine;
+    const mapping = { ...settings.mapping, waveFallbackProductId: there.id };
+    const engine = { ...world.engine, settings: { ...settings, mapping } };
+    const decided = await linkRecords(engine, here, there, world.call());
+    assert.match(decided.done ? '' : decided.because, /^the settings leave wave#product#\S+ out/);
+  });
+
   test('links an ambiguous record, and what differs flows or is held by policy', async (t) => {
     const world = await start();
     t.after(world.close);

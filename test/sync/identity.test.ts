@@ -54,8 +54,7 @@ describe('a table of links', () => {
     await world.engine.table.write([{ put: { ...identity, ...key, tableId: 'before the restore' } }]);
     await pause(world.engine, 'all', 'by the operator');
     await begin(world);
-    const reason =
-      'all: by the operator; the table was restored from a backup: run a sweep preview, then resume';
+    const reason = 'all: by the operator; the table was restored from a backup: run preview, then resume all';
     assert.deepEqual(await everyPause(world), [reason]);
     const restoredAt = await lastRestore(world.engine);
     assert.ok(restoredAt !== undefined && restoredAt <= world.engine.clock.now());
@@ -131,7 +130,7 @@ describe('two stacks on one pair of systems', () => {
     const id = await register(second);
     assert.deepEqual([await look(first), await look(second)], [true, false]);
     await look(first);
-    const reason = `all: another stack on this Customcrm and this Wave business is active: webhooks remove ${id}, then resume`;
+    const reason = `all: another stack on this Customcrm and this Wave business is active: webhooks remove ${id}, then resume all`;
     assert.deepEqual(await everyPause(first), [reason]);
     assert.deepEqual(await everyPause(second), []);
     await remove(first, id);

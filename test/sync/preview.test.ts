@@ -3,6 +3,8 @@ import { after, before, describe, test } from 'node:test';
 import { otherSystem, pairs, type RecordRef, refKey } from '../../lib/domain/record.ts';
 import { RemoteUnavailableError } from '../../lib/errors.ts';
 import { linkRecords } from '../../lib/sync/decisions.ts';
+import { handleDoorbell } from '../../lib/sync/handle-doorbell.ts';
+import { linkKey } from '../../lib/sync/keys.ts';
 import { findLink } from '../../lib/sync/links.ts';
 import { preview } from '../../lib/sync/preview.ts';
 import { countActions, type PreviewAction, type PreviewEntry } from '../../lib/sync/preview-entry.ts';
@@ -260,5 +262,22 @@ describe('a preview', () => {
     };
     assert.deepEqual(await previewOf(world, engine), await previewOf(world));
     assert.ok(failures > 8);
+  });
+
+  test('shows a broken link, and goes on with the others', async () => {
+    const one = await world.make('customcrm', 'customer', { Name: 'Half linked' });
+    await handleDoorbell(world.engine, { ...one, eventId: 'webhook', at: Date.now() }, world.call());
+    const there = await world.counterpart(one);
+    assert.ok(there);
+    const half = await world.engine.table.get(linkKey(there));
+    assert.ok(half);
+    await world.engine.table.write([{ put: { ...half, linkId: 'another' } }]);
+    const entries = await previewOf(world);
+    assert.ok(entries.length > 10);
+    const shown = entries.filter(({ reasons }) => reasons.some((reason) => /do not mirror/.test(reason)));
+    assert.deepEqual(
+      shown.map(({ action, id }) => [action, id]),
+      [['blocked', one.id]],
+    );
   });
 });

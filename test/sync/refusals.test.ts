@@ -4,6 +4,7 @@ import type { RecordRef } from '../../lib/domain/record.ts';
 import { RemoteRejectedError } from '../../lib/errors.ts';
 import type { Engine } from '../../lib/sync/engine.ts';
 import { retry } from '../../lib/sync/operate.ts';
+import { alteredWave } from '../support/altered-wave.ts';
 import { linkedOrder, linkedPair, linkOf, ring, withWave } from '../support/sync-steps.ts';
 import { type Database, type SyncWorld, startDatabase, startSyncWorld } from '../support/sync-world.ts';
 
@@ -215,4 +216,33 @@ describe('the sum before tax that Wave computes', () => {
     const { Discount } = await world.read(crm);
     assert.equal((Discount as { readonly Value: string }).Value, '10');
   });
+});
+
+test('a record that shows, but takes no write because it is not there, is asked less and less, and said in words', async (t) => {
+  const world = await start();
+  t.after(world.close);
+  const { crm, wave } = await linkedPair(world, 'customer', { Name: 'One' });
+  const errors = [{ message: 'not found', path: ['customerPatch'], extensions: { code: 'NOT_FOUND' } }];
+  let writes = 0;
+  const readOnly = withWave(
+    world.engine,
+    alteredWave(world, () => {
+      writes += 1;
+      return { data: { customerPatch: null }, errors, date: Date.now() };
+    }),
+  );
+  await world.edit(crm, { Phone: '1' });
+  const dueIn: number[] = [];
+  const shown: unknown[] = [];
+  for (let times = 0; times < 6; times++) {
+    const handled = await ring(world, crm, readOnly);
+    assert.ok(handled.did === 'parked' && handled.cause.name === 'not-found');
+    dueIn.push(Math.round((handled.cause.due - world.engine.clock.now()) / 1000));
+    shown.push(handled.cause.shows !== undefined);
+  }
+  assert.deepEqual(dueIn, [30, 60, 120, 240, 480, 900]);
+  assert.deepEqual(shown, [false, false, false, true, true, true]);
+  assert.equal(writes, 6 * 2);
+  await ring(world, crm);
+  assert.equal((await world.read(wave)).phone, '1', 'once it takes writes again');
 });

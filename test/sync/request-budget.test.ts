@@ -347,7 +347,10 @@ describe('the request budget', () => {
     const slot = await one.take(wanting(time));
     await slot.end({ did: 'refused', retryAfterMs: 30_000 });
     const startedAt = time.now();
-    await assert.rejects(other.take(wanting(time)), { retryAfterMs: 30_250 });
+    await assert.rejects(other.take(wanting(time)), {
+      retryAfterMs: 30_250,
+      message: 'wave is unavailable: Wave asked for a pause (429)',
+    });
     await time.runUntil(startedAt + 30_250);
     const probe = await other.take(wanting(time));
     const next = one.take(wanting(time));
@@ -406,6 +409,10 @@ describe('the request budget', () => {
     assert.equal(count - 1, 20);
     // Who waits looks again sooner, as the limit may be raised; until then there is nothing to be had.
     assert.equal(last?.retryAfterMs, 15 * minute);
+    assert.match(
+      last?.message ?? '',
+      /the request budget of a day \(WAVE_MAX_REQUESTS_PER_DAY\) is used up$/,
+    );
     await time.runUntil(time.now() + 12 * hour);
     await assert.rejects(budget.take(wanting(time)));
     await time.runUntil(time.now() + 13 * hour);
@@ -428,6 +435,47 @@ describe('the request budget', () => {
       await time.runUntil(time.now() + minute);
     }
     assert.deepEqual([polls, others < 3_000, others > 2_500], [1_440, true, true]);
+  });
+
+  test('charges a document that cannot be cut all that it costs, however little is allowed', async () => {
+    const time = virtualTime();
+    const budget = budgetOf(time, memoryTable(), { perMinute: 3 });
+    const poll = { cost: 3, intention: 'read', isWhole: true } as const;
+    const slot = await budget.take(wanting(time, poll));
+    assert.equal(slot.cost, 3);
+    await slot.end({ did: 'answered' });
+    const call = { deadline: time.now(), priority: 'live' } as const;
+    await assert.rejects(budget.take(wanting(time, { call })), { message: /the request budget is used up$/ });
+  });
+
+  test('waits for a slot no longer than what it is wanted for stays young', async () => {
+    const time = virtualTime();
+    const budget = budgetOf(time, memoryTable(), { perMinute: 1 });
+    await (await budget.take(wanting(time))).end({ did: 'answered' });
+    const startedAt = time.now();
+    const call = { deadline: startedAt + hour, priority: 'live', sendBy: startedAt + 500 } as const;
+    await assert.rejects(budget.take(wanting(time, { call })));
+    assert.ok(time.now() - startedAt <= 500);
+  });
+
+  test('does not lose that Wave asked for a pause when the table fails twice', async () => {
+    const time = virtualTime();
+    let failures = 0;
+    const table = memoryTable({
+      before: async () => {
+        if (failures > 0) {
+          failures -= 1;
+          throw new Error('the table does not answer');
+        }
+      },
+    });
+    const budget = budgetOf(time, table);
+    const slot = await budget.take(wanting(time));
+    failures = 2;
+    const ended = slot.end({ did: 'refused', retryAfterMs: 30_000 });
+    await time.runUntil(time.now() + 1_000);
+    await ended;
+    await assert.rejects(budgetOf(time, table).take(wanting(time)), { message: /asked for a pause/ });
   });
 
   test('lets a document through alone that costs more than everything', async () => {

@@ -64,6 +64,16 @@ describe('a pair that nobody has started', () => {
     );
   });
 
+  test('is started with others or not at all', async (t) => {
+    const world = await startSyncWorld(database);
+    t.after(world.close);
+    const started = async () => (await pairStates(world.engine)).map(({ started }) => started);
+    await assert.rejects(markStarted(world.engine, 'customer', 'order'), /Start the pair product first/);
+    assert.deepEqual(await started(), [false, false, false]);
+    await markStarted(world.engine, 'customer', 'product', 'order');
+    assert.deepEqual(await started(), [true, true, true]);
+  });
+
   test('is started by the settings as well', async (t) => {
     const world = await startSyncWorld(database, { startedPairs: (pair) => pair === 'product' });
     t.after(world.close);

@@ -10,12 +10,15 @@ import { tidy } from '../../lib/sync/janitor.ts';
 import { linkKey } from '../../lib/sync/keys.ts';
 import { findLink } from '../../lib/sync/links.ts';
 import { park } from '../../lib/sync/parking.ts';
+import { pause, resume } from '../../lib/sync/pause.ts';
 import { pollCustomcrm } from '../../lib/sync/poll-customcrm.ts';
 import type { Doorbell } from '../../lib/sync/ports.ts';
 import { recordStateOf } from '../../lib/sync/record-state.ts';
+import { noteSighting, seenLast } from '../../lib/sync/sighting.ts';
 import { startPair, startSweep, sweep } from '../../lib/sync/sweep.ts';
 import { sweepProgress } from '../../lib/sync/sweep-progress.ts';
 import { outstandingLimit } from '../../lib/sync/sweep-ring.ts';
+import { storedRun } from '../../lib/sync/sweep-run.ts';
 import { mappingSettings } from '../support/mapping-facts.ts';
 import { ring } from '../support/sync-steps.ts';
 import { type Database, type SyncWorld, startDatabase, startSyncWorld } from '../support/sync-world.ts';
@@ -513,6 +516,67 @@ describe('a sweep', () => {
     assert.equal((await sweep(world.engine, world.call()))?.startedAt, first?.startedAt);
     world.pass(2 * 3600_000);
     assert.notEqual((await sweep(world.engine, world.call()))?.startedAt, first?.startedAt);
+  });
+
+  test('compares everything once a day also while a first load still rings', async (t) => {
+    const world = await startSyncWorld(database);
+    t.after(world.close);
+    await Promise.all(
+      customers(outstandingLimit + 5).map((Name) => world.make('customcrm', 'customer', { Name })),
+    );
+    await startPair(world.engine, 'customer');
+    const first = await sweep(world.engine, world.call());
+    assert.equal(first?.phase, 'ring');
+    world.pass(23 * 3600_000);
+    assert.equal((await sweep(world.engine, world.call()))?.startedAt, first?.startedAt);
+    await world.drain();
+    world.pass(2 * 3600_000);
+    const second = await sweep(world.engine, world.call());
+    assert.notEqual(second?.startedAt, first?.startedAt);
+    assert.deepEqual([second?.phase, second?.total], ['finished', 5], 'the rest is found again');
+  });
+
+  test('rings for nothing while everything, or its pair, stands still', async (t) => {
+    const world = await startSyncWorld(database, allStarted);
+    t.after(world.close);
+    await world.make('customcrm', 'customer', { Name: 'Corner Bakery' });
+    for (const scope of ['all', 'customer']) {
+      await pause(world.engine, scope, 'by a test');
+      await fullSweep(world);
+      assert.deepEqual(world.takeRung(), []);
+      assert.equal((await sweepProgress(world.engine))?.phase, 'ring');
+      await resume(world.engine, scope);
+    }
+    await sweep(world.engine, world.call());
+    assert.equal(world.takeRung().length, 1);
+  });
+
+  test('that a person has confirmed stays so when another pair joins it', async (t) => {
+    const world = await startSyncWorld(database, allStarted);
+    t.after(world.close);
+    const isConfirmed = async () => (await storedRun(world.engine))?.run.confirmed;
+    await startSweep(world.engine, { pairs: ['customer'], confirmed: true });
+    await startSweep(world.engine, { pairs: ['product'] });
+    assert.equal(await isConfirmed(), true);
+    await sweep(world.engine, world.call());
+    await startSweep(world.engine, { pairs: ['product'] });
+    assert.equal(await isConfirmed(), false);
+  });
+
+  test('tells who reads a record of the latest picture that anybody has seen of it', async (t) => {
+    const world = await startSyncWorld(database, allStarted);
+    t.after(world.close);
+    const [crm] = await linkedCustomers(world, 1);
+    assert.ok(crm);
+    const wave = await world.counterpart(crm);
+    assert.ok(wave);
+    await world.edit(wave, { phone: '+1 555 0100' });
+    const later = Date.now() + 3600_000;
+    await noteSighting(world.engine, wave, 'a later picture', later);
+    await fullSweep(world);
+    const rung = world.takeRung().find(({ id }) => id === wave.id);
+    assert.equal(rung?.seen, later);
+    assert.equal(await seenLast(world.engine, wave), later);
   });
 
   test('takes over what an unfinished run still had to do', async (t) => {

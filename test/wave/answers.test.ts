@@ -11,6 +11,9 @@ import {
   RemoteRejectedError,
   RemoteUnavailableError,
 } from '../../lib/errors.ts';
+import { waveFeed } from '../../lib/wave/feed.ts';
+import { waveHealth } from '../../lib/wave/health.ts';
+import { snapshotOf } from '../../lib/wave/snapshot.ts';
 import { type Received, type Reply, startWaveScript } from '../support/wave-script.ts';
 import { type Connected, callIn, connected, customerBody, rename } from './connected.ts';
 
@@ -245,6 +248,33 @@ describe('a request', () => {
     );
   });
 
+  test('is not sent when what it is based on has become old, or its token was waited for too long', async () => {
+    await during(
+      (request) => ({ body: { data: allDone(request, { customerPatch: done('C1') }) } }),
+      async ({ records, measured }, received) => {
+        const late = { ...callIn(), sendBy: Date.now() - 1 };
+        assert.equal(await outcome(rename(records, snapshot('C1'), 'Other', late)), unavailable);
+        assert.deepEqual([received.length, measured.length], [0, 0]);
+        const inTime = { ...callIn(), sendBy: Date.now() + 30_000 };
+        assert.equal(await outcome(rename(records, snapshot('C1'), 'Other', inTime)), 'done');
+      },
+    );
+  });
+
+  test('is slowed down by a limit whose code is a number, beside an error without a message', async () => {
+    const numeric = { data: null, errors: [{ message: null, extensions: { code: 429 } }] };
+    await during(
+      () => ({ body: numeric }),
+      async ({ records, measured }) => {
+        assert.equal(await outcome(records.read('customer', 'C1', callIn(3_000))), unavailable);
+        assert.deepEqual(
+          measured.map(({ did }) => did),
+          ['refused'],
+        );
+      },
+    );
+  });
+
   test('is not sent without time for an answer', async () => {
     await during(
       () => ({ body: {} }),
@@ -366,4 +396,59 @@ test('a product that is edited between our patch and our archiving shows what ea
     isArchived: boolean;
   };
   assert.deepEqual([description, isArchived, name], ['Typed in Customcrm', true, 'Log']);
+});
+
+test('a list of which Wave shows fewer rows than it was asked for is read to its end', async () => {
+  const pageOf = (request: Received, ids: readonly string[]): Reply => ({
+    body: {
+      data: {
+        business: {
+          id: localBusinessId,
+          customers: {
+            pageInfo: { currentPage: request.variables.page, totalPages: 2 },
+            edges: ids.map((id) => ({ node: shown(id) })),
+          },
+        },
+      },
+    },
+  });
+  const pages = [['C1', 'C2'], ['C3']];
+  await during(
+    (request) => pageOf(request, pages[Number(request.variables.page) - 1] ?? []),
+    async ({ client, options }) => {
+      const feed = waveFeed(client, options);
+      const first = await feed.listAll('customer', undefined, callIn());
+      const second = await feed.listAll('customer', first.next, callIn());
+      assert.deepEqual(
+        [first, second].map(({ snapshots, next }) => [snapshots.length, next]),
+        [
+          [2, '100'],
+          [1, undefined],
+        ],
+      );
+    },
+  );
+});
+
+test('a business that was not read is not said to be missing', async () => {
+  const asked = (code: string) =>
+    during(
+      () => ({ body: { data: { business: null }, errors: [error(code, ['business'])] } }),
+      ({ client, options }) => waveHealth(client, options, callIn()),
+    );
+  assert.equal((await asked('NOT_FOUND')).business, undefined);
+  await assert.rejects(asked('INTERNAL_SERVER_ERROR'), RemoteUnavailableError);
+});
+
+test('a discount of a kind that nobody knows is not read as another one', () => {
+  const invoice = (discounts: readonly object[] | null) => snapshotOf('order', { ...shown('I1'), discounts });
+  const fixed = { __typename: 'FixedInvoiceDiscount', name: null, amount: '5' };
+  assert.deepEqual(invoice([fixed])?.body.discounts, [fixed]);
+  assert.deepEqual([invoice([])?.body.discounts, invoice(null)?.body.discounts], [[], null]);
+  for (const unknownOne of [
+    { __typename: 'LoyaltyInvoiceDiscount', name: null },
+    { ...fixed, amount: null },
+    { __typename: 'PercentageInvoiceDiscount', name: null, percentage: null },
+  ])
+    assert.equal('discounts' in (invoice([unknownOne])?.body ?? { discounts: [] }), false);
 });

@@ -174,11 +174,12 @@ async function productTaxes(desk: Desk): Promise<Found> {
   const tax = data?.business?.salesTaxes?.edges.find(({ node }) => node && !node.isArchived)?.node;
   if (!tax) throw new NotAskedError('the business has no sales tax');
   const set = await desk.write(productPatch, { id: desk.productId, defaultSalesTaxIds: [tax.id] });
+  // While the product has a tax that the line could get instead.
+  const invoice = await desk.draft({ items: [lineOf(desk.productId, 'without tax')] });
   const cleared = await desk.write(productPatch, { id: desk.productId, defaultSalesTaxIds: [] });
   if (!set.answer?.product || !cleared.answer?.product)
     throw new NotAskedError(set.because || cleared.because);
   const none = cleared.answer.product.defaultSalesTaxes?.length === 0;
-  const invoice = await desk.draft({ items: [lineOf(desk.productId, 'without tax')] });
   const free = invoice.items?.every(({ taxes }) => taxes?.length === 0) ?? false;
   return {
     answer: `on a product ${none ? 'none' : 'the old ones'}; on a line ${free ? 'none' : "the product's"}`,

@@ -5,21 +5,24 @@ import type { Found, Question } from './probe.ts';
 
 const discountOf = ({ discountTotal }: Invoice): number => Number(discountTotal?.minorUnitValue ?? 0);
 
-/** A tenth off 100.00 is 10.00. */
+const partOff = (invoice: Invoice): number =>
+  discountOf(invoice) / Number(invoice.subtotal?.minorUnitValue ?? Number.NaN);
+
+/** Which part of the sum is taken off. */
 async function percentageUnit(desk: Desk): Promise<Found> {
   const items = [lineOf(desk.productId, 'discounted', '100')];
   const withPercentage = async (percentage: string) =>
-    discountOf(await desk.draft({ items, discounts: [{ discountType: 'PERCENTAGE', percentage }] }));
+    partOff(await desk.draft({ items, discounts: [{ discountType: 'PERCENTAGE', percentage }] }));
   const ten = await withPercentage('10').catch((error: unknown) => {
     if (error instanceof NotAskedError) return undefined;
     throw error;
   });
-  if (ten === 1000)
+  if (ten === 0.1)
     return { answer: 'percent: 10 is a tenth', asAssumed: true, settings: { WAVE_PERCENTAGE: 'percent' } };
   const fraction = await withPercentage('0.10');
-  if (fraction !== 1000)
+  if (fraction !== 0.1)
     return {
-      answer: `neither: 10 takes ${ten ?? 'nothing'}, 0.10 takes ${fraction} minor units off 10000`,
+      answer: `neither: of the sum, 10 takes ${ten ?? 'nothing'} and 0.10 takes ${fraction}`,
       asAssumed: false,
     };
   return { answer: 'fraction: 0.10 is a tenth', asAssumed: false, settings: { WAVE_PERCENTAGE: 'fraction' } };

@@ -1,16 +1,25 @@
 import { invoiceApprove, invoiceDelete, invoicePatch } from '../../wave/documents.ts';
 import { bankAccounts, invoiceById, paymentCreate, paymentDelete } from '../../wave/probe-documents.ts';
-import { type Desk, lineOf, NotAskedError } from './desk.ts';
+import { type Desk, type Invoice, lineOf, NotAskedError } from './desk.ts';
 import type { Found, Question } from './probe.ts';
 
 /** Longer than any grain of a stamp that makes sense, ms. */
 const tickMs = 1_100;
 
-async function approved(desk: Desk): Promise<string> {
-  const { id } = await desk.draft({ items: [lineOf(desk.productId, 'approved')] });
-  const { answer, because } = await desk.write(invoiceApprove, { invoiceId: id });
+async function approve(desk: Desk, invoiceId: string): Promise<void> {
+  const { answer, because } = await desk.write(invoiceApprove, { invoiceId });
   if (!answer) throw new NotAskedError(`an invoice could not be approved: ${because}`);
-  return id;
+}
+
+async function approved(desk: Desk): Promise<Invoice> {
+  const invoice = await desk.draft({ items: [lineOf(desk.productId, 'approved')] });
+  await approve(desk, invoice.id);
+  return invoice;
+}
+
+async function takeBack(desk: Desk, paymentId: string): Promise<void> {
+  const { answer, because } = await desk.write(paymentDelete, { id: paymentId });
+  if (!answer) throw new NotAskedError(`a payment could not be deleted: ${because}`);
 }
 
 async function pay(desk: Desk, invoiceId: string, amount: string): Promise<string> {
@@ -45,10 +54,10 @@ async function whatMoves(desk: Desk): Promise<Found> {
     return (await stampOf(desk, id)) !== before;
   };
   const kinds: [string, boolean][] = [];
-  kinds.push(['approval', await moves(() => desk.write(invoiceApprove, { invoiceId: id }))]);
+  kinds.push(['approval', await moves(() => approve(desk, id))]);
   let payment = '';
   kinds.push(['a payment', await moves(async () => (payment = await pay(desk, id, '40')))]);
-  kinds.push(['its deletion', await moves(() => desk.write(paymentDelete, { id: payment }))]);
+  kinds.push(['its deletion', await moves(() => takeBack(desk, payment))]);
   const still = kinds.flatMap(([kind, moved]) => (moved ? [] : [kind]));
   return {
     answer:
@@ -60,7 +69,7 @@ async function whatMoves(desk: Desk): Promise<Found> {
 }
 
 /** Every field that a patch may be refused for, alone; what was accepted stays on the invoice. */
-async function patchLimits(desk: Desk, id: string): Promise<string> {
+async function patchLimits(desk: Desk, { id, currency }: Invoice): Promise<string> {
   const other = await desk.customer();
   const patches = {
     memo: { memo: 'probed' },
@@ -69,7 +78,7 @@ async function patchLimits(desk: Desk, id: string): Promise<string> {
     dueDate: { dueDate: '2031-01-31' },
     items: { items: [lineOf(desk.productId, 'changed', '100')] },
     customerId: { customerId: other.id },
-    currency: { currency: 'USD' as const },
+    currency: { currency: currency.code === 'USD' ? ('CAD' as const) : ('USD' as const) },
     'status DRAFT': { status: 'DRAFT' as const },
   };
   const refused: string[] = [];
@@ -85,10 +94,10 @@ async function patchLimits(desk: Desk, id: string): Promise<string> {
 async function limitsByStatus(desk: Desk): Promise<Found> {
   const saved = await patchLimits(desk, await approved(desk));
   const partly = await approved(desk);
-  await pay(desk, partly, '40');
+  await pay(desk, partly.id, '40');
   const partial = await patchLimits(desk, partly);
   const wholly = await approved(desk);
-  await pay(desk, wholly, '100');
+  await pay(desk, wholly.id, '100');
   const paid = await patchLimits(desk, wholly);
   return { answer: `approved: ${saved}; paid in part: ${partial}; paid: ${paid}` };
 }
@@ -97,13 +106,13 @@ async function deletable(desk: Desk): Promise<Found> {
   const { id: draft } = await desk.draft({ items: [lineOf(desk.productId, 'deleted')] });
   const issued = await approved(desk);
   const settled = await approved(desk);
-  await pay(desk, settled, '100');
+  await pay(desk, settled.id, '100');
   const words = async (invoiceId: string) => {
     const { answer, because } = await desk.write(invoiceDelete, { invoiceId });
     return answer ? 'yes' : `no (${because})`;
   };
   return {
-    answer: `a draft: ${await words(draft)}; approved: ${await words(issued)}; paid: ${await words(settled)}`,
+    answer: `a draft: ${await words(draft)}; approved: ${await words(issued.id)}; paid: ${await words(settled.id)}`,
   };
 }
 

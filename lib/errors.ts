@@ -87,10 +87,17 @@ export class SettingsError extends Error {
 }
 
 /** Whether an error is one of those after which the record waits: with the pause that it asks for. */
-export function pauseFor(
-  error: unknown,
-): { readonly name: 'unavailable' | 'reconnect'; readonly afterMs: number | undefined } | undefined {
-  if (error instanceof ReconnectNeededError) return { name: 'reconnect', afterMs: undefined };
-  if (error instanceof RemoteUnavailableError) return { name: 'unavailable', afterMs: error.retryAfterMs };
+export function pauseFor(error: unknown):
+  | {
+      readonly name: 'unavailable' | 'reconnect';
+      readonly afterMs: number | undefined;
+      /** What went wrong, without any value of a record. */
+      readonly because: string;
+    }
+  | undefined {
+  if (error instanceof ReconnectNeededError)
+    return { name: 'reconnect', afterMs: undefined, because: error.message };
+  if (error instanceof RemoteUnavailableError)
+    return { name: 'unavailable', afterMs: error.retryAfterMs, because: error.message };
   return undefined;
 }

@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { type Pair, parseRef, type System, systems } from '../domain/record.ts';
-import { SettingsError } from '../errors.ts';
+import { SettingsError, SyncError } from '../errors.ts';
 import { fuseNames, mendFuse } from '../sync/fuses.ts';
 import { forget, resolve, restoreLoser, retry } from '../sync/operate.ts';
 import { everyLimit, recordsIn } from '../sync/overview.ts';
@@ -123,7 +123,7 @@ function addSteering(program: Command, { connected, say, confirmed }: Terminal):
     .action(async (scope: string, { reason }: { reason: string }) => {
       const connections = await connected();
       const { engine } = connections;
-      if (scope.includes('#')) await mustBeKnown(connections, parseRef(scope));
+      if (scope.includes('#')) await mustBeKnown(connections, parseRef(scope)).catch(orSilent);
       if (!(await confirmed(`Let ${scope} wait from now on?`))) return;
       await pause(engine, scope, reason);
       say(
@@ -142,6 +142,11 @@ function addSteering(program: Command, { connected, say, confirmed }: Terminal):
       if (woken === undefined) throw new SettingsError(`${scope} was not paused. status says what is.`);
       say({ resumed: scope, woken }, `Resumed: ${scope}. ${woken} waiting records go on.`);
     });
+}
+
+/** A record of a system that does not answer can be paused all the same. */
+function orSilent(error: unknown): void {
+  if (!(error instanceof SyncError)) throw error;
 }
 
 function scopeOf(text: string): string {

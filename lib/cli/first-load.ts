@@ -278,7 +278,7 @@ function previewText(entries: readonly PreviewEntry[], counts: ReturnType<typeof
 }
 
 function progressText(progress: SweepProgress): string {
-  const { phase, pair, compared, total, done, perMinute, leftMs, repairs, underOlderKeys, stopped } =
+  const { phase, pair, compared, total, done, perMinute, leftMs, repairs, underOlderKeys, stopped, paused } =
     progress;
   const parts = [
     pair ? `${phase} ${pair}` : phase,
@@ -290,6 +290,7 @@ function progressText(progress: SweepProgress): string {
     underOlderKeys > 0 || phase === 'finished'
       ? `${underOlderKeys} links stood under an older fingerprint key`
       : '',
+    paused ? 'paused: it goes on after resume' : '',
     stopped ? `stopped: ${stopped}` : '',
   ];
   return parts.filter(Boolean).join(', ');

@@ -13,18 +13,18 @@ import { rejectedByFuse, throughFuses } from './guard-write.ts';
 import { throwIfReadLags } from './lagging.ts';
 import { stillHeld } from './leases.ts';
 import { saveLink } from './links.ts';
-import { grownPause, timesParked, waitsSince } from './parking.ts';
+import { waitsSince } from './parking.ts';
 import type { Call, Doorbell, Reading } from './ports.ts';
 import { rest } from './rest.ts';
 import { sendChanges } from './send-changes.ts';
+import { takesNoWrite } from './takes-no-write.ts';
 import { type Both, isTooOld, lostLease, type Pictures, type Step, settling, type Work } from './work.ts';
 
 /** One round: read, plan, write, agree. A stale write or a user in between starts another; then the record waits its turn. */
 const roundLimit = 4;
 
-/** So often a record may show, and take no write because it is not there, before it waits; and wait, before a person is told. */
+/** So often a record may show, and take no write because it is not there, before it waits. */
 const missingLimit = 2;
-const untoldLimit = 3;
 
 /** Brings both sides of a link together. The lease is held; `fresh` is what its linking brought, and serves the first round if it is young enough. */
 export async function applyChange(given: Work, start: Link, fresh?: Pictures): Promise<Handled> {
@@ -64,22 +64,6 @@ export async function applyChange(given: Work, start: Link, fresh?: Pictures): P
     if (timesMissing === missingLimit) return takesNoWrite(work, link);
   }
   return { did: 'parked', cause: { name: 'busy', key: 'busy', due: work.engine.clock.now() + 30_000 } };
-}
-
-/** A lagging replica shows one that is deleted; or the token may read it, and not write to it. */
-async function takesNoWrite({ engine, doorbell }: Work, link: Link): Promise<Handled> {
-  const key = `no-write#${link.id}`;
-  const times = await timesParked(engine, doorbell, key);
-  const shows = 'it shows, but a write is told that it is not there: may the token write it?';
-  return {
-    did: 'parked',
-    cause: {
-      name: 'not-found',
-      key,
-      due: engine.clock.now() + grownPause(times),
-      ...(times >= untoldLimit && { shows }),
-    },
-  };
 }
 
 /** What this half waits with was heard of as well, whoever rang now. */

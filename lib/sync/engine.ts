@@ -133,6 +133,8 @@ export interface Cause {
   readonly key: string;
   /** Why the record shows `blocked`, or behind a fence `ambiguous`, while it waits; undefined when waiting is all there is to say. */
   readonly shows?: string;
+  /** What the system said, for the log. */
+  readonly because?: string;
   /** The prints of what a fuse holds back: what a person says there is said of these. */
   readonly asks?: readonly string[];
   /** Parking happens only while this holds; else the cause went away in the meantime. */

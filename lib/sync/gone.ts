@@ -32,6 +32,7 @@ import { endLinkWrites, saveLink, withOutcome } from './links.ts';
 import { unparkWrites } from './parking.ts';
 import type { Reading, Write } from './ports.ts';
 import { leftBehindWrite } from './record-state.ts';
+import { takesNoWrite } from './takes-no-write.ts';
 import { tombstoneWrite } from './tombstones.ts';
 import { ringFor } from './unlinked-record.ts';
 import { isTooOld, lastSend, type Step, type Work } from './work.ts';
@@ -259,8 +260,8 @@ async function carryOut(
     const calm = await saveLink(engine.table, noted, link, stillHeld(lease));
     if (error instanceof RemoteRejectedError && calm)
       return { did: 'rejected', link: calm, reason: error.message, spends: [] };
-    if (error instanceof StaleVersionError || error instanceof RemoteMissingError || !calm)
-      return again(work);
+    if (error instanceof StaleVersionError || !calm) return again(work);
+    if (error instanceof RemoteMissingError) return takesNoWrite(work, link);
     throw error;
   }
   return { did: 'done', link: noted, answer };

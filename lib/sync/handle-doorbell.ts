@@ -77,8 +77,8 @@ async function settle(
 }
 
 /** What a waiting record shows all the same: no news, when it waited and showed just that before. */
-function shownWhileWaiting({ shows }: Cause, before: Parked): Pick<OutcomeLine, 'reason' | 'again'> {
-  if (shows === undefined) return {};
+function shownWhileWaiting({ shows, because }: Cause, before: Parked): Pick<OutcomeLine, 'reason' | 'again'> {
+  if (shows === undefined) return because === undefined ? {} : { reason: because };
   return { reason: shows, ...(before?.shows === shows && { again: true }) };
 }
 
@@ -181,7 +181,7 @@ async function unavailable(
   const grown = grownPause(await timesParked(engine, doorbell, pause.name));
   // Who says how long to wait is believed: for a slot of the budget a growing pause would leave slots unused.
   const due = engine.clock.now() + (pause.afterMs ?? grown);
-  return { did: 'parked', cause: { name: pause.name, key: pause.name, due } };
+  return { did: 'parked', cause: { name: pause.name, key: pause.name, due, because: pause.because } };
 }
 
 async function handleOnce(engine: Engine, doorbell: Doorbell, call: Call, waited: Waited): Promise<Handled> {

@@ -36,9 +36,9 @@ export async function pauses({
 const pausedBy = (engine: Engine, ref: RecordRef): Promise<string | undefined> =>
   firstPaused(engine, ['all', ref.pair, refKey(ref)]);
 
-/** Whether everything, or this pair, stands still. */
-export const isPaused = async (engine: Engine, pair: Pair): Promise<boolean> =>
-  (await firstPaused(engine, ['all', pair])) !== undefined;
+/** Whether one of these stands still. */
+export const isPaused = async (engine: Engine, ...scopes: readonly PauseScope[]): Promise<boolean> =>
+  (await firstPaused(engine, scopes)) !== undefined;
 
 async function firstPaused(engine: Engine, scopes: readonly string[]): Promise<string | undefined> {
   const now = engine.clock.now();

@@ -99,6 +99,7 @@ export function requestBudget(options: {
     let isFresh = false;
     for (let attempt = 1; attempt <= tryLimit; attempt++) {
       const now = clock.now();
+      if (now > sendBy) throw noSlot(0, 'minute', want);
       const current = aged(slots, limits, now);
       // A write of ours that nobody answered may have happened.
       if (current.underWay.some((holder) => holder.id === id)) return slotFor(id, want, startedAt, current);

@@ -153,10 +153,15 @@ export async function noteSighting(
   await table.write([{ put: { ...sightingKey(ref), print, at: clock.now(), ...stamp } }]);
 }
 
-/** The latest picture of a record that was rung for, by its stamp; undefined when none was, or its system shows no stamps. */
-export async function seenLast({ table }: Engine, ref: RecordRef): Promise<number | undefined> {
+/** Which picture of a record was rung for after that time (ms), by its stamp, and when; undefined when none was, or it has no stamp. */
+export async function seenSince(
+  { table }: Engine,
+  ref: RecordRef,
+  since: number,
+): Promise<{ readonly seen: number; readonly at: number } | undefined> {
   const noted = await table.get(sightingKey(ref));
-  return noted?.seen === undefined ? undefined : Number(noted.seen);
+  const at = Number(noted?.at ?? 0);
+  return noted?.seen !== undefined && at > since ? { seen: Number(noted.seen), at } : undefined;
 }
 
 /** When a record was last rung for (ms), for which picture, and whether that was since its link was written. */

@@ -1,5 +1,6 @@
 import type { Pair } from '../domain/record.ts';
 import type { Engine } from './engine.ts';
+import { isPaused } from './pause.ts';
 import { outstanding } from './sweep-ring.ts';
 import { type Phase, stepsOf, storedRun } from './sweep-run.ts';
 
@@ -10,6 +11,8 @@ export interface SweepProgress {
   readonly pairs: readonly Pair[];
   readonly phase: Phase | 'finished' | 'stopped';
   readonly pair: Pair | undefined;
+  /** It waits until a person says `resume`. */
+  readonly paused: boolean;
   /** Why a guard stopped the run; nothing was rung. */
   readonly stopped: string | undefined;
   /** Rows of both lists compared so far. */
@@ -61,6 +64,7 @@ export async function sweepProgress(
     pairs: run.pairs,
     phase: step?.phase ?? (run.stopped === undefined ? 'finished' : 'stopped'),
     pair: step?.pair,
+    paused: step?.phase === 'ring' && (await isPaused(engine, 'all', step.pair)),
     stopped: run.stopped,
     compared,
     total: run.found,

@@ -3,7 +3,7 @@ import type { Engine } from './engine.ts';
 import { BrokenLinkError, findLink } from './links.ts';
 import { pollKey } from './poll-progress.ts';
 import type { Doorbell } from './ports.ts';
-import { noteSighting, seenLast } from './sighting.ts';
+import { noteSighting, seenSince } from './sighting.ts';
 import { type FoundRecord, pageAfter, type SweepRun } from './sweep-run.ts';
 
 /** Doorbells of a sweep that may be unhandled at a time: more than a minute of the budget, since what found no slot is rung for once a minute. */
@@ -110,11 +110,18 @@ async function stillOpen(
   return found.filter(({ revision }, index) => revisions[index] === revision);
 }
 
-/** A poll may have seen a later picture since the lists were compared: who reads the record is to be told of that one. */
-async function withLatest(engine: Engine, pair: Pair, found: FoundRecord): Promise<FoundRecord> {
+/** A poll may have seen a later picture since the lists were compared: who reads the record is to be told of that one, and it stays noted. */
+async function withLatest(
+  engine: Engine,
+  run: SweepRun,
+  pair: Pair,
+  found: FoundRecord,
+): Promise<FoundRecord & { readonly seenAt?: number }> {
   if (found.seen === undefined) return found;
-  const last = await seenLast(engine, refOf(found.system, pair, found.id));
-  return last === undefined ? found : { ...found, seen: Math.max(found.seen, last) };
+  const later = await seenSince(engine, refOf(found.system, pair, found.id), run.startedAt);
+  if (!later || later.seen <= found.seen) return found;
+  const { print: _print, ...rest } = found;
+  return { ...rest, seen: later.seen, seenAt: later.at };
 }
 
 async function ringFor(
@@ -123,18 +130,19 @@ async function ringFor(
   pair: Pair,
   stillFound: readonly FoundRecord[],
 ): Promise<void> {
-  const found = await Promise.all(stillFound.map((each) => withLatest(engine, pair, each)));
+  const found = await Promise.all(stillFound.map((each) => withLatest(engine, run, pair, each)));
   const eventId = `sweep:${run.id}`;
   const at = engine.clock.now();
   for (const system of systems) {
     const own = found.filter((each) => each.system === system);
     const doorbells = own.map(
-      ({ id, seen }): Doorbell => ({
+      ({ id, seen, seenAt }): Doorbell => ({
         ...refOf(system, pair, id),
         eventId,
         at,
         background: true,
         ...(seen !== undefined && { seen }),
+        ...(seenAt !== undefined && { seenAt }),
       }),
     );
     if (doorbells.length > 0) await engine.queues[system].ring(doorbells);

@@ -1,3 +1,4 @@
+import { RemoteUnavailableError } from '../errors.ts';
 import type { Call } from '../sync/ports.ts';
 import type { Slot } from '../sync/request-budget.ts';
 import type { Seats } from './options.ts';
@@ -27,6 +28,9 @@ export interface Batching<Op, Answer> {
     slot: Slot | undefined,
   ) => Promise<readonly (Answer | Error)[]>;
 }
+
+const tooLate = (): Error =>
+  new RemoteUnavailableError('wave', 'no slot came while what the write is based on was young');
 
 interface Waiting<Op, Answer> extends Passenger<Op> {
   readonly settle: (answer: Answer | Error) => void;
@@ -58,11 +62,12 @@ export function batcher<Op, Answer>(batching: Batching<Op, Answer>): (op: Op, ca
   async function run(lane: Call['priority']): Promise<void> {
     await gathered(lane);
     for (let next = nextOf([lane], most()); next.length > 0; next = nextOf([lane], most())) {
-      const seats = await reserve(callOf(next), next.length).catch((error: Error) => error);
+      const seats = await reserve(callOf(next, latest), next.length).catch((error: Error) => error);
       if (seats instanceof Error) {
         for (const each of takeOut(next)) each.settle(seats);
         continue;
       }
+      for (const each of takeOut(waiting.filter(isLate))) each.settle(tooLate());
       const room = Math.min(most(), seats.operations);
       const chosen = nextOf(lane === 'live' ? lanes : [lane], room);
       if (chosen.length === 0) await seats.slot?.end({ did: 'unsent' });
@@ -86,6 +91,9 @@ export function batcher<Op, Answer>(batching: Batching<Op, Answer>): (op: Op, ca
     return first ? ordered.filter(({ call }) => goTogether(first.call, call, now())).slice(0, room) : [];
   }
 
+  const isLate = ({ call: { sendBy = Number.POSITIVE_INFINITY } }: Waiting<Op, Answer>): boolean =>
+    sendBy < now();
+
   function takeOut(entries: readonly Waiting<Op, Answer>[]): readonly Waiting<Op, Answer>[] {
     const present = entries.filter((entry) => waiting.includes(entry));
     for (const entry of present) waiting.splice(waiting.indexOf(entry), 1);
@@ -97,7 +105,7 @@ export function batcher<Op, Answer>(batching: Batching<Op, Answer>): (op: Op, ca
     for (const key of keys) underWay.add(key);
     const answers = await send(
       entries.map(({ op }) => op),
-      callOf(entries),
+      callOf(entries, earliest),
       slot,
     ).catch((error: Error) => entries.map(() => error));
     for (const key of keys) underWay.delete(key);
@@ -115,15 +123,25 @@ export function batcher<Op, Answer>(batching: Batching<Op, Answer>): (op: Op, ca
     });
 }
 
-/** The shortest of the deadlines, and live if one is. */
-function callOf(entries: readonly { readonly call: Call }[]): Call {
-  const sendBy = entries.flatMap(({ call }) => call.sendBy ?? []);
+/** The shortest of the deadlines, and live if one is. @param sendBy by which of theirs they set out */
+function callOf(
+  entries: readonly { readonly call: Call }[],
+  sendBy: (calls: readonly Call[]) => number,
+): Call {
+  const calls = entries.map(({ call }) => call);
+  const by = sendBy(calls);
   return {
-    deadline: Math.min(...entries.map(({ call }) => call.deadline)),
-    priority: entries.some(({ call }) => call.priority === 'live') ? 'live' : 'background',
-    ...(sendBy.length > 0 && { sendBy: Math.min(...sendBy) }),
+    deadline: Math.min(...calls.map(({ deadline }) => deadline)),
+    priority: calls.some(({ priority }) => priority === 'live') ? 'live' : 'background',
+    ...(by < Number.POSITIVE_INFINITY && { sendBy: by }),
   };
 }
+
+const times = (calls: readonly Call[]) => calls.map(({ sendBy = Number.POSITIVE_INFINITY }) => sendBy);
+/** A slot is worth waiting for while it is in time for one of them... */
+const latest = (calls: readonly Call[]): number => Math.max(...times(calls));
+/** ...and a document is in time for all that it holds. */
+const earliest = (calls: readonly Call[]): number => Math.min(...times(calls));
 
 const goTogether = (one: Call, other: Call, now: number): boolean =>
   (one.deadline - now >= hurryMs && other.deadline - now >= hurryMs) ||

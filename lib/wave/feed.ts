@@ -68,10 +68,9 @@ export function waveFeed(client: WaveClient, options: WaveOptions): WaveFeed {
         };
         const answer = await client(list, variables, 'read', call);
         const { [pair]: page } = rowsOf(answer, businessId, [pair], pageSize);
-        return {
-          snapshots: page?.snapshots ?? [],
-          next: page?.full ? String(skip + pageSize) : undefined,
-        };
+        const snapshots = page?.snapshots ?? [];
+        // By what it holds, as Wave may show fewer rows than it was asked for.
+        return { snapshots, next: page?.full ? String(skip + snapshots.length) : undefined };
       };
       return pages.ask(1, [skip], ask).catch((error: unknown) =>
         fewer(error, skip, ask, async (hole) => ({

@@ -10,7 +10,7 @@ export const health = graphql(`
   query Health($business: ID!, $page: Int!, $pageSize: Int!) {
     business(id: $business) {
       id name isArchived currency { code }
-      accounts(page: $page, pageSize: $pageSize, subtypes: [INCOME, DISCOUNTS, OTHER_INCOME], isArchived: false) { edges { node { id name } } }
+      accounts(page: $page, pageSize: $pageSize, subtypes: [INCOME, DISCOUNTS, OTHER_INCOME], isArchived: false) { pageInfo { currentPage totalPages } edges { node { id name } } }
     }
   }
 `);
@@ -46,7 +46,7 @@ export async function waveHealth(
       ? { id: found.id, name: found.name, currency: found.currency.code, archived: found.isArchived }
       : undefined;
     clockAheadMs = answer.date - Date.now();
-    return found?.accounts?.edges ?? [];
+    return { rows: found?.accounts?.edges ?? [], pageInfo: found?.accounts?.pageInfo };
   });
   return {
     business,
@@ -55,9 +55,17 @@ export async function waveHealth(
   };
 }
 
+/** These say that the business is none that can be read, and not that Wave failed. */
+const saysWhose: ReadonlySet<string> = new Set([
+  'NOT_FOUND',
+  'FORBIDDEN',
+  'BAD_USER_INPUT',
+  'VARIABLE_VALUE',
+]);
+
 /** That Wave failed says nothing about whether the business is there. */
 function throwUnlessMissing(errors: readonly WaveError[]): void {
-  if (errors.some(({ extensions }) => extensions?.code !== 'NOT_FOUND'))
+  if (errors.some(({ extensions }) => !saysWhose.has(extensions?.code ?? '')))
     throw new RemoteUnavailableError('wave', 'the business was not read');
 }
 

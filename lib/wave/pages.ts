@@ -44,17 +44,30 @@ export function pagesOf(): Pages {
   };
 }
 
+export interface PageInfo {
+  readonly currentPage?: number | null;
+  readonly totalPages?: number | null;
+}
+interface Page<Row> {
+  readonly rows: readonly Row[];
+  readonly pageInfo?: PageInfo | null | undefined;
+}
+
+/** Is this not the last page? Wave may show fewer rows than it was asked for, and have more: it says so beside them. */
+export const hasMore = ({ rows, pageInfo }: Page<unknown>, pageSize: number): boolean =>
+  rows.length >= pageSize || (rows.length > 0 && (pageInfo?.currentPage ?? 0) < (pageInfo?.totalPages ?? 0));
+
 /** All rows of a short list: from its beginning again when Wave refuses so many at once. */
 export const wholeList = <Row>(
   pages: Pages,
-  read: (page: number, pageSize: number) => Promise<readonly Row[]>,
+  read: (page: number, pageSize: number) => Promise<Page<Row>>,
 ): Promise<readonly Row[]> =>
   pages.ask(1, [], async (pageSize) => {
     const rows: Row[] = [];
     for (let page = 1; page <= rowLimit / pageSize; page++) {
       const some = await read(page, pageSize);
-      rows.push(...some);
-      if (some.length < pageSize) break;
+      rows.push(...some.rows);
+      if (!hasMore(some, pageSize)) break;
     }
     return rows;
   });

@@ -2,6 +2,7 @@ import type { Pair } from '../domain/record.ts';
 import { RemoteUnavailableError } from '../errors.ts';
 import type { ListPage, Unreadable } from '../sync/ports.ts';
 import type { WaveAnswer, WaveError } from './answer.ts';
+import { hasMore, type PageInfo } from './pages.ts';
 import { snapshotOf } from './snapshot.ts';
 
 // The rows of Wave's lists. A row with an error under its path was not read; it must not keep the others from being read.
@@ -13,13 +14,6 @@ interface Row {
   readonly id?: string | undefined;
   readonly modifiedAt?: string | undefined;
 }
-interface PageInfo {
-  readonly currentPage?: number | null;
-  readonly totalPages?: number | null;
-}
-/** Wave may show fewer rows than it was asked for, and have more: it says so here. */
-const isCut = (info: PageInfo | null | undefined): boolean =>
-  (info?.currentPage ?? 0) < (info?.totalPages ?? 0);
 type Lists = Readonly<Partial<Record<string, unknown>>>;
 
 /** A page of which a row was not read; so many before it were. */
@@ -80,7 +74,7 @@ export function rowsOf(
         const parts = failed.flatMap(({ index, part }) => (index === before && part ? [part] : []));
         throw new RowNotReadError(pair, { pageSize, before }, edges[before]?.node ?? {}, parts);
       }
-      const full = edges.length >= pageSize || (edges.length > 0 && isCut(pageInfo));
+      const full = hasMore({ rows: edges, pageInfo }, pageSize);
       return [pair, { snapshots: snapshots.flatMap((each) => each ?? []), full }];
     }),
   );

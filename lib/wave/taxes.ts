@@ -35,7 +35,7 @@ export function waveTaxes(
       const list = data?.business?.salesTaxes;
       if (errors.length > 0 || !list)
         throw new RemoteUnavailableError('wave', 'the sales taxes were not read');
-      return list.edges;
+      return { rows: list.edges, pageInfo: list.pageInfo };
     });
     const taxes = rows.flatMap(({ node }): Tax[] =>
       node ? [{ id: node.id, abbreviation: node.abbreviation, archived: node.isArchived }] : [],

@@ -66,7 +66,9 @@ async function sendTogether(
     if (answer.isTooMuch) shrink(Math.floor(ops.length / 2));
     for (const part of parts) {
       const own = part.flatMap((position) => ops[position] ?? []);
-      const inner = await sendTogether(client, own, call, undefined, shrink);
+      // They were in time, and must come to an end however long the cutting takes.
+      const { sendBy: _sendBy, ...onward } = call;
+      const inner = await sendTogether(client, own, onward, undefined, shrink);
       for (const [index, position] of part.entries()) {
         const one = inner[index];
         if (one) answers.set(position, one);

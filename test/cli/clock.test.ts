@@ -19,8 +19,8 @@ async function startLambda(aheadMs: number) {
 }
 
 for (const [aheadMs, expected] of [
-  [-60_000, /^The clock of this machine is (59|60) s ahead of that of AWS\. Set it right first/],
-  [60_000, /^The clock of this machine is (59|60) s behind that of AWS\. Set it right first/],
+  [-60_000, /^The clock of this machine is (59|60) s ahead of that of AWS\. Set it right: /],
+  [60_000, /^The clock of this machine is (59|60) s behind that of AWS\. Set it right: /],
   // Refused for something else: these are no settings.
   [0, /CUSTOMCRM_API_URL/],
 ] as const)

@@ -14,7 +14,7 @@ import { pause, resume } from '../../lib/sync/pause.ts';
 import { pollCustomcrm } from '../../lib/sync/poll-customcrm.ts';
 import type { Doorbell } from '../../lib/sync/ports.ts';
 import { recordStateOf } from '../../lib/sync/record-state.ts';
-import { noteSighting, seenLast } from '../../lib/sync/sighting.ts';
+import { noteSighting, seenSince } from '../../lib/sync/sighting.ts';
 import { startPair, startSweep, sweep } from '../../lib/sync/sweep.ts';
 import { sweepProgress } from '../../lib/sync/sweep-progress.ts';
 import { outstandingLimit } from '../../lib/sync/sweep-ring.ts';
@@ -536,19 +536,40 @@ describe('a sweep', () => {
     assert.deepEqual([second?.phase, second?.total], ['finished', 5], 'the rest is found again');
   });
 
-  test('rings for nothing while everything, or its pair, stands still', async (t) => {
+  test('rings for nothing while everything stands still', async (t) => {
     const world = await startSyncWorld(database, allStarted);
     t.after(world.close);
     await world.make('customcrm', 'customer', { Name: 'Corner Bakery' });
-    for (const scope of ['all', 'customer']) {
-      await pause(world.engine, scope, 'by a test');
-      await fullSweep(world);
-      assert.deepEqual(world.takeRung(), []);
-      assert.equal((await sweepProgress(world.engine))?.phase, 'ring');
-      await resume(world.engine, scope);
-    }
+    await pause(world.engine, 'all', 'by a test');
+    await fullSweep(world);
+    assert.deepEqual(world.takeRung(), []);
+    const progress = await sweepProgress(world.engine);
+    assert.deepEqual([progress?.phase, progress?.paused], ['ring', true]);
+    await resume(world.engine, 'all');
     await sweep(world.engine, world.call());
     assert.equal(world.takeRung().length, 1);
+  });
+
+  test('rings at last for a pair that stands still, and for those that need it', async (t) => {
+    const world = await startSyncWorld(database, allStarted);
+    t.after(world.close);
+    const customer = await world.make('customcrm', 'customer', { Name: 'Corner Bakery' });
+    const order = await world.make('customcrm', 'order', {
+      ...{ CustomerId: customer.id, Status: 'draft', Currency: 'CAD', OrderDate: '2026-05-04', Lines: [] },
+    });
+    const product = await world.make('customcrm', 'product', { Name: 'Ladder', UnitPrice: '1' });
+    const rung = async () => {
+      await sweep(world.engine, world.call());
+      return world.takeRung().flatMap(({ system, id }) => (system === 'customcrm' ? [id] : []));
+    };
+    await pause(world.engine, 'customer', 'by a test');
+    await startSweep(world.engine);
+    assert.deepEqual(await rung(), [product.id]);
+    assert.equal((await sweepProgress(world.engine))?.finishedAt, undefined);
+    assert.deepEqual(await rung(), []);
+    await resume(world.engine, 'customer');
+    assert.deepEqual(await rung(), [customer.id, order.id]);
+    assert.equal((await sweepProgress(world.engine))?.phase, 'finished');
   });
 
   test('that a person has confirmed stays so when another pair joins it', async (t) => {
@@ -571,12 +592,27 @@ describe('a sweep', () => {
     const wave = await world.counterpart(crm);
     assert.ok(wave);
     await world.edit(wave, { phone: '+1 555 0100' });
-    const later = Date.now() + 3600_000;
-    await noteSighting(world.engine, wave, 'a later picture', later);
+    // Rung for long ago, in a life before its system was restored: no picture of today is as late.
+    await noteSighting(world.engine, wave, 'of before', Date.now() + 9 * 3600_000);
+    world.pass(60_000);
     await fullSweep(world);
-    const rung = world.takeRung().find(({ id }) => id === wave.id);
-    assert.equal(rung?.seen, later);
-    assert.equal(await seenLast(world.engine, wave), later);
+    const rungFor = () => world.takeRung().find(({ id }) => id === wave.id);
+    const compared = rungFor();
+    assert.ok(compared?.seen && compared.seen < Date.now() + 3600_000);
+
+    const later = Date.now() + 3600_000;
+    await world.edit(wave, { phone: '+1 555 0101' });
+    const { feed } = world.engine;
+    const listAll: typeof feed.listAll = async (...asked) => {
+      const page = await feed.listAll(...asked);
+      world.pass(1_000);
+      await noteSighting(world.engine, wave, 'a later picture', later);
+      return page;
+    };
+    await startSweep(world.engine, { pairs: ['customer'] });
+    await sweep({ ...world.engine, feed: { ...feed, listAll } }, world.call());
+    assert.equal(rungFor()?.seen, later);
+    assert.equal((await seenSince(world.engine, wave, 0))?.seen, later);
   });
 
   test('takes over what an unfinished run still had to do', async (t) => {

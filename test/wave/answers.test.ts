@@ -250,13 +250,16 @@ describe('a request', () => {
 
   test('is not sent when what it is based on has become old, or its token was waited for too long', async () => {
     await during(
-      (request) => ({ body: { data: allDone(request, { customerPatch: done('C1') }) } }),
-      async ({ records, measured }, received) => {
+      (request) => ({ body: { data: allDone(request, { customerPatch: done('C2') }) } }),
+      async ({ records }, received) => {
         const late = { ...callIn(), sendBy: Date.now() - 1 };
         assert.equal(await outcome(rename(records, snapshot('C1'), 'Other', late)), unavailable);
-        assert.deepEqual([received.length, measured.length], [0, 0]);
+        assert.equal(received.length, 0);
         const inTime = { ...callIn(), sendBy: Date.now() + 30_000 };
-        assert.equal(await outcome(rename(records, snapshot('C1'), 'Other', inTime)), 'done');
+        const both = [late, inTime].map((call, index) =>
+          outcome(rename(records, snapshot(`C${index + 1}`), 'Other', call)),
+        );
+        assert.deepEqual(await Promise.all(both), [unavailable, 'done'], 'the other one goes without it');
       },
     );
   });
@@ -399,35 +402,24 @@ test('a product that is edited between our patch and our archiving shows what ea
 });
 
 test('a list of which Wave shows fewer rows than it was asked for is read to its end', async () => {
-  const pageOf = (request: Received, ids: readonly string[]): Reply => ({
-    body: {
-      data: {
-        business: {
-          id: localBusinessId,
-          customers: {
-            pageInfo: { currentPage: request.variables.page, totalPages: 2 },
-            edges: ids.map((id) => ({ node: shown(id) })),
-          },
-        },
-      },
-    },
+  const ids = ['C1', 'C2', 'C3'];
+  const reply = ({ variables }: Received): Reply => {
+    const [page, size] = [Number(variables.page), Math.min(Number(variables.pageSize), 2)];
+    const edges = ids.slice((page - 1) * size, page * size).map((id) => ({ node: shown(id) }));
+    const pageInfo = { currentPage: page, totalPages: Math.ceil(ids.length / size) };
+    return { body: { data: { business: { id: localBusinessId, customers: { pageInfo, edges } } } } };
+  };
+  await during(reply, async ({ client, options }) => {
+    const feed = waveFeed(client, options);
+    const seen: string[] = [];
+    let cursor: string | undefined;
+    do {
+      const { snapshots, next } = await feed.listAll('customer', cursor, callIn());
+      seen.push(...snapshots.map(({ id }) => id));
+      cursor = next;
+    } while (cursor !== undefined);
+    assert.deepEqual(seen, ids);
   });
-  const pages = [['C1', 'C2'], ['C3']];
-  await during(
-    (request) => pageOf(request, pages[Number(request.variables.page) - 1] ?? []),
-    async ({ client, options }) => {
-      const feed = waveFeed(client, options);
-      const first = await feed.listAll('customer', undefined, callIn());
-      const second = await feed.listAll('customer', first.next, callIn());
-      assert.deepEqual(
-        [first, second].map(({ snapshots, next }) => [snapshots.length, next]),
-        [
-          [2, '100'],
-          [1, undefined],
-        ],
-      );
-    },
-  );
 });
 
 test('a business that was not read is not said to be missing', async () => {

@@ -93,7 +93,7 @@ export function requestBudget(options: {
   async function take(want: Want): Promise<Slot> {
     const id = newId();
     const startedAt = clock.now();
-    const { deadline, sendBy = deadline } = want.call;
+    const { deadline, sendBy = Number.POSITIVE_INFINITY } = want.call;
     const latest = Math.min(startedAt + patienceMs[want.intention], deadline - requestReserveMs, sendBy);
     let slots = known ?? (await read());
     let isFresh = false;

@@ -53,6 +53,7 @@ export const canaries: readonly Canary[] = [
     plant: (engine) => withLinks(engine, (link) => without(link, 'ahead') as Link),
     faults: ['lostAnswer', 'lateExecution'],
     busy: true,
+    from: 6,
   },
   {
     name: 'repeated create without look-up',
@@ -87,7 +88,7 @@ export const canaries: readonly Canary[] = [
     }),
     faults: ['slowAnswer', 'tightBudget'],
     busy: true,
-    from: 204,
+    from: 219,
   },
   { name: 'version shortcut for Wave', plant: versionShortcut, faults: ['wholeSeconds'], from: 127 },
   { name: 'NOT_FOUND means deleted', plant: notFoundIsDeleted, faults: ['noRights'] },
@@ -107,11 +108,12 @@ export const canaries: readonly Canary[] = [
     from: 81,
   },
   { name: 'fuse that never blows', plant: noFuse, faults: ['massDeletion'] },
-  { name: 'parked without a check of the cause', plant: parkedBlindly },
+  { name: 'parked without a check of the cause', plant: parkedBlindly, from: 28 },
   {
     name: 'nothing is ever matched',
     plant: (engine) =>
       withWrites(engine, (write) => ('put' in write && write.put.pk.startsWith('key#') ? [] : [write])),
+    from: 7,
   },
   {
     name: 'policies not asked',
@@ -119,6 +121,7 @@ export const canaries: readonly Canary[] = [
       ...engine,
       settings: { ...engine.settings, conflict: () => 'latest', firstLink: () => 'latest' },
     }),
+    from: 9,
   },
   {
     name: 'loops never stopped',

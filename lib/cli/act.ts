@@ -1,10 +1,11 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import { type Pair, parseRef, type System, systems } from '../domain/record.ts';
-import { SettingsError, SyncError } from '../errors.ts';
+import { type Pair, pairs, parseRef, type System, systems } from '../domain/record.ts';
+import { pauseFor, SettingsError } from '../errors.ts';
 import { fuseNames, mendFuse } from '../sync/fuses.ts';
 import { forget, resolve, restoreLoser, retry } from '../sync/operate.ts';
 import { everyLimit, recordsIn } from '../sync/overview.ts';
 import { isScope, pause, resume } from '../sync/pause.ts';
+import { startSweep } from '../sync/sweep.ts';
 import { callNow } from './connect.ts';
 import * as print from './print.ts';
 import { checkRow, mustBeKnown, onRecord, refFrom, systemOf, type Terminal } from './terminal.ts';
@@ -140,13 +141,27 @@ function addSteering(program: Command, { connected, say, confirmed }: Terminal):
       if (!(await confirmed(`Let ${scope} go on?`))) return;
       const woken = await resume(engine, scope);
       if (woken === undefined) throw new SettingsError(`${scope} was not paused. status says what is.`);
-      say({ resumed: scope, woken }, `Resumed: ${scope}. ${woken} waiting records go on.`);
+      const pair = pairs.find((each) => each === scope);
+      // A sweep that came to it meanwhile has left it out.
+      const isSwept =
+        pair !== undefined && (await startSweep(engine, { pairs: [pair] }).then(yes, unstarted));
+      say(
+        { resumed: scope, woken },
+        `Resumed: ${scope}. ${woken} waiting records go on${isSwept ? ', and a sweep begins' : ''}.`,
+      );
     });
+}
+
+const yes = () => true;
+/** There is nothing to sweep in a pair that is not started. */
+function unstarted(error: unknown): boolean {
+  if (error instanceof RangeError) return false;
+  throw error;
 }
 
 /** A record of a system that does not answer can be paused all the same. */
 function orSilent(error: unknown): void {
-  if (!(error instanceof SyncError)) throw error;
+  if (!pauseFor(error)) throw error;
 }
 
 function scopeOf(text: string): string {

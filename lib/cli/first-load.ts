@@ -132,7 +132,7 @@ export function addFirstLoadCommands(program: Command, terminal: Terminal): void
     .action(async (names: string[], given: SweepOptions) => {
       const connections = await connected();
       const { engine, config } = connections;
-      const look = () => sweepProgress(engine, backgroundADay(config.WAVE_MAX_REQUESTS_PER_DAY));
+      const look = () => sweepProgress(engine, leftADay(config));
       const chosen = pairsFrom(names);
       if (given.apply || given.confirmed) {
         const closed =
@@ -162,6 +162,12 @@ export function addFirstLoadCommands(program: Command, terminal: Terminal): void
 
   addDecisions(program, terminal);
 }
+
+/** Requests of a day that polls leave to background work. */
+const leftADay = ({
+  WAVE_MAX_REQUESTS_PER_DAY: most,
+  WAVE_POLL_INTERVAL_SECONDS: seconds,
+}: Connections['config']): number => Math.max(1, backgroundADay(most) - 86_400 / seconds);
 
 interface SweepOptions {
   readonly apply?: boolean;
@@ -290,7 +296,7 @@ function progressText(progress: SweepProgress): string {
     underOlderKeys > 0 || phase === 'finished'
       ? `${underOlderKeys} links stood under an older fingerprint key`
       : '',
-    paused ? 'paused: it goes on after resume' : '',
+    paused ? 'paused: it goes on after resume all' : '',
     stopped ? `stopped: ${stopped}` : '',
   ];
   return parts.filter(Boolean).join(', ');

@@ -40,7 +40,6 @@ export interface Holder {
   readonly id: string;
   readonly cost: number;
   readonly until: number;
-  readonly background?: boolean;
 }
 interface Spent {
   readonly cost: number;
@@ -50,8 +49,8 @@ export interface Slots {
   readonly revision: number;
   readonly underWay: readonly Holder[];
   readonly spent: readonly Spent[];
-  /** By hour since 1970, for the daily limit: everything, and what of it was background work (absent in items of older code). */
-  readonly hours: readonly { readonly hour: number; readonly cost: number; readonly background?: number }[];
+  /** By hour since 1970, for the daily limit. */
+  readonly hours: readonly { readonly hour: number; readonly cost: number }[];
   readonly blockedUntil: number;
   /** 429s, each counted once for those that were sent together; each whole window without one makes up for one of them. */
   readonly strikes: number;
@@ -168,12 +167,9 @@ export function verdictOn(
   // What alone is more than everything goes when nothing else does.
   const needed = Math.min(want.cost, allowed);
   const today = costOf(slots.hours);
-  const inBackground = slots.hours.reduce((sum, { background = 0 }) => sum + background, 0);
-  const isOver =
-    today + needed > limits.perDay ||
-    (priority === 'background' && inBackground + needed > backgroundADay(limits.perDay));
+  const allowedToday = priority === 'live' ? limits.perDay : backgroundADay(limits.perDay);
   const [oldest] = slots.hours;
-  if (oldest && isOver) return { at: (oldest.hour + 25) * hourMs, lack: 'day' };
+  if (oldest && today + needed > allowedToday) return { at: (oldest.hour + 25) * hourMs, lack: 'day' };
   const atOnce = slots.probing ? 1 : Math.max(1, limits.inFlight - (priority === 'live' ? 0 : 1));
   const excess = costOf([...slots.spent, ...slots.underWay]) + needed - allowed;
   if (excess > 0) return { at: freeAt(slots, limits, excess, now), lack: 'minute' };
@@ -239,16 +235,14 @@ export function taken(
   return {
     ...slots,
     ...(isChange && { demand: { records: demandAt(slots, limits, now) + more, at: now } }),
-    underWay: [...slots.underWay, { ...holder, ...(call.priority === 'background' && { background: true }) }],
-    hours: withCost(slots.hours, Math.floor(now / hourMs), holder.cost, call.priority === 'background'),
+    underWay: [...slots.underWay, holder],
+    hours: withCost(slots.hours, Math.floor(now / hourMs), holder.cost),
   };
 }
 
-function withCost(hours: Slots['hours'], hour: number, cost: number, isBackground: boolean): Slots['hours'] {
-  const before = hours.find((each) => each.hour === hour);
-  const after = (count = 0) => Math.max(0, count + cost);
-  const background = isBackground ? after(before?.background) : (before?.background ?? 0);
-  return [...hours.filter((each) => each.hour !== hour), { hour, cost: after(before?.cost), background }];
+function withCost(hours: Slots['hours'], hour: number, cost: number): Slots['hours'] {
+  const before = hours.find((each) => each.hour === hour)?.cost ?? 0;
+  return [...hours.filter((each) => each.hour !== hour), { hour, cost: Math.max(0, before + cost) }];
 }
 
 export function ended(slots: Slots, limits: BudgetLimits, id: string, ending: Ending, now: number): Slots {
@@ -258,7 +252,7 @@ export function ended(slots: Slots, limits: BudgetLimits, id: string, ending: En
     return {
       ...slots,
       underWay: others,
-      hours: withCost(slots.hours, Math.floor(now / hourMs), -holder.cost, holder.background === true),
+      hours: withCost(slots.hours, Math.floor(now / hourMs), -holder.cost),
     };
   if (holder && ending.did === 'abandoned') return slots;
   if (holder && ending.did === 'unanswered')

@@ -117,7 +117,7 @@ interface Judged {
 async function judge(engine: Engine, run: SweepRun, change: Change, taxes: readonly Tax[]): Promise<Judged> {
   const ref = change.state === 'living' ? change.snapshot : change.ref;
   try {
-    if (change.state === 'living') return await judgeLiving(engine, run, change, taxes);
+    if (change.state === 'living') return await judgeLiving(engine, change, taxes);
     return change.state === 'deleted'
       ? await judgeDeleted(engine, change.ref)
       : await judgeUnreadable(engine, run, change);
@@ -149,7 +149,6 @@ async function judgeUnreadable(engine: Engine, run: SweepRun, change: Unreadable
 
 async function judgeLiving(
   engine: Engine,
-  run: SweepRun,
   { snapshot }: Change & { readonly state: 'living' },
   taxes: readonly Tax[],
 ): Promise<Judged> {
@@ -160,7 +159,6 @@ async function judgeLiving(
   const changed = link !== undefined && sighting.changed.some((row) => !asksAbout(link, row));
   const shown = link ? undefined : await recordStateOf(engine, snapshot);
   const mayHaveEnded =
-    !run.continues &&
     shown !== undefined &&
     (mayEnd.has(shown.state) ||
       (shown.state === 'unlinked' && (shown.isUnasked || (await mayGetAnother(engine, snapshot)))) ||

@@ -11,7 +11,7 @@ export interface SweepProgress {
   readonly pairs: readonly Pair[];
   readonly phase: Phase | 'finished' | 'stopped';
   readonly pair: Pair | undefined;
-  /** It waits until a person says `resume`. */
+  /** It waits until a person says `resume all`. */
   readonly paused: boolean;
   /** Why a guard stopped the run; nothing was rung. */
   readonly stopped: string | undefined;
@@ -64,7 +64,7 @@ export async function sweepProgress(
     pairs: run.pairs,
     phase: step?.phase ?? (run.stopped === undefined ? 'finished' : 'stopped'),
     pair: step?.pair,
-    paused: step?.phase === 'ring' && (await isPaused(engine, 'all', step.pair)),
+    paused: step?.phase === 'ring' && (await isPaused(engine, 'all')),
     stopped: run.stopped,
     compared,
     total: run.found,

@@ -64,7 +64,8 @@ export interface Rung {
 export async function ringBatchOf(engine: Engine, run: SweepRun, pair: Pair): Promise<Rung> {
   const { after, offset } = placeOf(run.cursor);
   const page = await pageAfter(engine, run, pair, after);
-  if (!page) return { run, last: true };
+  const ringingSince = run.ringingSince ?? engine.clock.now();
+  if (!page) return { run: { ...run, ringingSince }, last: true };
   const batch = page.found.slice(offset, offset + ringBatch);
   const open = await stillOpen(engine, pair, batch);
   await ringFor(engine, run, pair, open);
@@ -77,7 +78,7 @@ export async function ringBatchOf(engine: Engine, run: SweepRun, pair: Pair): Pr
       rung: run.rung + open.length,
       settled: run.settled + batch.length - open.length,
       repairs: run.repairs + open.filter(({ repair }) => repair).length,
-      ...(batch.length > 0 && { ringingSince: run.ringingSince ?? engine.clock.now() }),
+      ringingSince,
     },
     last: false,
   };

@@ -45,10 +45,6 @@ export interface SweepRun {
   readonly repairs: number;
   readonly ringingSince?: number;
   readonly finishedAt?: number;
-  /** It took the place of one that still rang: what shows a state was looked at by that one, and is not found again. */
-  readonly continues?: true;
-  /** Pairs that stood still when it was their turn: they are rung for at last. */
-  readonly postponed?: readonly Pair[];
   /** Why a guard stopped the run. Nothing was rung. */
   readonly stopped?: string;
 }
@@ -57,11 +53,11 @@ export const seenOf = (run: SweepRun, pair: Pair): Readonly<Record<System, Seen>
   run.seen[pair] ?? { customcrm: nothingSeen, wave: nothingSeen };
 
 /** Everything is compared before anything is rung for: matching needs complete lists, and the guards need the whole picture. */
-export function stepsOf({ pairs, postponed = [] }: Pick<SweepRun, 'pairs' | 'postponed'>): readonly Step[] {
+export function stepsOf({ pairs }: Pick<SweepRun, 'pairs'>): readonly Step[] {
   const looked = (['customcrm', 'wave', 'links'] as const).flatMap((phase) =>
     pairs.map((pair) => ({ phase, pair })),
   );
-  return [...looked, ...[...pairs, ...postponed].map((pair) => ({ phase: 'ring' as const, pair }))];
+  return [...looked, ...pairs.map((pair) => ({ phase: 'ring' as const, pair }))];
 }
 
 /** The run goes on with its next step. */

@@ -118,7 +118,7 @@ async function sweptPairs(engine: Engine): Promise<readonly Pair[]> {
 
 /**
  * Once a day everything is compared, also while a first load rings for days: what that has not come to yet is found again. A run that rings
- * is counted from its first doorbell on, as comparing may take long itself.
+ * is counted from when it began to, as comparing may take long itself.
  */
 async function startDaily(engine: Engine): Promise<void> {
   const last = await storedRun(engine);
@@ -127,8 +127,7 @@ async function startDaily(engine: Engine): Promise<void> {
   if (last && (since === undefined || since + everyMs > engine.clock.now())) return;
   const chosen = await sweptPairs(engine);
   // Not confirmed: what a person looked at was another day.
-  const run = { ...newRun(engine, chosen, false), ...(isOpen && { continues: true as const }) };
-  if (chosen.length > 0) await saveRun(engine, last, { busyUntil: 0, run });
+  if (chosen.length > 0) await saveRun(engine, last, { busyUntil: 0, run: newRun(engine, chosen, false) });
 }
 
 /** What one invocation remembers: the run as it stores it, and what it need not read twice. */
@@ -225,7 +224,9 @@ async function checkDirectory(engine: Engine, shift: Shift, step: Step): Promise
 
 /** Only so many doorbells at a time: live changes come first, and neither an outage nor a pause must park everything. */
 async function ringNext(engine: Engine, shift: Shift, { pair }: Step): Promise<Went> {
-  if (await standsStill(engine, pair)) return postpone(engine, shift, pair);
+  if (await isPaused(engine, 'all')) return 'waits';
+  // Its records would all be put aside at once; the resume begins a sweep of its own.
+  if (await isPaused(engine, pair)) return keep(engine, shift, nextStep(shift.stored.run));
   const open = await outstanding(engine);
   if (open === undefined ? shift.unseen <= 0 : open >= outstandingLimit) {
     if (open === undefined || engine.clock.now() + lookAgainMs + reserveMs > shift.call.deadline)
@@ -237,16 +238,4 @@ async function ringNext(engine: Engine, shift: Shift, { pair }: Step): Promise<W
   const { run: after, last } = await ringBatchOf(engine, run, pair);
   shift.unseen -= after.rung - run.rung;
   return keep(engine, shift, last ? nextStep(after) : after);
-}
-
-/** Orders wait for their parents as well. */
-const standsStill = (engine: Engine, pair: Pair): Promise<boolean> =>
-  isPaused(engine, 'all', ...(pair === 'order' ? pairs : [pair]));
-
-/** The others first: what stands still is rung for at last, once a person lets it go on. */
-async function postpone(engine: Engine, shift: Shift, pair: Pair): Promise<Went> {
-  const { run } = shift.stored;
-  const isPostponed = run.step >= stepsOf({ pairs: run.pairs }).length;
-  if (isPostponed || (await isPaused(engine, 'all'))) return 'waits';
-  return keep(engine, shift, nextStep({ ...run, postponed: [...(run.postponed ?? []), pair] }));
 }

@@ -30,7 +30,9 @@ export interface Batching<Op, Answer> {
 }
 
 const tooLate = (): Error =>
-  new RemoteUnavailableError('wave', 'no slot came while what the write is based on was young');
+  new RemoteUnavailableError('wave', 'no slot came while what the write is based on was young', {
+    retryAfterMs: 0,
+  });
 
 interface Waiting<Op, Answer> extends Passenger<Op> {
   readonly settle: (answer: Answer | Error) => void;

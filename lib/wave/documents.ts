@@ -51,7 +51,7 @@ export type WaveProduct = FragmentOf<typeof productFields>;
 export type WaveInvoice = FragmentOf<typeof invoiceFields>;
 export type WaveRecord = WaveCustomer | WaveProduct | WaveInvoice;
 
-const page = graphql(`fragment PageFields on OffsetPageInfo { currentPage totalPages }`);
+const page = graphql(`fragment PageFields on OffsetPageInfo { currentPage totalPages totalCount }`);
 
 /** One document for all three lists; a list that is not asked for is skipped. */
 export const changes = graphql(

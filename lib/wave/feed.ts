@@ -68,9 +68,8 @@ export function waveFeed(client: WaveClient, options: WaveOptions): WaveFeed {
         };
         const answer = await client(list, variables, 'read', call);
         const { [pair]: page } = rowsOf(answer, businessId, [pair], pageSize);
-        const snapshots = page?.snapshots ?? [];
-        // By what it holds, as Wave may show fewer rows than it was asked for.
-        return { snapshots, next: page?.full ? String(skip + snapshots.length) : undefined };
+        const { snapshots = [], full = false, places = 0 } = page ?? {};
+        return { snapshots, next: full ? String(skip + places) : undefined };
       };
       return pages.ask(1, [skip], ask).catch((error: unknown) =>
         fewer(error, skip, ask, async (hole) => ({

@@ -47,6 +47,7 @@ export function pagesOf(): Pages {
 export interface PageInfo {
   readonly currentPage?: number | null;
   readonly totalPages?: number | null;
+  readonly totalCount?: number | null;
 }
 interface Page<Row> {
   readonly rows: readonly Row[];
@@ -56,6 +57,13 @@ interface Page<Row> {
 /** Is this not the last page? Wave may show fewer rows than it was asked for, and have more: it says so beside them. */
 export const hasMore = ({ rows, pageInfo }: Page<unknown>, pageSize: number): boolean =>
   rows.length >= pageSize || (rows.length > 0 && (pageInfo?.currentPage ?? 0) < (pageInfo?.totalPages ?? 0));
+
+/** How many places of a list a page covers: fewer than were asked for where Wave counts in smaller pages, and not where it hides some. */
+export function placesOf({ rows, pageInfo }: Page<unknown>, pageSize: number): number {
+  const { totalPages, totalCount } = pageInfo ?? {};
+  const isClamped = totalPages != null && totalCount != null && totalPages > Math.ceil(totalCount / pageSize);
+  return isClamped ? rows.length : pageSize;
+}
 
 /** All rows of a short list: from its beginning again when Wave refuses so many at once. */
 export const wholeList = <Row>(

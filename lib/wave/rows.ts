@@ -2,7 +2,7 @@ import type { Pair } from '../domain/record.ts';
 import { RemoteUnavailableError } from '../errors.ts';
 import type { ListPage, Unreadable } from '../sync/ports.ts';
 import type { WaveAnswer, WaveError } from './answer.ts';
-import { hasMore, type PageInfo } from './pages.ts';
+import { hasMore, type PageInfo, placesOf } from './pages.ts';
 import { snapshotOf } from './snapshot.ts';
 
 // The rows of Wave's lists. A row with an error under its path was not read; it must not keep the others from being read.
@@ -52,7 +52,7 @@ export function rowsOf(
   businessId: string,
   asked: readonly Pair[],
   pageSize: number,
-): Readonly<Partial<Record<Pair, ListPage>>> {
+): Readonly<Partial<Record<Pair, ListPage & { readonly places: number }>>> {
   const business = data?.business;
   const rows = errors.map((error) => rowOf(error, asked));
   if (business?.id !== businessId || rows.includes(undefined))
@@ -74,8 +74,10 @@ export function rowsOf(
         const parts = failed.flatMap(({ index, part }) => (index === before && part ? [part] : []));
         throw new RowNotReadError(pair, { pageSize, before }, edges[before]?.node ?? {}, parts);
       }
-      const full = hasMore({ rows: edges, pageInfo }, pageSize);
-      return [pair, { snapshots: snapshots.flatMap((each) => each ?? []), full }];
+      const page = { rows: edges, pageInfo };
+      const full = hasMore(page, pageSize);
+      const places = placesOf(page, pageSize);
+      return [pair, { snapshots: snapshots.flatMap((each) => each ?? []), full, places }];
     }),
   );
 }

@@ -434,7 +434,7 @@ describe('the request budget', () => {
       }
       await time.runUntil(time.now() + minute);
     }
-    assert.deepEqual([polls, others], [1_440, 3_000]);
+    assert.deepEqual([polls, others < 3_000, others > 2_500], [1_440, true, true]);
   });
 
   test('charges a document that cannot be cut all that it costs, however little is allowed', async () => {

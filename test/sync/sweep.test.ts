@@ -550,26 +550,20 @@ describe('a sweep', () => {
     assert.equal(world.takeRung().length, 1);
   });
 
-  test('rings at last for a pair that stands still, and for those that need it', async (t) => {
+  test('leaves out a pair that stands still, and goes on with the others', async (t) => {
     const world = await startSyncWorld(database, allStarted);
     t.after(world.close);
     const customer = await world.make('customcrm', 'customer', { Name: 'Corner Bakery' });
-    const order = await world.make('customcrm', 'order', {
-      ...{ CustomerId: customer.id, Status: 'draft', Currency: 'CAD', OrderDate: '2026-05-04', Lines: [] },
-    });
     const product = await world.make('customcrm', 'product', { Name: 'Ladder', UnitPrice: '1' });
     const rung = async () => {
-      await sweep(world.engine, world.call());
+      await startSweep(world.engine);
+      assert.equal((await sweep(world.engine, world.call()))?.phase, 'finished');
       return world.takeRung().flatMap(({ system, id }) => (system === 'customcrm' ? [id] : []));
     };
     await pause(world.engine, 'customer', 'by a test');
-    await startSweep(world.engine);
     assert.deepEqual(await rung(), [product.id]);
-    assert.equal((await sweepProgress(world.engine))?.finishedAt, undefined);
-    assert.deepEqual(await rung(), []);
     await resume(world.engine, 'customer');
-    assert.deepEqual(await rung(), [customer.id, order.id]);
-    assert.equal((await sweepProgress(world.engine))?.phase, 'finished');
+    assert.ok((await rung()).includes(customer.id));
   });
 
   test('that a person has confirmed stays so when another pair joins it', async (t) => {

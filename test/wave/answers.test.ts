@@ -406,7 +406,7 @@ test('a list of which Wave shows fewer rows than it was asked for is read to its
   const reply = ({ variables }: Received): Reply => {
     const [page, size] = [Number(variables.page), Math.min(Number(variables.pageSize), 2)];
     const edges = ids.slice((page - 1) * size, page * size).map((id) => ({ node: shown(id) }));
-    const pageInfo = { currentPage: page, totalPages: Math.ceil(ids.length / size) };
+    const pageInfo = { currentPage: page, totalPages: Math.ceil(ids.length / size), totalCount: ids.length };
     return { body: { data: { business: { id: localBusinessId, customers: { pageInfo, edges } } } } };
   };
   await during(reply, async ({ client, options }) => {

@@ -521,9 +521,8 @@ describe('a sweep', () => {
   test('compares everything once a day also while a first load still rings', async (t) => {
     const world = await startSyncWorld(database);
     t.after(world.close);
-    await Promise.all(
-      customers(outstandingLimit + 5).map((Name) => world.make('customcrm', 'customer', { Name })),
-    );
+    const names = customers(outstandingLimit + 5);
+    await Promise.all(names.map((Name) => world.make('customcrm', 'customer', { Name })));
     await startPair(world.engine, 'customer');
     const first = await sweep(world.engine, world.call());
     assert.equal(first?.phase, 'ring');
@@ -533,7 +532,14 @@ describe('a sweep', () => {
     world.pass(2 * 3600_000);
     const second = await sweep(world.engine, world.call());
     assert.notEqual(second?.startedAt, first?.startedAt);
-    assert.deepEqual([second?.phase, second?.total], ['finished', 5], 'the rest is found again');
+    // On a machine with much to do some of those that it rang for may wait as well.
+    const created = world.outcomes.filter(({ message }) => message === 'counterpart created').length;
+    assert.ok(created > 0 && created <= outstandingLimit, `${created} created`);
+    assert.deepEqual(
+      [second?.phase, second?.total],
+      ['finished', names.length - created],
+      'the rest is found again',
+    );
   });
 
   test('rings for nothing while everything stands still', async (t) => {

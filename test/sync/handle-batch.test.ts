@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { Engine } from '../../lib/sync/engine.ts';
 import { handleBatch, type Message } from '../../lib/sync/handle-batch.ts';
+import { linkedPair } from '../support/sync-steps.ts';
 import { type Database, type SyncWorld, startDatabase, startSyncWorld } from '../support/sync-world.ts';
 
 /** As the queues have it: a message that was received so often ends in the dead-letter queue. */
@@ -82,4 +83,34 @@ describe('a record that kills the process that looks at it', () => {
 test('what has come a few times, and kills nobody, is dealt with at once', async () => {
   const batch = [30, 31, 32, 33].map((index) => message(index, 5));
   assert.deepEqual(await deliver(batch, 'nobody'), []);
+});
+
+test('several messages for one record are one read and one write', async (t) => {
+  const linked = await startSyncWorld(database, { startedPairs: () => true });
+  t.after(linked.close);
+  const { crm } = await linkedPair(linked, 'customer', { Name: 'Corner Bakery', Phone: '+1 555 0100' });
+  await linked.edit(crm, { Phone: '+1 555 0101' });
+  const { customcrm } = linked.engine.systems;
+  let reads = 0;
+  const read: typeof customcrm.read = (...of) => {
+    reads += 1;
+    return customcrm.read(...of);
+  };
+  const engine = {
+    ...linked.engine,
+    systems: { ...linked.engine.systems, customcrm: { ...customcrm, read } },
+  };
+  const messages = [1, 2, 3].map((receiveCount) => ({
+    messageId: `message ${receiveCount}`,
+    receiveCount: 1,
+    doorbell: { ...crm, eventId: `webhook ${receiveCount}`, at: linked.engine.clock.now() },
+  }));
+  const before = await linked.writes();
+  assert.deepEqual(await handleBatch(engine, messages, linked.call()), []);
+  const after = await linked.writes();
+  assert.deepEqual([reads, after.wave - before.wave, after.customcrm - before.customcrm], [1, 1, 0]);
+  assert.deepEqual(
+    linked.outcomes.slice(-1).map(({ message, eventId }) => [message, eventId]),
+    [['change applied', 'webhook 3']],
+  );
 });

@@ -59,6 +59,16 @@ const named = (refs: readonly RecordRef[]) =>
   refs.map(({ system, pair, id }) => `${system} ${pair} ${id}`).sort();
 
 describe('what a sweep rings for', () => {
+  test('finds by its keys what no webhook and no poll has told of', async (t) => {
+    const world = await startSyncWorld(database, allStarted);
+    t.after(world.close);
+    const there = await world.make('wave', 'customer', { name: 'Hill Farm' });
+    await fullSweep(world);
+    const here = await world.make('customcrm', 'customer', { Name: 'Hill Farm' });
+    await ring(world, here);
+    assert.equal((await world.counterpart(here))?.id, there.id);
+  });
+
   test('every record that is not linked, and afterwards nothing', async (t) => {
     const world = await startSyncWorld(database, allStarted);
     t.after(world.close);
@@ -300,6 +310,21 @@ describe('a sweep', () => {
     await fullSweep(world);
     assert.equal((await sweepProgress(world.engine))?.repairs, 1);
     assert.equal(world.outcomes.filter(({ message }) => message === 'missed change found').length, 1);
+  });
+
+  test('calls nothing missed that waits already, and shows it', async (t) => {
+    const world = await startSyncWorld(database, allStarted);
+    t.after(world.close);
+    const refs = await linkedCustomers(world, 2);
+    const [waiting] = refs;
+    assert.ok(waiting);
+    for (const ref of refs) await world.edit(ref, { Phone: '+1 555 0100' });
+    world.pass(16 * 60_000);
+    const lost = { ring: async () => undefined };
+    await pollCustomcrm({ ...world.engine, queues: { customcrm: lost, wave: lost } }, world.call());
+    await park(world.engine, waiting, { name: 'unavailable', key: 'unavailable', due: 0 });
+    await fullSweep(world);
+    assert.equal((await sweepProgress(world.engine))?.repairs, 1, 'of the other one');
   });
 
   test('calls nothing missed while live changes are queued, of which this may be one', async (t) => {

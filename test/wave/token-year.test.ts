@@ -94,10 +94,12 @@ test('a year of containers that die at every await, slow and lost answers, lapse
   /** A refresh token was used again although its first use was not in vain, for all that anybody could know. */
   const unexplained: string[] = [];
   const dead = new Set<string>();
+  const everyUse: Use[] = [];
   let hasLapsed = false;
   const server = await startTokenServer(time.now, {
     thinks: () => time.sleep(random() < 0.5 ? 100 : 8_000 * random()),
     onUse(use, earlier) {
+      everyUse.push(use);
       const isInVain = ({ by, ended }: Use) => ended === 'lost' || ended === 'failed' || crashed.has(by);
       if (earlier.length > 0) sums.again += 1;
       if (use.was !== 'good' && !hasLapsed) dead.add(use.refreshToken);
@@ -193,6 +195,8 @@ test('a year of containers that die at every await, slow and lost answers, lapse
   const said = JSON.stringify({ ...sums, ...server.seen, deadPairs: dead.size });
   t.diagnostic(said);
   assert.deepEqual(unexplained, []);
+  const issued = everyUse.filter(({ ended }) => ended === 'issued' || ended === 'lost');
+  assert.equal(new Set(issued.map(({ refreshToken }) => refreshToken)).size, issued.length);
   // Each dead pair ended with a login, and was hardly ever asked for twice: by whoever lived to tell.
   assert.equal(dead.size, sums.logins - sums.lapses, said);
   assert.ok(server.seen.dead < 1.1 * dead.size, said);

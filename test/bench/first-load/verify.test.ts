@@ -93,19 +93,42 @@ describe('what the bench takes for a fault', () => {
   });
 
   test('are rows that were written and not said, and the other way round', () => {
-    const faultsWith = (rows: readonly string[], wasKilled: boolean) => {
+    const faultsWith = (rows: readonly string[], kills: number) => {
       const firstRows = { ...right.firstRows, customer: new Map([['C1', rows]]) };
-      return applyFaults(seeded, entries, { ...right, firstRows }, wasKilled).length;
+      return applyFaults(seeded, entries, { ...right, firstRows }, kills).length;
     };
     const written = [['Phone->wave'], [], ['Phone->wave', 'Name->wave']];
     assert.deepEqual(
-      written.map((rows) => faultsWith(rows, false)),
+      written.map((rows) => faultsWith(rows, 0)),
       [0, 1, 1],
     );
     assert.deepEqual(
-      written.map((rows) => faultsWith(rows, true)),
+      written.map((rows) => faultsWith(rows, 1)),
       [0, 0, 1],
     );
+  });
+
+  test('are more links without a history than a kill explains', () => {
+    const ids = Array.from({ length: 101 }, (_, index) => `C${index}`);
+    const faultsWith = (kills: number) =>
+      applyFaults(
+        ids.map((id) => ({ pair: 'customer', fate: 'fills', customcrmId: id, waveIds: [`V${id}`] })),
+        ids.map((id) =>
+          said(
+            { system: 'customcrm', pair: 'customer', id },
+            { counterpart: `V${id}`, rows: ['Phone->wave'] },
+          ),
+        ),
+        {
+          ...right,
+          customcrm: { ...empty<Json>(), customer: new Map(ids.map((id) => [id, {}])) },
+          wave: { ...empty<Json>(), customer: new Map(ids.map((id) => [`V${id}`, {}])) },
+          links: { ...empty<string>(), customer: new Map(ids.map((id) => [id, `V${id}`])) },
+          firstRows: empty<readonly string[]>(),
+        },
+        kills,
+      ).length;
+    assert.deepEqual([0, 1, 2].map(faultsWith), [101, 1, 0]);
   });
 
   test('are properties of a new record that nobody said, and such as it lacks', () => {

@@ -38,7 +38,6 @@ interface Place {
 /** Reads what changed in Customcrm since the last run, deleted records included: webhooks can be lost. A long list is read in several runs. */
 export async function pollCustomcrm(engine: Engine, call: Call): Promise<PollResult> {
   const startedAt = engine.clock.now();
-  const runId = engine.newId();
   let stored = await progressOf(engine, 'customcrm');
   forgetJudgedBefore(engine, 'customcrm', stored.revision);
   let { positions, clockAheadMs } = stored;
@@ -59,7 +58,9 @@ export async function pollCustomcrm(engine: Engine, call: Call): Promise<PollRes
         return { pages, rows, rung, complete: false };
       }
       const page = await late.timed(readPage(engine, pair, place, call));
-      rung += await late.timed(ringForPage(engine, page.changes, { runId, startedAt }, call));
+      // Of each page a name of its own: a record that has changed between two pages of a run is on both, and no queue takes a name twice.
+      const eventId = `poll:${engine.newId()}`;
+      rung += await late.timed(ringForPage(engine, page.changes, { eventId, startedAt }, call));
       pages += 1;
       rows += page.changes.length;
       clockAheadMs = page.date - engine.clock.now();
@@ -137,11 +138,11 @@ async function readPage(
 async function ringForPage(
   engine: Engine,
   changes: readonly Change[],
-  { runId, startedAt }: { readonly runId: string; readonly startedAt: number },
+  { eventId, startedAt }: { readonly eventId: string; readonly startedAt: number },
   call: Call,
 ): Promise<number> {
   const fresh = changes.filter((each) => each.state !== 'living' || !isJudged(engine, each.snapshot));
-  const rung = await ringForNews(engine, fresh, runId, startedAt, call);
+  const rung = await ringForNews(engine, fresh, eventId, startedAt, call);
   for (const each of fresh) if (each.state === 'living') noteJudged(engine, each.snapshot, startedAt);
   return rung;
 }
@@ -152,7 +153,7 @@ const modifiedAt = (change: Change): number =>
 async function ringForNews(
   engine: Engine,
   changes: readonly Change[],
-  runId: string,
+  eventId: string,
   at: number,
   call: Call,
 ): Promise<number> {
@@ -161,7 +162,7 @@ async function ringForNews(
   const sightings = await Promise.all(
     changes.map(async (change) => {
       if (change.state === 'living') return sightOrReport(engine, change.snapshot, taxes);
-      if (change.state === 'unreadable') return showUnreadable(engine, change, `poll:${runId}`);
+      if (change.state === 'unreadable') return showUnreadable(engine, change, eventId);
       const news =
         (await counterpartOf(engine.table, change.ref)) !== undefined ||
         ((await isStarted(engine, change.ref.pair)) &&
@@ -172,7 +173,7 @@ async function ringForNews(
   const doorbells = changes.flatMap((change, index): Doorbell[] => {
     const { news = false, mayWait = false } = sightings[index] ?? {};
     const lane = mayWait ? ({ background: true } as const) : {};
-    return news ? [{ ...refOf(change), eventId: `poll:${runId}`, at, ...seenIn(change), ...lane }] : [];
+    return news ? [{ ...refOf(change), eventId, at, ...seenIn(change), ...lane }] : [];
   });
   if (doorbells.length > 0) await engine.queues.customcrm.ring(doorbells);
   await Promise.all(

@@ -29,7 +29,6 @@ export interface PollResult {
 /** Reads all three of Wave's lists since the cursor and rings for real differences. The cursor moves only after everything is queued. */
 export async function pollWave(engine: Engine, call: Call): Promise<PollResult> {
   const startedAt = engine.clock.now();
-  const runId = engine.newId();
   const stored = await progressOf(engine, 'wave');
   forgetJudgedBefore(engine, 'wave', stored.revision);
   let progress = countedAt(stored, startedAt);
@@ -41,12 +40,14 @@ export async function pollWave(engine: Engine, call: Call): Promise<PollResult> 
   let rung = 0;
   for (let pages = 1; pages <= pageLimit; pages++) {
     if (pages > 1 && late.isLate()) return { pages: pages - 1, rows, rung, complete: false };
+    // Of each page a name of its own: a record that has changed between two pages of a run is on both, and no queue takes a name twice.
+    const eventId = `poll:${engine.newId()}`;
     const page = await late.timed(engine.feed.changes(boundsOf(places, wanted), call));
     const snapshots = wanted.flatMap((pair) => page.lists[pair]?.snapshots ?? []);
     const fresh = snapshots.filter((snapshot) => !isJudged(engine, snapshot));
-    rung += await late.timed(ringForNews(engine, fresh, runId, startedAt, call));
+    rung += await late.timed(ringForNews(engine, fresh, eventId, startedAt, call));
     const unread = wanted.flatMap((pair) => page.lists[pair]?.unread ?? []);
-    rung += await ringForUnread(engine, unread, `poll:${runId}`, startedAt);
+    rung += await ringForUnread(engine, unread, eventId, startedAt);
     for (const snapshot of fresh) noteJudged(engine, snapshot, page.date);
     rows += snapshots.length + unread.length;
     const next = new Map(wanted.map((pair) => [pair, nextPosition(places[pair] ?? start, page.lists[pair])]));
@@ -135,7 +136,7 @@ const refOf = ({ system, pair, id }: Snapshot): RecordRef => ({ system, pair, id
 async function ringForNews(
   engine: Engine,
   snapshots: readonly Snapshot[],
-  runId: string,
+  eventId: string,
   at: number,
   call: Call,
 ): Promise<number> {
@@ -145,9 +146,7 @@ async function ringForNews(
   const doorbells = snapshots.flatMap((snapshot, index): Doorbell[] => {
     const { news = false, mayWait = false } = sightings[index] ?? {};
     const lane = mayWait ? ({ background: true } as const) : {};
-    return news
-      ? [{ ...refOf(snapshot), eventId: `poll:${runId}`, at, seen: snapshot.modifiedAt, ...lane }]
-      : [];
+    return news ? [{ ...refOf(snapshot), eventId, at, seen: snapshot.modifiedAt, ...lane }] : [];
   });
   if (doorbells.length > 0) await engine.queues.wave.ring(doorbells);
   await Promise.all(

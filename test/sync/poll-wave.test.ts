@@ -13,7 +13,7 @@ import type { WaveClient } from '../../lib/wave/client.ts';
 import { namedChanges } from '../../lib/wave/documents.ts';
 import { waveFeed } from '../../lib/wave/feed.ts';
 import { waveRecords } from '../../lib/wave/records.ts';
-import { withWave } from '../support/sync-steps.ts';
+import { linkedPair, withWave } from '../support/sync-steps.ts';
 import { type Database, type SyncWorld, startDatabase, startSyncWorld } from '../support/sync-world.ts';
 
 let database: Database;
@@ -134,6 +134,40 @@ function hiding(
   };
   return { engine, counted };
 }
+
+describe('a poll of Wave of several pages', () => {
+  test('carries over also what was edited again while it was at it, and is on two of its pages', async (t) => {
+    const world = await startSyncWorld(database, allStarted);
+    t.after(world.close);
+    const { crm, wave } = await linkedPair(world, 'customer', { Name: 'Corner Bakery', Phone: '1' });
+    await world.poll();
+    await world.edit(wave, { phone: '2' });
+    for (let index = 0; index < 9; index++) await world.make('wave', 'customer', { name: `Row ${index}` });
+    // A page holds five rows.
+    await world.behave({ maximumCost: 7 });
+    let pages = 0;
+    const watched: Engine = {
+      ...world.engine,
+      feed: {
+        ...world.engine.feed,
+        async changes(from, call) {
+          if (pages === 1) {
+            await world.behave({ maximumCost: 0 });
+            await world.drain();
+            await world.edit(wave, { phone: '3' });
+          }
+          pages += 1;
+          return world.engine.feed.changes(from, call);
+        },
+      },
+    };
+    await pollWave(watched, world.call());
+    assert.ok(pages > 1, `${pages} pages`);
+    assert.equal((await world.read(crm)).Phone, '2');
+    await world.drain();
+    assert.equal((await world.read(crm)).Phone, '3');
+  });
+});
 
 describe('a poll of Wave that breaks off behind its first page', () => {
   test('leaves the last minute to the next one, as rows may appear later than their stamps say', async (t) => {

@@ -59,12 +59,19 @@ export function rowsOf(
     throw new RemoteUnavailableError('wave', 'a list was not read completely');
   return Object.fromEntries(
     asked.map((pair) => {
-      const { edges = [], pageInfo } = (business[listOf[pair]] ?? {}) as {
-        readonly edges?: readonly ({ readonly node: Row | null } | null)[];
-        readonly pageInfo?: PageInfo | null;
-      };
-      const snapshots = edges.map((edge) => snapshotOf(pair, edge?.node));
+      const list = business[listOf[pair]] as
+        | {
+            readonly edges?: readonly ({ readonly node: Row | null } | null)[] | null;
+            readonly pageInfo?: PageInfo | null;
+          }
+        | null
+        | undefined;
       const failed = rows.flatMap((row) => (row?.pair === pair ? [row] : []));
+      // No list is no empty list, also where no error says why: from what is missing in it, new records follow.
+      if (!list?.edges && failed.length === 0)
+        throw new RemoteUnavailableError('wave', 'a list was not read completely');
+      const edges = list?.edges ?? [];
+      const snapshots = edges.map((edge) => snapshotOf(pair, edge?.node));
       const holes = [
         ...failed.map(({ index }) => index),
         ...snapshots.flatMap((each, index) => (each ? [] : [index])),
@@ -74,7 +81,7 @@ export function rowsOf(
         const parts = failed.flatMap(({ index, part }) => (index === before && part ? [part] : []));
         throw new RowNotReadError(pair, { pageSize, before }, edges[before]?.node ?? {}, parts);
       }
-      const page = { rows: edges, pageInfo };
+      const page = { rows: edges, pageInfo: list?.pageInfo };
       const full = hasMore(page, pageSize);
       const places = placesOf(page, pageSize);
       return [pair, { snapshots: snapshots.flatMap((each) => each ?? []), full, places }];

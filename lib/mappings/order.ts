@@ -22,7 +22,6 @@ import {
   type RowSituation,
   readCell,
   rowsFor,
-  sameCells,
 } from './mapping.ts';
 import { externalIdKey, key } from './match-keys.ts';
 
@@ -120,7 +119,9 @@ export const order: PairMapping = {
   givenUp: (customcrm) => customcrm.Status === 'cancelled',
   totalsAgree: (customcrm, wave, facts) => {
     const { subtotal, discountTotal } = wave as unknown as Partial<WaveInvoice>;
-    if (!subtotal || !discountTotal || !sameMoney(customcrm, wave, facts)) return true;
+    if (!subtotal || !discountTotal || !showMoney(customcrm, wave, facts)) return true;
+    // Whatever else their lines differ in, texts or taxes, does not touch the sum before tax.
+    if (!asksForTheSame(customcrm, wave, facts)) return true;
     const theirs = new Big(subtotal.minorUnitValue).minus(discountTotal.minorUnitValue);
     return theirs.eq(minorUnitsBeforeTax(customcrm as unknown as CustomcrmOrder, subtotal.currency.exponent));
   },
@@ -140,16 +141,11 @@ function asksForTheSame(customcrm: Body, wave: Body, facts: Facts): boolean {
   return sameReduction(some.value, other.value, facts);
 }
 
-/** Both sides hold the same currency, lines and discount. */
-function sameMoney(customcrm: Body, wave: Body, facts: Facts): boolean {
-  return table
+/** Both sides show their currency, lines and discount. */
+const showMoney = (customcrm: Body, wave: Body, facts: Facts): boolean =>
+  table
     .filter(({ id }) => ['Currency', 'Lines', 'Discount'].includes(id))
-    .every((row) => {
-      const here = readCell(row, 'customcrm', customcrm, facts);
-      const there = readCell(row, 'wave', wave, facts);
-      return here !== undefined && there !== undefined && sameCells(row, here, there, facts);
-    });
-}
+    .every((row) => readCell(row, 'customcrm', customcrm, facts) && readCell(row, 'wave', wave, facts));
 
 const isUnpaidDraft = (wave: Body): boolean =>
   wave.status === 'DRAFT' && new Big((wave as unknown as WaveInvoice).amountPaid.minorUnitValue).eq(0);

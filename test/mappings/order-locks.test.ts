@@ -118,6 +118,14 @@ describe('the totals rule', () => {
       assert.equal(order.totalsAgree(customcrmOrder, { ...invoice, ...different }, mappingFacts()), true);
   });
 
+  test('does not hold either where the sides differ in what moves no money before tax', () => {
+    const invoice = { ...alike(customcrmOrder), subtotal: cents('1'), discountTotal: cents('0') };
+    const untaxed = customcrmOrder.Lines.map(({ TaxCodes: _codes, ...line }) => line);
+    const renamed = customcrmOrder.Lines.map((line) => ({ ...line, Description: 'Otherwise' }));
+    for (const Lines of [untaxed, renamed])
+      assert.equal(order.totalsAgree({ ...customcrmOrder, Lines }, invoice, mappingFacts()), false);
+  });
+
   test('keeps an invoice with another sum from being approved, and blocks nothing else', () => {
     const confirmed = { customcrm: { Status: 'confirmed' } };
     const wrong = { customcrm: { SubtotalAmount: '0.01' }, wave: { subtotal: cents('1') } };

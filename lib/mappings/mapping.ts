@@ -99,8 +99,8 @@ export interface RowRules {
   readonly applies?: (situation: RowSituation) => boolean;
   /** Two rows share one Wave property: whether its value is ours is known by this other row, which sends ours. */
   readonly waveCellOf?: string;
-  /** Wave's life cycle, which only ever moves forward, and by us only while this says that both sides ask for the same money. */
-  readonly ratchet?: (customcrm: Body, wave: Body, facts: Facts) => boolean;
+  /** Wave's life cycle, which only ever moves forward. By us only while this names no reason against it. */
+  readonly ratchet?: (customcrm: Body, wave: Body, facts: Facts) => string | undefined;
   /** No create can carry it: a new record of Wave's begins with this value, and what either side holds instead is a change since then. */
   readonly beginsAs?: Value;
 }

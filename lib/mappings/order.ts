@@ -34,7 +34,7 @@ const table = [
   both       ('CustomerId',           'customer.id',      reference('customer'), { emptyInWave: 'block', required: true }),
   toWave     ('OrderNumber',          'poNumber',         text, { applies: ourNumberMayStand }),
   toCustomcrm('PurchaseOrderNumber',  'poNumber',         text, { waveCellOf: 'OrderNumber', applies: (situation) => !isOurNumber(situation) }),
-  both       ('Status',               'status',           lifeCycle, { ratchet: asksForTheSame, beginsAs: 'draft' }),
+  both       ('Status',               'status',           lifeCycle, { ratchet: againstApproval, beginsAs: 'draft' }),
   both       ('OrderDate',            'invoiceDate',      date, { emptyInWave: 'block', required: true }),
   both       ('DueDate',              'dueDate',          date, { emptyInWave: 'restore' }),
   both       ('Currency',             'currency.code',    code, { emptyInWave: 'block', required: true }),
@@ -126,6 +126,18 @@ export const order: PairMapping = {
     return theirs.eq(minorUnitsBeforeTax(customcrm as unknown as CustomcrmOrder, subtotal.currency.exponent));
   },
 };
+
+/** The contract's statuses of an order that is agreed. Of one that a CRM has besides nobody knows: approving cannot be undone. */
+const confirmed = new Set(['confirmed', 'fulfilled']);
+
+/** Why an order does not approve its invoice. */
+function againstApproval(customcrm: Body, wave: Body, facts: Facts): string | undefined {
+  if (!confirmed.has(String(customcrm.Status)))
+    return 'its order has a status that is not known to approve it';
+  return asksForTheSame(customcrm, wave, facts)
+    ? undefined
+    : 'its invoice has another currency, discount or lines';
+}
 
 /** Both sides ask for the same money, as far as they show it: whatever they call the lines and the discount. */
 function asksForTheSame(customcrm: Body, wave: Body, facts: Facts): boolean {

@@ -299,9 +299,7 @@ function lockOf(
 ): string | undefined {
   const { ratchet } = row.rules;
   if (ratchet && totalsDiffer) return 'totals';
-  if (ratchet && !ratchet(customcrm, wave, facts))
-    return 'its invoice has another currency, discount or lines';
-  return mapping.locked(row.id, wave, facts.settings);
+  return ratchet?.(customcrm, wave, facts) ?? mapping.locked(row.id, wave, facts.settings);
 }
 
 /** What a wave of mistakes would look like: many rows going empty, many records going out of use. */

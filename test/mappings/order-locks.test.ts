@@ -157,6 +157,16 @@ describe('an order that is confirmed does not approve an invoice that asks for o
     });
 });
 
+test('an order whose status is none of the contract approves nothing, until it has one that does', () => {
+  const approvals = (Status: string) => {
+    const { plan } = afterEdits({ customcrm: { Status } }, { approveInvoices: 'on-confirm' });
+    return [plan.writes.wave?.rows ?? [], plan.blocked.map(({ reason }) => reason)];
+  };
+  const unknown = 'its order has a status that is not known to approve it';
+  assert.deepEqual(approvals('quote'), [[], [unknown]]);
+  assert.deepEqual(approvals('fulfilled'), [['Status'], []]);
+});
+
 describe('an order that is confirmed approves an invoice that asks for the same money', () => {
   const none = { minorUnitValue: '0', currency: { exponent: 2 } };
   const items = waveInvoice.items?.map((item) => ({ ...item, description: item.description?.toUpperCase() }));

@@ -176,6 +176,7 @@ function waveProduct(line: Line, facts: Facts): Put {
 /**
  * Which of the items that are there each line was, each of them once: the one that says just the same, else of the same product with the
  * same description, else in the same place, else any of that product. What is left of a product is like its others: a line that was split.
+ * Lines without a product have only the fallback in common, which says nothing of their taxes.
  */
 function itemsFor(
   all: readonly Line[],
@@ -184,7 +185,12 @@ function itemsFor(
 ): readonly (WaveItem | undefined)[] {
   const sayings = (line: Line, id: string | undefined) => {
     const { taxes: _taxes, ...rest } = line;
-    return { form: commonForm(rest, facts), id, description: line.description };
+    return {
+      form: commonForm(rest, facts),
+      id,
+      description: line.description,
+      hasProduct: line.product !== null,
+    };
   };
   const items = current.map((item) => ({ item, ...sayings(fromWave(item, facts), item.product.id) }));
   const wanted = all.map((line) => {
@@ -199,7 +205,7 @@ function itemsFor(
     (item, line) => item.form === line.form,
     (item, line) => isFor(item, line) && item.description === line.description,
     (item, line, index) => isFor(item, line) && item === items[index],
-    isFor,
+    (item, line) => isFor(item, line) && line.hasProduct,
   ];
   for (const isIt of ways)
     for (const [index, line] of wanted.entries()) {
@@ -208,7 +214,10 @@ function itemsFor(
       left.delete(known);
       found[index] = known.item;
     }
-  return found.map((item, index) => item ?? items.find(({ id }) => id === wanted[index]?.id)?.item);
+  return found.map((item, index) => {
+    const line = wanted[index];
+    return item ?? (line?.hasProduct ? items.find(({ id }) => id === line.id)?.item : undefined);
+  });
 }
 
 /** Puts every line, or gives the first reason why one cannot be put. */

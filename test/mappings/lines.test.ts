@@ -131,6 +131,23 @@ describe('lines that go to Wave', () => {
     assert.deepEqual(toWave([untaxed(line())], [bare]), { cell: [bare] });
   });
 
+  test('without a product take over no taxes of another one without a product', () => {
+    const free = (Description: string) => untaxed(line({ ProductId: null, Description }));
+    const fallback = { product: { id: 'WP-fallback' } };
+    const current = [item({ ...fallback, description: 'Consulting' })];
+    const taxesOf = (...cells: readonly CustomcrmLine[]) => {
+      const { cell } = toWave(cells, current) as { readonly cell: readonly WaveItem[] };
+      return cell.map(({ taxes }) => taxes);
+    };
+    assert.deepEqual(taxesOf(free('Consulting'), free('Exempt fee')), [[tax('T-gst')], undefined]);
+    assert.deepEqual(taxesOf(free('Exempt fee'), free('Consulting')), [undefined, [tax('T-gst')]]);
+    assert.deepEqual(
+      taxesOf(free('Consulting, once more')),
+      [[tax('T-gst')]],
+      'at its place, said otherwise',
+    );
+  });
+
   test('keep the taxes of the item that is there for the same product, first of all the one at the same place', () => {
     const [first, second] = [item({ taxes: [tax('T-pst')] }), item({ taxes: [] })];
     const { cell } = toWave([untaxed(line()), untaxed(line()), untaxed(line())], [first, second]) as {

@@ -94,7 +94,10 @@ export async function currentApp(env: NodeJS.ProcessEnv = process.env): Promise<
   const values = JSON.stringify(secrets);
   if (current?.values === values) return current.app;
   const config = loadConfig(settings);
-  const connections = connect(config);
+  const connections = connect(config, logAndCount, realClock, () => {
+    // It may be back as another one, from a backup: nobody works with that before it was looked at.
+    current = undefined;
+  });
   await checkIdentity(connections);
   current = { values, app: createApp(connections) };
   return current.app;
@@ -189,6 +192,7 @@ function createApp(connections: Connections): App {
       const tidied = await tidy(engine);
       count('OldestIntentMs', tidied.oldestIntentMs);
       for (const age of tidied.pollAgesMs) count('PollAgeMs', age);
+      if (tidied.sweepAgeMs !== undefined) count('SweepAgeMs', tidied.sweepAgeMs);
       count('Paused', tidied.paused);
       const { connection } = await connectionState(engine.table, waveAccess(config));
       count('WaveConnected', connection === 'good' ? 1 : 0);
@@ -285,6 +289,8 @@ const alarming: ReadonlySet<OutcomeMessage> = new Set(['change failed', 'record 
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
+const realClock: Clock = { now: Date.now, sleep };
+
 function logAndCount(line: OutcomeLine): void {
   log(alarming.has(line.message) ? 'error' : 'info', line);
   countOutcome(line);
@@ -309,9 +315,10 @@ export interface Connections {
 export function connect(
   config: Config,
   report: Engine['report'] = logAndCount,
-  clock: Clock = { now: Date.now, sleep },
+  clock: Clock = realClock,
+  onMissingTable: () => void = () => undefined,
 ): Connections {
-  const table = dynamoTable(config.TABLE_NAME);
+  const table = dynamoTable(config.TABLE_NAME, {}, onMissingTable);
   const surroundings = {
     table,
     clock,

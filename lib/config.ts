@@ -1,3 +1,4 @@
+import { Webhook } from 'standardwebhooks';
 import * as z from 'zod';
 import type { FingerprintKey } from './domain/fingerprint.ts';
 import { type ConflictPolicy, conflictPolicies } from './domain/policy.ts';
@@ -21,6 +22,15 @@ const secrets = z
       .filter(Boolean),
   )
   .refine((list) => list.length > 0, 'at least one secret');
+
+/** One that cannot be read would else refuse every delivery, also those that the others beside it verify. */
+function isSigningSecret(secret: string): boolean {
+  try {
+    return new Webhook(secret) !== undefined;
+  } catch {
+    return false;
+  }
+}
 
 /** A poll each minute, and a read and a write of a change: with fewer, what was read is stale before it can be written. */
 const leastPerMinute = 3;
@@ -82,9 +92,9 @@ export const settings = z.object({
     'Base URL of the CRM that keeps the contract, such as `https://crm.example.com/api/v1`',
   ),
   CUSTOMCRM_API_TOKEN: given(z.string()).describe('Bearer token for it'),
-  CUSTOMCRM_WEBHOOK_SECRET: given(secrets).describe(
-    'Webhook secrets, `whsec_...`, comma-separated during a rotation',
-  ),
+  CUSTOMCRM_WEBHOOK_SECRET: given(
+    secrets.refine((list) => list.every(isSigningSecret), '`whsec_` and base64, as Customcrm shows it'),
+  ).describe('Webhook secrets, `whsec_...`, comma-separated during a rotation'),
   WAVE_WEBHOOK_SECRET: given(secrets).describe(
     "Webhook secrets as Wave's developer portal shows them, comma-separated",
   ),

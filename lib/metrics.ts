@@ -26,6 +26,7 @@ export const metricUnits = {
   ReadToWriteMs: MetricUnit.Milliseconds,
   OldestIntentMs: MetricUnit.Milliseconds,
   PollAgeMs: MetricUnit.Milliseconds,
+  SweepAgeMs: MetricUnit.Milliseconds,
   WaveRequests: MetricUnit.Count,
   WaveSlotsLeft: MetricUnit.Count,
   SweepRepairs: MetricUnit.Count,

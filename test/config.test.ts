@@ -6,7 +6,7 @@ const secret = Buffer.alloc(32, 7).toString('base64');
 const given = {
   CUSTOMCRM_API_URL: 'https://crm.example.com/api/v1',
   CUSTOMCRM_API_TOKEN: 'token-of-customcrm',
-  CUSTOMCRM_WEBHOOK_SECRET: 'whsec_one',
+  CUSTOMCRM_WEBHOOK_SECRET: 'whsec_b25l',
   WAVE_WEBHOOK_SECRET: 'one, two,',
   WAVE_ACCESS_TOKEN: 'token-of-wave',
   WAVE_BUSINESS_ID: 'QnVzaW5lc3M6MQ==',
@@ -116,6 +116,7 @@ describe('the settings', () => {
   const wrong: [string, string][] = [
     ['CUSTOMCRM_API_URL',               'not-a-url-9f2c'],
     ['CUSTOMCRM_WEBHOOK_SECRET',        ' , '],
+    ['CUSTOMCRM_WEBHOOK_SECRET',        'whsec_b25l,whsec_base64url-9f2c'],
     ['WAVE_API_URL',                    'not-a-url-9f2c'],
     ['WAVE_POLL_INTERVAL_SECONDS',      '6199'],
     ['WAVE_POLL_INTERVAL_SECONDS',      'often-9f2c'],
@@ -159,7 +160,7 @@ describe('the settings', () => {
       'c2hvcnQ5ZjJj',
       'token-of-customcrm',
       'token-of-wave',
-      'whsec_one',
+      'whsec_b25l',
       secret,
     ])
       assert.ok(!message.includes(value), message);

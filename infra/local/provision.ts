@@ -37,13 +37,14 @@ const played = new Set([
   'AWS::Lambda::Function',
   'AWS::SQS::Queue',
 ]);
-/** What has no effect on one machine: rights, logs, alarms, and the frame of the API. */
+/** What has no effect on one machine: rights, logs, alarms, the frame of the API, and that a failed run of a schedule is not tried again. */
 const leftOut = new Set([
   'AWS::ApiGatewayV2::Api',
   'AWS::ApiGatewayV2::Stage',
   'AWS::CloudWatch::Alarm',
   'AWS::CloudWatch::Dashboard',
   'AWS::IAM::Role',
+  'AWS::Lambda::EventInvokeConfig',
   'AWS::Lambda::Permission',
   'AWS::Logs::LogGroup',
   'AWS::Logs::QueryDefinition',

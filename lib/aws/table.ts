@@ -11,6 +11,7 @@ import {
   PutItemCommand,
   type PutItemCommandInput,
   QueryCommand,
+  ResourceNotFoundException,
   TransactionCanceledException,
   TransactionConflictException,
   type TransactWriteItem,
@@ -43,9 +44,24 @@ export async function tableIdOf(tableName: string): Promise<string | undefined> 
   return Table?.TableId;
 }
 
-/** The one table, in DynamoDB. Key `pk`/`sk`, index `byState` on `state`/`due`. `where` is taken from the environment by default. */
-export function dynamoTable(tableName: string, where: DynamoDBClientConfig = {}): Table {
+/**
+ * The one table, in DynamoDB. Key `pk`/`sk`, index `byState` on `state`/`due`. `where` is taken from the environment by default.
+ * @param onMissing told whenever there is no such table
+ */
+export function dynamoTable(
+  tableName: string,
+  where: DynamoDBClientConfig = {},
+  onMissing: () => void = () => undefined,
+): Table {
   const client = new DynamoDBClient({ ...where, maxAttempts });
+  client.middlewareStack.add(
+    (next) => (args) =>
+      next(args).catch((error: unknown) => {
+        if (error instanceof ResourceNotFoundException) onMissing();
+        throw error;
+      }),
+    { step: 'initialize' },
+  );
   const gathering = gatheringWhileBusy();
   const reader = new DataLoader(
     (keys: readonly Key[]) => gathering.during(readEach(client, tableName, keys)),

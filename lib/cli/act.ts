@@ -129,7 +129,7 @@ function addSteering(program: Command, { connected, say, confirmed }: Terminal):
       await pause(engine, scope, reason);
       say(
         { paused: scope },
-        `Paused within three seconds: ${scope}. Edits wait; go on with: resume ${scope}`,
+        `Paused within a minute: ${scope}. What is being written now is finished; other edits wait. Go on with: resume ${scope}`,
       );
     });
   program

@@ -5,6 +5,7 @@ import type { Intent } from './intents.ts';
 import { wakeOverdue } from './parking.ts';
 import { pauses } from './pause.ts';
 import { progressOf } from './poll-progress.ts';
+import { stepsOf, storedRun } from './sweep-run.ts';
 
 /** Intents of each kind that one run rings for. */
 const intentLimit = 200;
@@ -16,6 +17,8 @@ export interface Tidied {
   readonly oldestIntentMs: number;
   /** How long ago each system was last read completely; since the first start, where it never was. */
   readonly pollAgesMs: readonly number[];
+  /** How long ago a run of the sweep had last compared everything, or has been at it; undefined where there never was one, or a pause lets it wait. */
+  readonly sweepAgeMs: number | undefined;
   /** Scopes that stand still by somebody's command. */
   readonly paused: number;
 }
@@ -44,6 +47,16 @@ export async function tidy(engine: Engine): Promise<Tidied> {
     intents: items.length,
     oldestIntentMs: oldest ? now - (oldest.intent as Intent).startedAt : 0,
     pollAgesMs: polled.filter((at) => at !== undefined).map((at) => now - at),
+    sweepAgeMs: await sweepAge(engine, now),
     paused: (await pauses(engine)).length,
   };
+}
+
+/** A run that rings is counted from when it had compared everything: a first load rings for days, and a pause may keep one from it. */
+async function sweepAge(engine: Engine, now: number): Promise<number | undefined> {
+  const run = (await storedRun(engine))?.run;
+  if (!run) return undefined;
+  const isPaused = run.ringingSince === undefined && stepsOf(run)[run.step]?.phase === 'ring';
+  const since = run.finishedAt ?? run.ringingSince ?? run.startedAt;
+  return isPaused ? undefined : now - since;
 }

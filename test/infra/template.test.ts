@@ -161,7 +161,7 @@ test('the alarm about failing functions hears all of them, and those about queue
     ids.map((id) => `${metric} {"Fn::GetAtt":["${id}","QueueName"]}`);
   assert.deepEqual(
     heard('DeadAlarm'),
-    queues('ApproximateNumberOfMessagesVisible', ['CustomcrmChangesDead', 'WaveChangesDead']),
+    queues('ApproximateAgeOfOldestMessage', ['CustomcrmChangesDead', 'WaveChangesDead']),
   );
   assert.deepEqual(
     heard('QueueAlarm'),

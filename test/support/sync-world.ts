@@ -236,7 +236,7 @@ export async function startSyncWorld(
   };
 }
 
-async function createTable({ url }: Database, TableName: string): Promise<DynamoDBClient> {
+export async function createTable({ url }: Database, TableName: string): Promise<DynamoDBClient> {
   Object.assign(process.env, region, { AWS_ENDPOINT_URL_DYNAMODB: url });
   const client = new DynamoDBClient({});
   await client.send(

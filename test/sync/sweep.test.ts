@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, type TestContext, test } from 'node:test';
 import { localBankAccountId } from '../../infra/local/wave/server.ts';
 import { type Pair, pairs, type RecordRef } from '../../lib/domain/record.ts';
+import { RemoteUnavailableError } from '../../lib/errors.ts';
 import { excludeRecord, linkRecords } from '../../lib/sync/decisions.ts';
 import type { Cause, Engine } from '../../lib/sync/engine.ts';
 import { blownSince } from '../../lib/sync/fuses.ts';
@@ -29,6 +30,7 @@ before(async () => {
 });
 after(() => database.close());
 
+const dayMs = 24 * 3600_000;
 const allStarted = { startedPairs: () => true };
 const customers = (count: number) => Array.from({ length: count }, (_, index) => `Customer ${index + 1}`);
 
@@ -575,6 +577,32 @@ describe('a sweep', () => {
       ['finished', names.length - created],
       'the rest is found again',
     );
+  });
+
+  test('is told to be old when it comes to no end, and not while a first load rings for days', async (t) => {
+    const world = await startSyncWorld(database, { startedPairs: (pair) => pair === 'customer' });
+    t.after(world.close);
+    const age = async () => (await tidy(world.engine)).sweepAgeMs;
+    assert.equal(await age(), undefined);
+    await world.make('customcrm', 'customer', { Name: 'Corner Bakery' });
+    await fullSweep(world);
+    assert.ok(((await age()) ?? dayMs) < dayMs);
+    world.pass(dayMs);
+    const unread: Engine = {
+      ...world.engine,
+      feed: { ...world.engine.feed, listAll: () => Promise.reject(new RemoteUnavailableError('wave', 'no')) },
+    };
+    await sweep(unread, world.call());
+    world.pass(2 * dayMs);
+    await sweep(unread, world.call());
+    assert.ok(((await age()) ?? 0) >= 2 * dayMs, 'it is still at its comparison');
+    await pause(world.engine, 'all', 'by a test');
+    await sweep(world.engine, world.call());
+    const { phase } = (await sweepProgress(world.engine)) ?? {};
+    assert.deepEqual([phase, await age()], ['ring', undefined]);
+    await resume(world.engine, 'all');
+    await sweep(world.engine, world.call());
+    assert.ok(((await age()) ?? dayMs) < dayMs);
   });
 
   test('rings for nothing while everything stands still', async (t) => {

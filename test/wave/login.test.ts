@@ -91,7 +91,7 @@ describe('the settings of the access to Wave', () => {
   const given = {
     CUSTOMCRM_API_URL: 'https://crm.example.com/api/v1',
     CUSTOMCRM_API_TOKEN: 'token',
-    CUSTOMCRM_WEBHOOK_SECRET: 'whsec_one',
+    CUSTOMCRM_WEBHOOK_SECRET: 'whsec_b25l',
     WAVE_WEBHOOK_SECRET: 'one',
     WAVE_BUSINESS_ID: 'QnVzaW5lc3M6MQ==',
     FINGERPRINT_KEYS: `k1:${Buffer.alloc(32, 7).toString('base64')}`,

@@ -55,7 +55,8 @@ const productSchema = meta.extend({
   TaxCodes: z.array(z.string()).optional(),
 });
 
-const orderLine = z.object({
+/** A line is written back whole: what a CRM holds in it besides stays. */
+const orderLine = z.looseObject({
   Id: z.string().optional(),
   ProductId: text,
   Description: text,
@@ -64,7 +65,7 @@ const orderLine = z.object({
   TaxCodes: z.array(z.string()).optional(),
 });
 
-const orderDiscount = z.object({ Type: z.enum(['fixed', 'percentage']), Value: decimal, Name: text });
+const orderDiscount = z.looseObject({ Type: z.enum(['fixed', 'percentage']), Value: decimal, Name: text });
 
 const orderSchema = meta.extend({
   OrderNumber: z.string(),

@@ -34,14 +34,13 @@ interface Line {
 
 const product = reference('product');
 
-/** All lines are one property: Wave replaces its items as a whole. An unchanged line keeps its own spelling on the way back. */
+/** All lines are one property: Wave replaces its items as a whole. An unchanged cell keeps its own spelling on the way back. */
 export const lines: Conversion<readonly CustomcrmLine[] | null, readonly WaveItem[] | null> = {
   fromCustomcrm: (cell) => (cell ?? []).map(fromCustomcrm) as unknown as Value,
   fromWave: (cell, facts) => (cell ?? []).map((item) => fromWave(item, facts)) as unknown as Value,
   toCustomcrm(value, current, facts) {
-    // Each line that is there is kept once: two equal lines are two lines.
-    const left = [...(current ?? [])];
-    return collect(linesOf(value), (line) => toCustomcrm(line, left, facts));
+    const there = ownLinesFor(linesOf(value), current ?? [], facts);
+    return collect(linesOf(value), (line, index) => toCustomcrm(line, there[index], facts));
   },
   toWave(value, current, facts) {
     const there = itemsFor(linesOf(value), current ?? [], facts);
@@ -126,21 +125,23 @@ export function sameAmounts(customcrm: Value, wave: Value, facts: Facts): boolea
   return here === there;
 }
 
-/** @param left the lines that are there and not taken yet; an unchanged one is taken out and keeps its own spelling. */
-function toCustomcrm(line: Line, left: CustomcrmLine[], facts: Facts): Put {
-  const form = commonForm(line, facts);
-  const at = left.findIndex((own) => commonForm(fromCustomcrm(own), facts) === form);
-  if (at >= 0) return { cell: left.splice(at, 1)[0] };
+/** @param own the line that it was, as far as that can be told: what has not changed in it, and what only Customcrm knows of it, stays */
+function toCustomcrm(line: Line, own: CustomcrmLine | undefined, facts: Facts): Put {
+  const before = own && fromCustomcrm(own);
+  if (before && commonForm(before, facts) === commonForm(line, facts)) return { cell: own };
   const link = product.toCustomcrm(line.product, undefined, facts);
   const codes = line.taxes && codesOf(line.taxes, facts);
   if (!('cell' in link)) return link;
   if (codes && !('cell' in codes)) return codes;
+  const isSame = (name: 'description' | 'quantity' | 'unitPrice') =>
+    before && commonForm({ ...line, [name]: before[name] }, facts) === commonForm(line, facts);
   return {
     cell: {
+      ...own,
       ProductId: link.cell,
-      Description: line.description,
-      Quantity: line.quantity,
-      UnitPrice: line.unitPrice,
+      Description: isSame('description') ? own?.Description : line.description,
+      Quantity: isSame('quantity') ? own?.Quantity : line.quantity,
+      UnitPrice: isSame('unitPrice') ? own?.UnitPrice : line.unitPrice,
       ...(codes && { TaxCodes: codes.cell }),
     },
   };
@@ -173,50 +174,73 @@ function waveProduct(line: Line, facts: Facts): Put {
     : { blocked: 'a line without product needs the setting WAVE_FALLBACK_PRODUCT_ID' };
 }
 
+/** What a line says, taxes aside. `id` is that of its product, in the system that it goes to. */
+interface Saying {
+  readonly form: string;
+  readonly id: string | undefined;
+  readonly description: string | null;
+  readonly hasProduct: boolean;
+}
+
+function sayingOf(line: Line, id: string | undefined, facts: Facts): Saying {
+  const { taxes: _taxes, ...rest } = line;
+  const { description, product: named } = line;
+  return { form: commonForm(rest, facts), id, description, hasProduct: named !== null };
+}
+
 /**
- * Which of the items that are there each line was, each of them once: the one that says just the same, else of the same product with the
- * same description, else in the same place, else any of that product. What is left of a product is like its others: a line that was split.
- * Lines without a product have only the fallback in common, which says nothing of their taxes.
+ * Which of those that are there each line was, each of them once: the one that says just the same, else of the same product with the same
+ * description, else in the same place, else any of that product. Lines without a product have only that in common.
  */
+function placesFor(wanted: readonly Saying[], there: readonly Saying[]): readonly (number | undefined)[] {
+  const isFor = (one: Saying, line: Saying) => one.id === line.id;
+  const ways: readonly ((one: Saying, line: Saying, isAtItsPlace: boolean) => boolean)[] = [
+    (one, line) => one.form === line.form,
+    (one, line) => isFor(one, line) && one.description === line.description,
+    (one, line, isAtItsPlace) => isFor(one, line) && isAtItsPlace,
+    (one, line) => isFor(one, line) && line.hasProduct,
+  ];
+  const left = new Set(there.keys());
+  const found: (number | undefined)[] = wanted.map(() => undefined);
+  for (const isIt of ways)
+    for (const [index, line] of wanted.entries()) {
+      if (found[index] !== undefined) continue;
+      const at = [...left].find((each) => isIt(there[each] as Saying, line, each === index));
+      if (at === undefined) continue;
+      left.delete(at);
+      found[index] = at;
+    }
+  return found;
+}
+
+function ownLinesFor(
+  all: readonly Line[],
+  current: readonly CustomcrmLine[],
+  facts: Facts,
+): readonly (CustomcrmLine | undefined)[] {
+  const wanted = all.map((line) => {
+    const put = product.toCustomcrm(line.product, undefined, facts);
+    return sayingOf(line, 'cell' in put ? String(put.cell) : undefined, facts);
+  });
+  const own = current.map((each) => sayingOf(fromCustomcrm(each), String(each.ProductId || null), facts));
+  return placesFor(wanted, own).map((at) => (at === undefined ? undefined : current[at]));
+}
+
+/** What is left of a product is like its others: a line that was split. */
 function itemsFor(
   all: readonly Line[],
   current: readonly WaveItem[],
   facts: Facts,
 ): readonly (WaveItem | undefined)[] {
-  const sayings = (line: Line, id: string | undefined) => {
-    const { taxes: _taxes, ...rest } = line;
-    return {
-      form: commonForm(rest, facts),
-      id,
-      description: line.description,
-      hasProduct: line.product !== null,
-    };
-  };
-  const items = current.map((item) => ({ item, ...sayings(fromWave(item, facts), item.product.id) }));
   const wanted = all.map((line) => {
     const put = waveProduct(line, facts);
-    return sayings(line, 'cell' in put ? String(put.cell) : undefined);
+    return sayingOf(line, 'cell' in put ? String(put.cell) : undefined, facts);
   });
-  const left = new Set(items);
-  const found: (WaveItem | undefined)[] = all.map(() => undefined);
-  type Saying = ReturnType<typeof sayings>;
-  const isFor = (item: Saying, line: Saying) => item.id === line.id;
-  const ways: readonly ((item: Saying, line: Saying, index: number) => boolean)[] = [
-    (item, line) => item.form === line.form,
-    (item, line) => isFor(item, line) && item.description === line.description,
-    (item, line, index) => isFor(item, line) && item === items[index],
-    (item, line) => isFor(item, line) && line.hasProduct,
-  ];
-  for (const isIt of ways)
-    for (const [index, line] of wanted.entries()) {
-      const known = found[index] ? undefined : [...left].find((each) => isIt(each, line, index));
-      if (!known) continue;
-      left.delete(known);
-      found[index] = known.item;
-    }
-  return found.map((item, index) => {
+  const items = current.map((item) => sayingOf(fromWave(item, facts), item.product.id, facts));
+  return placesFor(wanted, items).map((at, index) => {
+    if (at !== undefined) return current[at];
     const line = wanted[index];
-    return item ?? (line?.hasProduct ? items.find(({ id }) => id === line.id)?.item : undefined);
+    return line?.hasProduct ? current.find((item) => item.product.id === line.id) : undefined;
   });
 }
 

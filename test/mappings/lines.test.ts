@@ -203,26 +203,45 @@ describe('items that come to Customcrm', () => {
   for (const [situation, cell, expected] of table)
     test(`are written ${situation}`, () => assert.deepEqual(toCustomcrm([cell]), { cell: [expected] }));
 
-  test('leave a line that did not change as it is spelled, with its id', () => {
+  test('leave what did not change as it is spelled, with the line’s id and all that only the CRM knows of it', () => {
     const own = [
-      line({ Id: 'a', Quantity: '2.00', Description: ' Ladder' }),
-      line({ Id: 'b', ProductId: 'p2' }),
+      { ...line({ Id: 'a', Quantity: '2.00', Description: ' Ladder' }), CostCentre: 'K-18' },
+      { ...line({ Id: 'b', ProductId: 'p2', UnitPrice: '49.900000001' }), CostCentre: 'K-19' },
     ];
-    const changed = [item(), item({ product: { id: 'WP-2' }, quantity: '7' })];
-    assert.deepEqual(toCustomcrm(changed, own), {
-      cell: [own[0], { ...fresh, ProductId: 'p2', Quantity: '7' }],
+    const changed = [item({ quantity: '7' }), item({ product: { id: 'WP-2' } })];
+    assert.deepEqual(toCustomcrm(changed, own), { cell: [{ ...own[0], Quantity: '7' }, own[1]] });
+    const renamed = [
+      item({ description: null, unitPrice: '1' }),
+      item({ product: { id: 'WP-2' }, taxes: [] }),
+    ];
+    assert.deepEqual(toCustomcrm(renamed, own), {
+      cell: [
+        { ...own[0], Description: null, UnitPrice: '1' },
+        { ...own[1], TaxCodes: [] },
+      ],
+    });
+  });
+
+  test('are new lines where they are of another product, or there are more of them', () => {
+    const own = [line({ Id: 'a' })];
+    const other = { ...fresh, ProductId: 'p2' };
+    assert.deepEqual(toCustomcrm([item({ product: { id: 'WP-2' } })], own), { cell: [other] });
+    assert.deepEqual(toCustomcrm([item({ product: { id: 'WP-2' } }), item(), item()], own), {
+      cell: [other, own[0], fresh],
     });
   });
 
   test('give two equal lines each their own id', () => {
     const own = [line({ Id: 'a' }), line({ Id: 'b' }), line({ Id: 'c', Quantity: '9' })];
     const changed = [item(), item(), item({ quantity: '8' })];
-    assert.deepEqual(toCustomcrm(changed, own), { cell: [own[0], own[1], { ...fresh, Quantity: '8' }] });
-    assert.deepEqual(toCustomcrm([item(), item(), item()], own), { cell: [own[0], own[1], fresh] });
+    assert.deepEqual(toCustomcrm(changed, own), { cell: [own[0], own[1], { ...own[2], Quantity: '8' }] });
+    assert.deepEqual(toCustomcrm([item(), item(), item()], own), {
+      cell: [own[0], own[1], { ...own[2], Quantity: '2' }],
+    });
   });
 
   test('bring the taxes that Wave filled in', () => {
-    assert.deepEqual(toCustomcrm([item()], [untaxed(line())]), { cell: [fresh] });
+    assert.deepEqual(toCustomcrm([item()], [untaxed(line())]), { cell: [line()] });
   });
 
   test('are the same but for their taxes when Wave filled those in', () => {

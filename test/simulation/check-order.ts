@@ -77,10 +77,31 @@ function decidedByPolicy(
   last: Happening,
   row: string,
 ): boolean {
+  const policy = ending.world.settings.conflict(linked.link.pair, row);
   return (
     before.system !== last.system &&
-    ending.world.settings.conflict(linked.link.pair, row) === before.system &&
+    (policy === before.system || (policy === 'latest' && wasOpen(ending, linked, before, last, row))) &&
     isKept(ending, linked, last, row)
+  );
+}
+
+/** `latest` goes by sides while something stays open: here the side of the last edit had changed before the other one, in a row that still differs. */
+function wasOpen(
+  ending: Ending,
+  { customcrm, wave, link }: Linked,
+  before: Happening,
+  last: Happening,
+  row: string,
+): boolean {
+  const { happenings } = last.system === 'wave' ? wave : customcrm;
+  const changedFirst = happenings.some(({ by, order }) => by.who === 'user' && order < before.order);
+  return (
+    changedFirst &&
+    ending.world.truth.rowsOf(link.pair).some((other) => {
+      const here = ending.cell(other, 'customcrm', customcrm.body);
+      const there = ending.cell(other, 'wave', wave.body);
+      return other.id !== row && here && there && !ending.same(other, here, there);
+    })
   );
 }
 

@@ -55,8 +55,7 @@ const productSchema = meta.extend({
   TaxCodes: z.array(z.string()).optional(),
 });
 
-/** A line is written back whole: what a CRM holds in it besides stays. */
-const orderLine = z.looseObject({
+const orderLine = z.object({
   Id: z.string().optional(),
   ProductId: text,
   Description: text,
@@ -65,7 +64,7 @@ const orderLine = z.looseObject({
   TaxCodes: z.array(z.string()).optional(),
 });
 
-const orderDiscount = z.looseObject({ Type: z.enum(['fixed', 'percentage']), Value: decimal, Name: text });
+const orderDiscount = z.object({ Type: z.enum(['fixed', 'percentage']), Value: decimal, Name: text });
 
 const orderSchema = meta.extend({
   OrderNumber: z.string(),

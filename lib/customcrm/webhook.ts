@@ -1,4 +1,4 @@
-import { Webhook, WebhookVerificationError } from 'standardwebhooks';
+import { Webhook } from 'standardwebhooks';
 import * as z from 'zod';
 import type { Pair } from '../domain/record.ts';
 import { type Delivery, type Headers, toleranceMs } from '../domain/webhook.ts';
@@ -37,13 +37,13 @@ export function readCustomcrmWebhook(
   return parseEvent(rawBody, id);
 }
 
+/** A secret that was mistyped verifies nothing, and keeps none beside it from doing so. */
 function verifies(secret: string, rawBody: string, headers: Record<string, string>): boolean {
   try {
     new Webhook(secret).verify(rawBody, headers, { jsonParse: false });
     return true;
-  } catch (error) {
-    if (error instanceof WebhookVerificationError) return false;
-    throw error;
+  } catch {
+    return false;
   }
 }
 

@@ -172,7 +172,7 @@ export const discount: Conversion<CustomcrmDiscount | null, readonly WaveDiscoun
     if (current && sameDiscount(discount.fromCustomcrm(current, facts), value, facts))
       return { cell: current };
     const put = inPercent(value, facts);
-    return { cell: put && { ...current, Type: put.type, Value: put.value, Name: put.name } };
+    return { cell: put && { Type: put.type, Value: put.value, Name: put.name } };
   },
   toWave: (value, current, facts) => {
     if (current && sameDiscount(discount.fromWave(current, facts), value, facts)) return { cell: current };

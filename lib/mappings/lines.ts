@@ -125,7 +125,7 @@ export function sameAmounts(customcrm: Value, wave: Value, facts: Facts): boolea
   return here === there;
 }
 
-/** @param own the line that it was, as far as that can be told: what has not changed in it, and what only Customcrm knows of it, stays */
+/** @param own the line that it was, as far as that can be told: its id stays, and what has not changed in it */
 function toCustomcrm(line: Line, own: CustomcrmLine | undefined, facts: Facts): Put {
   const before = own && fromCustomcrm(own);
   if (before && commonForm(before, facts) === commonForm(line, facts)) return { cell: own };
@@ -133,8 +133,9 @@ function toCustomcrm(line: Line, own: CustomcrmLine | undefined, facts: Facts): 
   const codes = line.taxes && codesOf(line.taxes, facts);
   if (!('cell' in link)) return link;
   if (codes && !('cell' in codes)) return codes;
-  const isSame = (name: 'description' | 'quantity' | 'unitPrice') =>
-    before && commonForm({ ...line, [name]: before[name] }, facts) === commonForm(line, facts);
+  const isSame = (name: 'description' | 'quantity' | 'unitPrice' | 'taxes') =>
+    before?.[name] !== undefined &&
+    commonForm({ ...line, [name]: before[name] }, facts) === commonForm(line, facts);
   return {
     cell: {
       ...own,
@@ -142,7 +143,7 @@ function toCustomcrm(line: Line, own: CustomcrmLine | undefined, facts: Facts): 
       Description: isSame('description') ? own?.Description : line.description,
       Quantity: isSame('quantity') ? own?.Quantity : line.quantity,
       UnitPrice: isSame('unitPrice') ? own?.UnitPrice : line.unitPrice,
-      ...(codes && { TaxCodes: codes.cell }),
+      ...(codes && { TaxCodes: isSame('taxes') ? own?.TaxCodes : codes.cell }),
     },
   };
 }
@@ -174,8 +175,9 @@ function waveProduct(line: Line, facts: Facts): Put {
     : { blocked: 'a line without product needs the setting WAVE_FALLBACK_PRODUCT_ID' };
 }
 
-/** What a line says, taxes aside. `id` is that of its product, in the system that it goes to. */
+/** What a line says, with its taxes and without. `id` is that of its product, in the system that it goes to. */
 interface Saying {
+  readonly whole: string;
   readonly form: string;
   readonly id: string | undefined;
   readonly description: string | null;
@@ -185,17 +187,20 @@ interface Saying {
 function sayingOf(line: Line, id: string | undefined, facts: Facts): Saying {
   const { taxes: _taxes, ...rest } = line;
   const { description, product: named } = line;
-  return { form: commonForm(rest, facts), id, description, hasProduct: named !== null };
+  const hasProduct = named !== null;
+  return { whole: commonForm(line, facts), form: commonForm(rest, facts), id, description, hasProduct };
 }
 
 /**
- * Which of those that are there each line was, each of them once: the one that says just the same, else of the same product with the same
- * description, else in the same place, else any of that product. Lines without a product have only that in common.
+ * Which of those that are there each line was, each of them once: the one that says just the same, else but for its taxes, else of the same
+ * product with the same description, first of all in the same place, else in that place, else any of that product. Lines without a product have only that in common.
  */
 function placesFor(wanted: readonly Saying[], there: readonly Saying[]): readonly (number | undefined)[] {
   const isFor = (one: Saying, line: Saying) => one.id === line.id;
   const ways: readonly ((one: Saying, line: Saying, isAtItsPlace: boolean) => boolean)[] = [
+    (one, line) => one.whole === line.whole,
     (one, line) => one.form === line.form,
+    (one, line, isAtItsPlace) => isFor(one, line) && isAtItsPlace && one.description === line.description,
     (one, line) => isFor(one, line) && one.description === line.description,
     (one, line, isAtItsPlace) => isFor(one, line) && isAtItsPlace,
     (one, line) => isFor(one, line) && line.hasProduct,

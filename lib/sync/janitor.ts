@@ -3,7 +3,7 @@ import type { Engine } from './engine.ts';
 import { firstStart } from './identity.ts';
 import type { Intent } from './intents.ts';
 import { wakeOverdue } from './parking.ts';
-import { pauses } from './pause.ts';
+import { isPaused, pauses } from './pause.ts';
 import { progressOf } from './poll-progress.ts';
 import { stepsOf, storedRun } from './sweep-run.ts';
 
@@ -56,7 +56,7 @@ export async function tidy(engine: Engine): Promise<Tidied> {
 async function sweepAge(engine: Engine, now: number): Promise<number | undefined> {
   const run = (await storedRun(engine))?.run;
   if (!run) return undefined;
-  const isPaused = run.ringingSince === undefined && stepsOf(run)[run.step]?.phase === 'ring';
-  const since = run.finishedAt ?? run.ringingSince ?? run.startedAt;
-  return isPaused ? undefined : now - since;
+  const mayRing = run.ringingSince === undefined && stepsOf(run)[run.step]?.phase === 'ring';
+  if (mayRing && (await isPaused(engine, 'all'))) return undefined;
+  return now - (run.finishedAt ?? run.ringingSince ?? run.startedAt);
 }

@@ -43,6 +43,17 @@ test('either secret is good during a rotation', () => {
   assert.equal(read(delivery(event, secret), [secret, newer]).outcome, 'event');
 });
 
+test('a mistyped secret verifies nothing, and keeps none beside it from doing so', () => {
+  const mistyped = 'whsec_base64url-and_no-base64';
+  for (const secrets of [
+    [mistyped, secret],
+    [secret, mistyped],
+  ]) {
+    assert.equal(read(delivery(event), secrets).outcome, 'event');
+    assert.equal(read(delivery(event, newer), secrets).outcome, 'unsigned');
+  }
+});
+
 test('several signatures in the header: one good one is enough', () => {
   const signed = delivery(event);
   const headers = {

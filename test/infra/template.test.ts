@@ -161,7 +161,10 @@ test('the alarm about failing functions hears all of them, and those about queue
     ids.map((id) => `${metric} {"Fn::GetAtt":["${id}","QueueName"]}`);
   assert.deepEqual(
     heard('DeadAlarm'),
-    queues('ApproximateAgeOfOldestMessage', ['CustomcrmChangesDead', 'WaveChangesDead']),
+    ['CustomcrmChangesDead', 'WaveChangesDead'].flatMap((id) => [
+      ...queues('ApproximateNumberOfMessagesVisible', [id]),
+      ...queues('ApproximateNumberOfMessagesNotVisible', [id]),
+    ]),
   );
   assert.deepEqual(
     heard('QueueAlarm'),

@@ -203,10 +203,10 @@ describe('items that come to Customcrm', () => {
   for (const [situation, cell, expected] of table)
     test(`are written ${situation}`, () => assert.deepEqual(toCustomcrm([cell]), { cell: [expected] }));
 
-  test('leave what did not change as it is spelled, with the line’s id and all that only the CRM knows of it', () => {
+  test('leave what did not change as it is spelled, with the line’s id', () => {
     const own = [
-      { ...line({ Id: 'a', Quantity: '2.00', Description: ' Ladder' }), CostCentre: 'K-18' },
-      { ...line({ Id: 'b', ProductId: 'p2', UnitPrice: '49.900000001' }), CostCentre: 'K-19' },
+      line({ Id: 'a', Quantity: '2.00', Description: ' Ladder', TaxCodes: ['gst'] }),
+      line({ Id: 'b', ProductId: 'p2', UnitPrice: '49.900000001' }),
     ];
     const changed = [item({ quantity: '7' }), item({ product: { id: 'WP-2' } })];
     assert.deepEqual(toCustomcrm(changed, own), { cell: [{ ...own[0], Quantity: '7' }, own[1]] });
@@ -218,6 +218,23 @@ describe('items that come to Customcrm', () => {
       cell: [
         { ...own[0], Description: null, UnitPrice: '1' },
         { ...own[1], TaxCodes: [] },
+      ],
+    });
+  });
+
+  test('are told from their likes by their taxes, by their descriptions and by their places', () => {
+    const [high, low] = [line({ Id: 'a', TaxCodes: ['HST'] }), line({ Id: 'b' })];
+    const [highItem, lowItem] = [item({ taxes: [tax('T-hst')] }), item()];
+    assert.deepEqual(toCustomcrm([lowItem], [high, low]), { cell: [low] });
+    assert.deepEqual(toCustomcrm([lowItem, highItem, item({ quantity: '9' })], [high, low]), {
+      cell: [low, high, { ...fresh, Quantity: '9' }],
+    });
+    const [day1, day2] = [line({ Id: 'a', Quantity: '1' }), line({ Id: 'b', Quantity: '2' })];
+    const edited = [item({ description: 'Night', quantity: '1' }), item({ quantity: '3' })];
+    assert.deepEqual(toCustomcrm(edited, [day1, day2]), {
+      cell: [
+        { ...day1, Description: 'Night' },
+        { ...day2, Quantity: '3' },
       ],
     });
   });

@@ -599,7 +599,7 @@ describe('a sweep', () => {
     await pause(world.engine, 'all', 'by a test');
     await sweep(world.engine, world.call());
     const { phase } = (await sweepProgress(world.engine)) ?? {};
-    assert.deepEqual([phase, await age()], ['ring', undefined]);
+    assert.deepEqual([phase, await age()], ['ring', undefined], 'a pause is told otherwise');
     await resume(world.engine, 'all');
     await sweep(world.engine, world.call());
     assert.ok(((await age()) ?? dayMs) < dayMs);

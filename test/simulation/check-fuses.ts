@@ -25,7 +25,7 @@ export function checkFuses(ending: Ending, { look }: Notebook): void {
   const wasReleased = (ref: RecordRef) =>
     [refKey(ref), ...everOpposite(ending, ref).map((other) => refKey(other))].some((key) => waited.has(key));
   const counted = world.truth.all().filter((happening) => !wasReleased(happening));
-  const archived = counted.filter(takesOut).map((each) => ({ key: refKey(each), at: setOut(each) }));
+  const archived = counted.filter(takesOut).map((each) => ({ key: linkOf(ending, each), at: setOut(each) }));
   const emptied = counted.flatMap((each) =>
     emptiedCells(ending, each).map((cell) => ({ key: cell, at: setOut(each) })),
   );
@@ -41,17 +41,23 @@ export function checkFuses(ending: Ending, { look }: Notebook): void {
     }
 }
 
+/** A fuse counts by link, whichever side it takes out of use: a product that is given another counterpart is one, and archived in both. */
+function linkOf({ world }: Ending, happening: Happening): string {
+  const own = refKey(happening);
+  const other = happening.system === 'wave' ? world.store.everLinkedWith(own).at(-1) : undefined;
+  return other === undefined ? own : refKey({ system: 'customcrm', pair: happening.pair, id: other });
+}
+
 /**
  * By link, as a fuse counts them, whichever side was emptied; of two rows in one cell of Wave one. What was emptied beside them, as it was
  * filled in after our read, was in no plan: see `editInGap`.
  */
-function emptiedCells({ world, cell }: Ending, happening: Happening): readonly string[] {
+function emptiedCells(ending: Ending, happening: Happening): readonly string[] {
+  const { world, cell } = ending;
   const { by, did, pair, system } = happening;
   const { basis, next } = (by.who === 'engine' && did === 'edited' && by.attempt) || {};
   if (!basis || !next) return [];
-  const own = refKey(happening);
-  const other = system === 'wave' ? world.store.everLinkedWith(own).at(-1) : undefined;
-  const link = other === undefined ? own : refKey({ system: 'customcrm', pair, id: other });
+  const link = linkOf(ending, happening);
   const isBlank = (row: Row, body: Body) => isBlankOrNone(cell(row, system, body));
   const emptied = mappings[pair]
     .rows(world.settings.mapping)

@@ -53,7 +53,7 @@ export const canaries: readonly Canary[] = [
     plant: (engine) => withLinks(engine, (link) => without(link, 'ahead') as Link),
     faults: ['lostAnswer', 'lateExecution'],
     busy: true,
-    from: 6,
+    from: 8,
   },
   {
     name: 'repeated create without look-up',
@@ -88,7 +88,7 @@ export const canaries: readonly Canary[] = [
     }),
     faults: ['slowAnswer', 'tightBudget'],
     busy: true,
-    from: 219,
+    from: 239,
   },
   { name: 'version shortcut for Wave', plant: versionShortcut, faults: ['wholeSeconds'], from: 127 },
   { name: 'NOT_FOUND means deleted', plant: notFoundIsDeleted, faults: ['noRights'] },
@@ -108,7 +108,7 @@ export const canaries: readonly Canary[] = [
     from: 81,
   },
   { name: 'fuse that never blows', plant: noFuse, faults: ['massDeletion'] },
-  { name: 'parked without a check of the cause', plant: parkedBlindly, from: 28 },
+  { name: 'parked without a check of the cause', plant: parkedBlindly, from: 44 },
   {
     name: 'nothing is ever matched',
     plant: (engine) =>

@@ -7,6 +7,8 @@ import { describe, type Happening } from './truth.ts';
 
 /** Polls, delays and a dropped webhook take less than this to arrive, ms. */
 const farApartMs = 15 * 60_000;
+/** Who writes a link goes on to its first agreement within this time, ms, unless it is killed. */
+const firstAgreementMs = 60_000;
 
 /**
  * Whatever the order in which changes are heard of, and whichever of them are not heard of before a sweep: what a user typed into a row that nobody had touched for a while stands in both
@@ -77,10 +79,18 @@ function decidedByPolicy(
   last: Happening,
   row: string,
 ): boolean {
-  const policy = ending.world.settings.conflict(linked.link.pair, row);
+  const { conflict, firstLink } = ending.world.settings;
+  const { id, pair } = linked.link;
+  const policy = conflict(pair, row);
+  // Before both sides have agreed for the first time it is the policy of first links that picks.
+  const isFirst = last.at - (ending.world.store.linkedAt(id) ?? 0) < firstAgreementMs;
+  const first = isFirst ? firstLink(pair, row) : undefined;
   return (
     before.system !== last.system &&
-    (policy === before.system || (policy === 'latest' && wasOpen(ending, linked, before, last, row))) &&
+    (policy === before.system ||
+      (policy === 'latest' && wasOpen(ending, linked, before, last, row)) ||
+      first === before.system ||
+      first === 'latest') &&
     isKept(ending, linked, last, row)
   );
 }

@@ -56,7 +56,7 @@ export async function tidy(engine: Engine): Promise<Tidied> {
 async function sweepAge(engine: Engine, now: number): Promise<number | undefined> {
   const run = (await storedRun(engine))?.run;
   if (!run) return undefined;
-  const mayRing = run.ringingSince === undefined && stepsOf(run)[run.step]?.phase === 'ring';
-  if (mayRing && (await isPaused(engine, 'all'))) return undefined;
+  const hasYetToRing = run.ringingSince === undefined && stepsOf(run)[run.step]?.phase === 'ring';
+  if (hasYetToRing && (await isPaused(engine, 'all'))) return undefined;
   return now - (run.finishedAt ?? run.ringingSince ?? run.startedAt);
 }

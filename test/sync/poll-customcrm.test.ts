@@ -110,6 +110,34 @@ describe('a list of Customcrm that takes longer than a run', () => {
     );
   });
 
+  test('carries over also what was edited again while it was read, and is on two of its pages', async (t) => {
+    const world = await startSyncWorld(database, { startedPairs: () => true });
+    t.after(world.close);
+    const { crm, wave } = await linkedPair(world, 'customer', { Name: 'One', Phone: '1' });
+    await world.poll();
+    await world.drain();
+    await world.edit(crm, { Phone: '2' });
+    await customers(world);
+    const { records, engineWith } = smallPages(world, 0);
+    let isEditedAgain = false;
+    const watched = engineWith({
+      ...records,
+      async changedSince(pair, since, cursor, call) {
+        if (cursor !== undefined && !isEditedAgain) {
+          isEditedAgain = true;
+          await world.drain();
+          assert.equal((await world.read(wave)).phone, '2');
+          await world.edit(crm, { Phone: '3' });
+        }
+        return records.changedSince(pair, since, cursor, call);
+      },
+    });
+    await pollCustomcrm(watched, world.call());
+    assert.ok(isEditedAgain);
+    await world.drain();
+    assert.equal((await world.read(wave)).phone, '3');
+  });
+
   for (const [what, error] of [
     ['is not taken any more', new RemoteRejectedError('customcrm', 'HTTP 400')],
     ['breaks the list', new RemoteUnavailableError('customcrm', 'HTTP 500')],

@@ -601,6 +601,11 @@ describe('a sweep', () => {
     const { phase } = (await sweepProgress(world.engine)) ?? {};
     assert.deepEqual([phase, await age()], ['ring', undefined], 'a pause is told otherwise');
     await resume(world.engine, 'all');
+    const depth = async () => ({ live: 0, background: outstandingLimit });
+    const { customcrm, wave } = world.engine.queues;
+    const queues = { customcrm: { ...customcrm, depth }, wave: { ...wave, depth } };
+    await sweep({ ...world.engine, queues }, world.call());
+    assert.ok(((await age()) ?? 0) >= 2 * dayMs, 'it cannot begin to ring');
     await sweep(world.engine, world.call());
     assert.ok(((await age()) ?? dayMs) < dayMs);
   });

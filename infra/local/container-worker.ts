@@ -33,3 +33,4 @@ parentPort?.on('message', async ({ event, requestId, deadline }: Invocation) => 
     parentPort?.postMessage({ requestId, error: stack ?? `${name}: ${message}` });
   }
 });
+parentPort?.postMessage('ready');

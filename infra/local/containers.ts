@@ -23,13 +23,8 @@ class FunctionError extends Error {
   override readonly name = 'FunctionError';
 }
 
-/** More containers of one function at once than this are refused, as by a concurrency limit. */
-const containerLimit = 20;
-
-interface Container {
-  readonly worker: Worker;
-  busy: boolean;
-}
+/** More invocations of one function at once than this are refused, as by a concurrency limit. */
+const concurrencyLimit = 20;
 
 /** What a container says about one invocation. `answer` is JSON, absent for undefined. */
 interface Said {
@@ -38,42 +33,79 @@ interface Said {
   readonly error?: string;
 }
 
-/** A function whose containers are threads with their own environment; its time-out is enforced by ending the thread. */
+/**
+ * A function whose containers are threads with their own environment; its time-out is enforced by ending the thread. Containers start
+ * one after the other, and an invocation goes to the first that is free, be it a new one: a burst of short ones needs few.
+ */
 export function localFunction(spec: FunctionSpec, onLine: (line: string) => void): LocalFunction {
-  const containers = new Set<Container>();
+  const containers = new Set<Worker>();
+  const free: Worker[] = [];
+  const waiting: PromiseWithResolvers<Worker>[] = [];
+  let underWay = 0;
+  let starting: Worker | undefined;
   let closed = false;
 
-  function start(): Container {
-    const worker = new Worker(new URL('./container-worker.ts', import.meta.url), {
+  function start(): void {
+    const container = new Worker(new URL('./container-worker.ts', import.meta.url), {
       env: { ...spec.env },
       workerData: { bundle: spec.bundle, functionName: spec.name, memoryMb: spec.memoryMb },
       stdout: true,
       stderr: true,
       resourceLimits: { maxOldGenerationSizeMb: spec.memoryMb },
     });
-    for (const stream of [worker.stdout, worker.stderr]) createInterface(stream).on('line', onLine);
-    const container = { worker, busy: false };
+    for (const stream of [container.stdout, container.stderr]) createInterface(stream).on('line', onLine);
     containers.add(container);
+    starting = container;
+    container.once('message', () => offer(container));
     // A dying container takes no further event, even before it is gone.
-    worker.on('error', () => containers.delete(container));
-    worker.on('exit', () => containers.delete(container));
-    return container;
+    container.on('error', (error) => forget(container, `crashed: ${describe(error)}`));
+    container.on('exit', () => forget(container, 'ended while it was starting'));
+  }
+
+  function offer(container: Worker): void {
+    if (container === starting) starting = undefined;
+    if (!containers.has(container)) return;
+    const next = waiting.shift();
+    if (next) next.resolve(container);
+    else free.push(container);
+    if (waiting.length > 0 && !starting) start();
+  }
+
+  function forget(container: Worker, because: string): void {
+    containers.delete(container);
+    const place = free.indexOf(container);
+    if (place >= 0) free.splice(place, 1);
+    if (container !== starting) return;
+    starting = undefined;
+    waiting.shift()?.reject(new FunctionError(`${spec.name} ${because}`));
+    if (waiting.length > 0 && !closed) start();
+  }
+
+  async function firstFree(): Promise<Worker> {
+    const container = free.pop();
+    if (container) return container;
+    const next = Promise.withResolvers<Worker>();
+    waiting.push(next);
+    if (!starting) start();
+    return next.promise;
   }
 
   async function invoke(event: unknown): Promise<unknown> {
     if (closed) throw new FunctionError(`${spec.name} is closed`);
-    const free = [...containers].find(({ busy }) => !busy);
-    if (!free && containers.size >= containerLimit)
-      throw new FunctionError(`${spec.name} has too many containers`);
-    const container = free ?? start();
-    container.busy = true;
+    if (underWay >= concurrencyLimit) throw new FunctionError(`${spec.name} has too many containers`);
+    underWay += 1;
     try {
-      return await runIn(container.worker, spec, event, () => {
-        containers.delete(container);
-        void container.worker.terminate();
-      });
+      const container = await firstFree();
+      try {
+        return await runIn(container, spec, event, () => {
+          forget(container, 'timed out');
+          void container.terminate();
+        });
+      } finally {
+        offer(container);
+      }
     } finally {
-      container.busy = false;
+      underWay -= 1;
     }
   }
 
@@ -82,10 +114,14 @@ export function localFunction(spec: FunctionSpec, onLine: (line: string) => void
     invoke,
     async close() {
       closed = true;
-      await Promise.all([...containers].map(({ worker }) => worker.terminate()));
+      const refused = new FunctionError(`${spec.name} is closed`);
+      for (const each of waiting.splice(0)) each.reject(refused);
+      await Promise.all([...containers].map((container) => container.terminate()));
     },
   };
 }
+
+const describe = (error: unknown): string => String(error instanceof Error ? error.stack : error);
 
 /** One invocation. `end` is called when it must be stopped from outside. */
 function runIn(
@@ -112,7 +148,7 @@ function runIn(
       done();
       resolve(said.answer === undefined ? undefined : JSON.parse(said.answer));
     };
-    const crashed = (error: unknown) => fail(`crashed: ${error instanceof Error ? error.stack : error}`);
+    const crashed = (error: unknown) => fail(`crashed: ${describe(error)}`);
     const exited = () => fail('ended while it was working');
     const timer = setTimeout(() => {
       fail(`timed out after ${timeoutMs / 1000} s`);

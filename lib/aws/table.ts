@@ -53,7 +53,8 @@ export function dynamoTable(
   where: DynamoDBClientConfig = {},
   onMissing: () => void = () => undefined,
 ): Table {
-  const client = new DynamoDBClient({ ...where, maxAttempts });
+  // What is sent stays the same: its chain of middleware is put together once for each command, and not for each call.
+  const client = new DynamoDBClient({ ...where, maxAttempts, cacheMiddleware: true });
   client.middlewareStack.add(
     (next) => (args) =>
       next(args).catch((error: unknown) => {

@@ -65,7 +65,10 @@ export async function bench(given: Bench): Promise<boolean> {
 
   const targets = seeded.filter(({ pair, fate }) => pair === 'customer' && fate === 'only in Customcrm');
   const plan = { targets, records: before.length, everyMs, kills, deadline, say };
-  const loading = await measured(outside, () => load(outside, product, plan));
+  const loading = await measured(outside, () => load(outside, product, plan)).catch((error: unknown) => {
+    print(`The load failed. What our part said until then: ${JSON.stringify(product.said(), null, 2)}`);
+    throw error;
+  });
   describeLoad(loading, before.length);
   const { live: during } = loading.result;
   const alone =

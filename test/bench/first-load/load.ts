@@ -16,6 +16,8 @@ const editsUntil = 0.7;
 const feltMs = 120_000;
 const lookMs = 1_000;
 const windowMs = 60_000;
+/** Waiting records that are looked at; more are so many. */
+const waitingLimit = 200;
 
 export interface Loaded {
   /** From the start of the pairs until every record was rung for, kills included, ms. */
@@ -78,8 +80,9 @@ export async function load(
     // Until its schedule starts the sweep, and it has compared the first lists, there is no work.
     if (progress.phase === 'ring' || samples.length > 0)
       samples.push({ at: Date.now(), requests, isDisturbed: isEditing || Date.now() < disturbedAt + feltMs });
+    const waiting = JSON.stringify(await waitingNow(product.engine()));
     plan.say(
-      `${progress.phase} ${progress.pair ?? ''} ${progress.done} of ${progress.total}, ${kills} kills`,
+      `${progress.phase} ${progress.pair ?? ''} ${progress.done} of ${progress.total}, ${kills} kills, ${requests} requests; ${waiting} wait`,
     );
     const next = kills < plan.kills ? killsAt[kills] : undefined;
     if (next !== undefined && progress.done > next * plan.records) {
@@ -111,6 +114,13 @@ export async function load(
     undisturbedPerMinute: mean(perMinute(samples, ({ isDisturbed }) => !isDisturbed)),
     live: (await live) ?? noEdits,
   };
+}
+
+/** Records that are put aside, by cause: a load that is slow shows what it waits for. */
+async function waitingNow({ table }: Engine): Promise<Readonly<Record<string, number>>> {
+  const parked = await table.byState('parked', Number.MAX_SAFE_INTEGER, waitingLimit);
+  const byCause = Map.groupBy(parked, ({ name }) => String(name));
+  return Object.fromEntries([...byCause].map(([name, items]) => [name, items.length]));
 }
 
 /** Nothing waits, no create is open, and the queues are empty. */

@@ -23,7 +23,7 @@ export interface Product {
   readonly kill: () => Promise<void>;
   /** Runs an operator's command. Answers what it printed and the most memory that it took, MB. */
   readonly sync: (...args: readonly string[]) => Promise<{ readonly out: string; readonly peakMb: number }>;
-  /** How often each message was logged. */
+  /** How often each message was logged, by its cause. */
   readonly said: () => Readonly<Record<string, number>>;
   readonly stop: () => Promise<void>;
 }
@@ -84,8 +84,10 @@ async function lookInto(statePath: string, tableUrl: string): Promise<Engine> {
 
 function count(said: Record<string, number>, line: string): void {
   if (!line.startsWith('{')) return;
-  const { message } = JSON.parse(line) as Json;
-  if (typeof message === 'string') said[message] = (said[message] ?? 0) + 1;
+  const { message, because } = JSON.parse(line) as Json;
+  if (typeof message !== 'string') return;
+  const name = typeof because === 'string' ? `${message}: ${because}` : message;
+  said[name] = (said[name] ?? 0) + 1;
 }
 
 /** Waits until it says so. @throws Error with its last words */

@@ -13,7 +13,7 @@ export interface FunctionSpec {
 
 export interface LocalFunction {
   readonly name: string;
-  /** Runs the handler in a container that is free, or in a new one. @throws FunctionError when it throws, times out or dies. */
+  /** Runs the handler in the first container that is free; waits for one. @throws FunctionError when it throws, times out, dies or does not start. */
   readonly invoke: (event: unknown) => Promise<unknown>;
   /** Ends every container, also one that is working, and starts no other. */
   readonly close: () => Promise<void>;
@@ -46,6 +46,14 @@ export function localFunction(spec: FunctionSpec, onLine: (line: string) => void
   let closed = false;
 
   function start(): void {
+    try {
+      starting = begun();
+    } catch (error) {
+      refuseNext(`could not start: ${describe(error)}`);
+    }
+  }
+
+  function begun(): Worker {
     const container = new Worker(new URL('./container-worker.ts', import.meta.url), {
       env: { ...spec.env },
       workerData: { bundle: spec.bundle, functionName: spec.name, memoryMb: spec.memoryMb },
@@ -54,12 +62,20 @@ export function localFunction(spec: FunctionSpec, onLine: (line: string) => void
       resourceLimits: { maxOldGenerationSizeMb: spec.memoryMb },
     });
     for (const stream of [container.stdout, container.stderr]) createInterface(stream).on('line', onLine);
-    containers.add(container);
-    starting = container;
-    container.once('message', () => offer(container));
+    const limit = setTimeout(() => {
+      forget(container, `did not start within ${spec.timeoutMs / 1000} s`);
+      void container.terminate();
+    }, spec.timeoutMs);
+    container.once('message', () => {
+      clearTimeout(limit);
+      offer(container);
+    });
+    container.once('exit', () => clearTimeout(limit));
     // A dying container takes no further event, even before it is gone.
     container.on('error', (error) => forget(container, `crashed: ${describe(error)}`));
     container.on('exit', () => forget(container, 'ended while it was starting'));
+    containers.add(container);
+    return container;
   }
 
   function offer(container: Worker): void {
@@ -77,6 +93,11 @@ export function localFunction(spec: FunctionSpec, onLine: (line: string) => void
     if (place >= 0) free.splice(place, 1);
     if (container !== starting) return;
     starting = undefined;
+    refuseNext(because);
+  }
+
+  /** Each start that fails is one invocation's; those behind it have one of their own. */
+  function refuseNext(because: string): void {
     waiting.shift()?.reject(new FunctionError(`${spec.name} ${because}`));
     if (waiting.length > 0 && !closed) start();
   }
@@ -92,10 +113,13 @@ export function localFunction(spec: FunctionSpec, onLine: (line: string) => void
 
   async function invoke(event: unknown): Promise<unknown> {
     if (closed) throw new FunctionError(`${spec.name} is closed`);
-    if (underWay >= concurrencyLimit) throw new FunctionError(`${spec.name} has too many containers`);
+    if (underWay >= concurrencyLimit)
+      throw new FunctionError(`${spec.name} has too many invocations at once`);
     underWay += 1;
     try {
       const container = await firstFree();
+      // It may have died since it was offered.
+      if (!containers.has(container)) throw new FunctionError(`${spec.name} ended before it could work`);
       try {
         return await runIn(container, spec, event, () => {
           forget(container, 'timed out');

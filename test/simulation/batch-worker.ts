@@ -1,4 +1,4 @@
-/** One thread of a batch: gets seeds, one after the other, and answers with what each showed. */
+/** Gets seeds, one after the other, and answers with what each showed. */
 import { parentPort } from 'node:worker_threads';
 import type { BatchOptions } from './batch.ts';
 import { canaries } from './canaries.ts';
@@ -14,6 +14,6 @@ parentPort?.on('message', async ({ seed, options: { faults, decides, canary: nam
   const canary = canaries.find((each) => each.name === name);
   const result = canary
     ? await runPlanted(canary, seed, faults)
-    : await run({ seed, ...(faults && { faults }), ...(decides && { decides }) });
+    : await run({ seed, ...(faults && { faults }), ...(decides !== undefined && { decides }) });
   parentPort?.postMessage(result);
 });

@@ -13,27 +13,39 @@ export interface BatchOptions {
 
 /** Runs one seed after the other, apart from whoever asks. */
 export interface SeedThread {
-  readonly run: (seed: number, options?: BatchOptions) => Promise<Result>;
-  readonly end: () => Promise<unknown>;
+  /** @param signal gives up on the seed; the next one has a thread of its own, as it has after a seed that failed. */
+  readonly run: (seed: number, options?: BatchOptions, signal?: AbortSignal) => Promise<Result>;
+  readonly end: () => Promise<void>;
 }
 
 export function seedThread(): SeedThread {
-  const thread = new Worker(new URL('./batch-worker.ts', import.meta.url));
+  let thread: Worker | undefined;
+  const end = async () => {
+    const ended = thread?.terminate();
+    thread = undefined;
+    await ended;
+  };
   return {
-    async run(seed, options = {}) {
-      // `once` fails with the error of a thread that dies.
-      const answered = once(thread, 'message');
+    async run(seed, options = {}, signal) {
+      thread ??= new Worker(new URL('./batch-worker.ts', import.meta.url));
+      // It fails with the error of a thread that dies.
+      const answered = once(thread, 'message', { signal });
       thread.postMessage({ seed, options });
-      const [result] = await answered;
-      return result as Result;
+      try {
+        const [result] = await answered;
+        return result as Result;
+      } catch (error) {
+        await end();
+        throw error;
+      }
     },
-    end: () => thread.terminate(),
+    end,
   };
 }
 
 /**
  * Runs the seeds from `from` to `last` on `workers` threads, and hands over each result as it comes: in any order, since a seed says
- * everything about its run. Ends early when `take` returns false; what is under way then is thrown away.
+ * everything about its run. Begins no other seed once `take` has returned false.
  */
 export async function runBatch(
   { from, last, workers }: { readonly from: number; readonly last: number; readonly workers: number },

@@ -24,36 +24,36 @@ const firstFaults = ({ seed, violations }: Result, more = ''): string =>
 
 describe('without faults', () => {
   for (const seed of quietSeeds)
-    test(`everything converges and rests, seed ${seed}`, async () => {
-      const result = await run(seed, { faults: [] });
+    test(`everything converges and rests, seed ${seed}`, async ({ signal }) => {
+      const result = await run(seed, { faults: [] }, signal);
       assert.equal(result.violations.length, 0, firstFaults(result));
     });
 });
 
 describe('with everything that can go wrong', () => {
   for (const seed of faultySeeds)
-    test(`every invariant holds, seed ${seed}`, async () => {
-      const result = await run(seed);
+    test(`every invariant holds, seed ${seed}`, async ({ signal }) => {
+      const result = await run(seed, {}, signal);
       assert.equal(result.violations.length, 0, firstFaults(result));
     });
 });
 
-test('the same seed twice is the same run, line for line', async () => {
-  const [first, second] = [await run(7), await run(7)];
+test('the same seed twice is the same run, line for line', async ({ signal }) => {
+  const [first, second] = [await run(7, {}, signal), await run(7, {}, signal)];
   assert.equal(first.digest, second.digest);
   assert.deepEqual(first.violations, second.violations);
 });
 
-test('another seed is another run', async () => {
-  assert.notEqual((await run(7)).digest, (await run(8)).digest);
+test('another seed is another run', async ({ signal }) => {
+  assert.notEqual((await run(7, {}, signal)).digest, (await run(8, {}, signal)).digest);
 });
 
 describe('a planted bug is found', () => {
   for (const canary of canaries)
-    test(canary.name, async () => {
+    test(canary.name, async ({ signal }) => {
       for (const index of canarySeeds) {
         const seed = (canary.from ?? firstCanarySeed) + index;
-        if ((await run(seed, { canary: canary.name })).violations.length > 0) return;
+        if ((await run(seed, { canary: canary.name }, signal)).violations.length > 0) return;
       }
       assert.fail(`none of ${canarySeeds.length} seeds noticed it`);
     });
@@ -61,8 +61,8 @@ describe('a planted bug is found', () => {
 
 describe('a seed that once failed holds', () => {
   for (const { name, seed, faults, decides = false } of scenarios)
-    test(name, async () => {
-      const result = await run(seed, { ...(faults && { faults }), decides });
+    test(name, async ({ signal }) => {
+      const result = await run(seed, { ...(faults && { faults }), decides }, signal);
       assert.equal(result.violations.length, 0, firstFaults(result, decides ? ' --operators' : ''));
     });
 });

@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { dynamoTable } from '../../lib/aws/table.ts';
 import { RemoteUnavailableError } from '../../lib/errors.ts';
@@ -17,11 +19,9 @@ export interface WorkerTask {
   readonly businessId: string;
   readonly tableName: string;
   readonly limits: BudgetLimits;
-  /** Ends there, ms since 1970. */
-  readonly until: number;
 }
 
-/** Asks Wave again and again, as one container of many. */
+/** Says when it has started, is told until when (ms since 1970), and asks Wave again and again, as one container of many. */
 const task = JSON.parse(process.argv[2] ?? '{}') as WorkerTask;
 const clock = { now: Date.now, sleep: (ms: number) => sleep(ms) };
 const table = dynamoTable(task.tableName);
@@ -34,11 +34,16 @@ const client = waveClient({
   countsFields: false,
 });
 
+const told = createInterface(process.stdin);
+process.stdout.write('started\n');
+const until = Number((await once(told, 'line'))[0]);
+told.close();
+
 async function askAgainAndAgain(intention: Intention, priority: Call['priority']): Promise<void> {
   const variables = { business: task.businessId, page: 1, pageSize: 10 };
-  while (Date.now() < task.until) {
+  while (Date.now() < until) {
     try {
-      await client(salesTaxes, variables, intention, { deadline: task.until, priority });
+      await client(salesTaxes, variables, intention, { deadline: until, priority });
     } catch (error) {
       if (!(error instanceof RemoteUnavailableError)) throw error;
       await sleep(20);

@@ -42,11 +42,11 @@ const print = (text: string) => void process.stdout.write(`${text}\n`);
 const sayMs = 30_000;
 let saidAt = 0;
 
-function say(text: string): void {
-  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
-  else if (Date.now() > saidAt + sayMs) process.stderr.write(`${text}\n`);
-  else return;
+async function say(line: () => Promise<string>): Promise<void> {
+  const isTerminal = process.stderr.isTTY;
+  if (!isTerminal && Date.now() <= saidAt + sayMs) return;
   saidAt = Date.now();
+  process.stderr.write(isTerminal ? `\r\x1b[K${await line()}` : `${await line()}\n`);
 }
 
 /**
@@ -65,10 +65,7 @@ export async function bench(given: Bench): Promise<boolean> {
 
   const targets = seeded.filter(({ pair, fate }) => pair === 'customer' && fate === 'only in Customcrm');
   const plan = { targets, records: before.length, everyMs, kills, deadline, say };
-  const loading = await measured(outside, () => load(outside, product, plan)).catch((error: unknown) => {
-    print(`The load failed. What our part said until then: ${JSON.stringify(product.said(), null, 2)}`);
-    throw error;
-  });
+  const loading = await measured(outside, () => load(outside, product, plan));
   describeLoad(loading, before.length);
   const { live: during } = loading.result;
   const alone =

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Engine } from '../../../lib/sync/engine.ts';
-import { overview } from '../../../lib/sync/overview.ts';
+import { overview, waitingRecords } from '../../../lib/sync/overview.ts';
 import { progressOf } from '../../../lib/sync/poll-progress.ts';
 import { type SweepProgress, sweepProgress } from '../../../lib/sync/sweep-progress.ts';
 import { editWhile, type LiveEdits, noEdits } from './live-edits.ts';
@@ -61,7 +61,8 @@ export async function load(
     /** Between two live edits, ms; 0: there are none. */
     readonly everyMs: number;
     readonly deadline: number;
-    readonly say: (text: string) => void;
+    /** Shows a line, when one is due. */
+    readonly say: (line: () => Promise<string>) => Promise<void>;
   },
 ): Promise<Loaded> {
   const startedAt = Date.now();
@@ -80,10 +81,9 @@ export async function load(
     // Until its schedule starts the sweep, and it has compared the first lists, there is no work.
     if (progress.phase === 'ring' || samples.length > 0)
       samples.push({ at: Date.now(), requests, isDisturbed: isEditing || Date.now() < disturbedAt + feltMs });
-    const waiting = JSON.stringify(await waitingNow(product.engine()));
-    plan.say(
-      `${progress.phase} ${progress.pair ?? ''} ${progress.done} of ${progress.total}, ${kills} kills, ${requests} requests; ${waiting} wait`,
-    );
+    const { phase, pair = '', done, total } = progress;
+    const where = `${phase} ${pair} ${done} of ${total}, ${kills} kills, ${requests} requests`;
+    await plan.say(async () => `${where}; ${await waitingNow(product.engine())} wait`);
     const next = kills < plan.kills ? killsAt[kills] : undefined;
     if (next !== undefined && progress.done > next * plan.records) {
       await product.kill();
@@ -117,10 +117,9 @@ export async function load(
 }
 
 /** Records that are put aside, by cause: a load that is slow shows what it waits for. */
-async function waitingNow({ table }: Engine): Promise<Readonly<Record<string, number>>> {
-  const parked = await table.byState('parked', Number.MAX_SAFE_INTEGER, waitingLimit);
-  const byCause = Map.groupBy(parked, ({ name }) => String(name));
-  return Object.fromEntries([...byCause].map(([name, items]) => [name, items.length]));
+async function waitingNow(engine: Engine): Promise<string> {
+  const byCause = Map.groupBy(await waitingRecords(engine, waitingLimit), ({ cause }) => cause);
+  return JSON.stringify(Object.fromEntries([...byCause].map(([cause, records]) => [cause, records.length])));
 }
 
 /** Nothing waits, no create is open, and the queues are empty. */

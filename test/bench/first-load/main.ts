@@ -81,9 +81,13 @@ async function main(values: ReturnType<typeof parsed>): Promise<boolean> {
   const outside = await startOutside(folder, budget);
   const product = productIn(join(folder, 'state'), outside);
   const given: Bench = { ...plan, outside, product, seeded, counts, folder, budget };
+  let isFine = false;
   try {
-    return await bench(given);
+    isFine = await bench(given);
+    return isFine;
   } finally {
+    if (!isFine)
+      process.stdout.write(`What our part said, and how often: ${JSON.stringify(product.said(), null, 2)}\n`);
     await product.stop();
     await outside.close();
     if (values.keep) process.stdout.write(`${folder}\n`);

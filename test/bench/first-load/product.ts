@@ -84,10 +84,19 @@ async function lookInto(statePath: string, tableUrl: string): Promise<Engine> {
 
 function count(said: Record<string, number>, line: string): void {
   if (!line.startsWith('{')) return;
-  const { message, because } = JSON.parse(line) as Json;
+  const { message, because } = outcomeIn(line);
   if (typeof message !== 'string') return;
   const name = typeof because === 'string' ? `${message}: ${because}` : message;
   said[name] = (said[name] ?? 0) + 1;
+}
+
+/** Who is killed may have cut his last line short. */
+function outcomeIn(line: string): Json {
+  try {
+    return JSON.parse(line) as Json;
+  } catch {
+    return {};
+  }
 }
 
 /** Waits until it says so. @throws Error with its last words */

@@ -128,6 +128,8 @@ test('only the messages that the function names come again, and the poisoned one
     `exports.handler = async ({ Records }) => { for (const r of Records) note(r.body);
        return { batchItemFailures: Records.filter((r) => r.body === 'poison').map((r) => ({ itemIdentifier: r.messageId })) }; };`,
   );
+  // A container that starts for longer than messages stay hidden would get them twice.
+  await target.invoke({ Records: [] });
   await queue.send('a', 'good');
   await queue.send('b', 'poison');
   drive(t, queue, target);
@@ -147,9 +149,10 @@ test('a throw, and a failure that names nobody, let the whole batch come again',
   const queue = await queueOf(t);
   const { target, seen } = await functionOf(
     t,
-    `let calls = 0; exports.handler = async ({ Records }) => { calls += 1; for (const r of Records) note(r.body);
+    `let calls = 0; exports.handler = async ({ Records }) => { if (Records.length === 0) return; calls += 1; for (const r of Records) note(r.body);
        if (calls === 1) throw new Error('no'); if (calls === 2) return { batchItemFailures: [{ itemIdentifier: '' }] }; };`,
   );
+  await target.invoke({ Records: [] });
   await queue.send('a', 'again');
   drive(t, queue, target);
   await until(async () => (await seen()).length === 3);
@@ -168,6 +171,17 @@ test('a function that hangs is ended at its time-out, one that dies fails its in
   await assert.rejects(target.invoke({ die: true }), /ended/);
   assert.equal(await target.invoke({}), 'fine');
   assert.ok(lines.includes('left true value'));
+});
+
+test('a container that does not come up fails one invocation, and the next has another one', async (t) => {
+  const { target: hanging } = await functionOf(t, 'for (;;) {}', 2_000);
+  const { target: broken } = await functionOf(t, "throw new Error('no bundle');");
+  const causes = await Promise.allSettled(
+    [hanging, broken].flatMap((each) => [each.invoke({}), each.invoke({})]),
+  );
+  const said = causes.map((cause) => (cause.status === 'rejected' ? String(cause.reason) : 'an answer'));
+  assert.match(said.slice(0, 2).join(), /did not start within 2 s.*did not start within 2 s/);
+  assert.match(said.slice(2).join(), /crashed: Error: no bundle.*crashed: Error: no bundle/s);
 });
 
 test('a container that is being ended gets no further event, and a closed function starts no other', async (t) => {

@@ -13,7 +13,7 @@ import { compileCache } from '../support/sync-command.ts';
 
 export type Json = Record<string, unknown>;
 /** How long a check may take to come true. Generous: machines are slow and noisy. */
-const patienceMs = 150_000;
+const patienceMs = 240_000;
 /** What the functions said in this process, newest last: why somebody waited in vain is there. */
 const said: Json[] = [];
 /** So many of the last lines are shown then. */

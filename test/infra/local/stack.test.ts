@@ -16,7 +16,7 @@ import { localBusinessId } from '../../../infra/local/wave/server.ts';
 import { messagesIn } from '../../support/queues.ts';
 
 const main = new URL('../../../infra/local/main.ts', import.meta.url).pathname;
-const patienceMs = 90_000;
+const patienceMs = 240_000;
 /** Nothing that happens to be set where the tests run. */
 const bareEnv = { PATH: process.env.PATH, HOME: process.env.HOME };
 

@@ -30,12 +30,13 @@ const help = `npm run simulate -- [options]
   --seed N         one seed, with its trace
   --grep TEXT      of the trace, only the lines that match this regular expression
   --faults A,B     exactly these faults; none with --faults ''; by default each seed draws its own
-  --operators      operators decide in every world whose table is not restored; by default in a quarter of them
+  --operators      operators decide in every world whose table is not restored, or with --no-operators in none; by default in a quarter of them
   --canary NAME    with a planted bug, or 'all' of them in turn: fails unless each is found
   --list           the faults and the canaries
   --help           this`;
 
 const { values: options } = parseArgs({
+  allowNegative: true,
   options: {
     seeds: { type: 'string', default: '100' },
     from: { type: 'string' },
@@ -43,7 +44,7 @@ const { values: options } = parseArgs({
     seed: { type: 'string' },
     grep: { type: 'string' },
     faults: { type: 'string' },
-    operators: { type: 'boolean', default: false },
+    operators: { type: 'boolean' },
     canary: { type: 'string' },
     list: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
@@ -91,7 +92,10 @@ async function main(): Promise<number> {
   }
   const faults = chosenFaults();
   if (options.canary !== undefined) return plantAll(chosenCanaries(options.canary), faults);
-  const chosen = { ...(faults && { faults }), ...(options.operators && { decides: true }) };
+  const chosen = {
+    ...(faults && { faults }),
+    ...(options.operators !== undefined && { decides: options.operators }),
+  };
   const sums = nothingYet();
   const startedAt = performance.now();
   if (options.seed === undefined) {

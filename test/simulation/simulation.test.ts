@@ -26,7 +26,7 @@ describe('without faults', () => {
   for (const seed of quietSeeds)
     test(`everything converges and rests, seed ${seed}`, async ({ signal }) => {
       const result = await run(seed, { faults: [] }, signal);
-      assert.equal(result.violations.length, 0, firstFaults(result));
+      assert.equal(result.violations.length, 0, firstFaults(result, " --faults ''"));
     });
 });
 
@@ -63,6 +63,8 @@ describe('a seed that once failed holds', () => {
   for (const { name, seed, faults, decides = false } of scenarios)
     test(name, async ({ signal }) => {
       const result = await run(seed, { ...(faults && { faults }), decides }, signal);
-      assert.equal(result.violations.length, 0, firstFaults(result, decides ? ' --operators' : ''));
+      const exactly = faults ? ` --faults ${faults.join(',') || "''"}` : '';
+      const more = `${exactly} --${decides ? '' : 'no-'}operators`;
+      assert.equal(result.violations.length, 0, firstFaults(result, more));
     });
 });
